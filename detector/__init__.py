@@ -1,0 +1,73 @@
+"""Evidence of manipulated faces in photos and videos, on this machine.
+
+    from detector import Detector
+    verdict = Detector().image("photo.jpg")
+    print(verdict.band, verdict.prob_fake)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from detector.errors import Cancelled, DetectorError, MediaError, UnknownModelError, WeightsError
+from detector.types import (
+    BANDS,
+    REASONS,
+    SCHEMA_VERSION,
+    Band,
+    Coverage,
+    Face,
+    FaceVerdict,
+    FileVerdict,
+    ImageVerdict,
+    ModelUsed,
+    Person,
+    ProbRange,
+    Score,
+    Thresholds,
+    TimelinePoint,
+    VideoVerdict,
+)
+from detector.version import __version__
+
+if TYPE_CHECKING:
+    from detector.pipeline import Detector
+    from detector.weights import list_models
+
+__all__ = [
+    "BANDS",
+    "REASONS",
+    "SCHEMA_VERSION",
+    "Band",
+    "Cancelled",
+    "Coverage",
+    "Detector",
+    "DetectorError",
+    "Face",
+    "FaceVerdict",
+    "FileVerdict",
+    "ImageVerdict",
+    "MediaError",
+    "ModelUsed",
+    "Person",
+    "ProbRange",
+    "Score",
+    "Thresholds",
+    "TimelinePoint",
+    "UnknownModelError",
+    "VideoVerdict",
+    "WeightsError",
+    "__version__",
+    "list_models",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import: only who asks for the detector itself pays for it
+    if name == "Detector":
+        from detector.pipeline import Detector
+
+        return Detector
+    if name == "list_models":
+        from detector.weights import list_models
+
+        return list_models
+    raise AttributeError(f"module 'detector' has no attribute {name!r}")

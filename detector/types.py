@@ -1,0 +1,295 @@
+"""Results as frozen values. `to_dict()` of a verdict is the JSON schema that CLI, app and API share.
+
+Boxes are (x0, y0, x1, y1) in float pixels of the full, upright image; times are float seconds from the start of the
+stream's presentation; probabilities are calibrated (`detector.calibration`). A value that could not be computed is
+`None` with a reason, never a neutral number.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+SCHEMA_VERSION = "1.0"
+
+Kind = Literal["image", "video", "unknown"]
+Status = Literal["ok", "no_verdict", "unreadable"]
+Band = Literal["little", "weak", "strong", "very_strong"]
+BANDS: tuple[Band, ...] = ("little", "weak", "strong", "very_strong")
+
+REASONS: dict[str, str] = {
+    "no_face": "No face was found.",
+    "face_too_small": "Every face is too small to judge.",
+    "face_too_blurred": "Every face is too blurred to judge.",
+    "too_few_frames": "Too few frames show a face clearly enough to judge.",
+    "empty": "The file is empty.",
+    "unreadable": "The file could not be read.",
+    "unsupported": "This kind of file is not supported.",
+    "too_large": "The picture or video is too large.",
+    "truncated": "The file is incomplete.",
+    "no_video": "The file has no video that can be read.",
+    "too_slow": "Reading the file took too long.",
+}
+"""Why a file, face or person has no verdict: code -> sentence."""
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One detected face.
+
+    Attributes:
+        box: (x0, y0, x1, y1) in pixels of the full image; may reach past its border.
+        landmarks: five (x, y) points: left eye, right eye, nose, left and right mouth corner (as seen in the image).
+        confidence: the face detector's own, 0 to 1.
+    """
+
+    box: Box
+    landmarks: tuple[tuple[float, float], ...]
+    confidence: float
+
+    @property
+    def size_px(self) -> float:
+        """Longer side of the box in pixels."""
+        x0, y0, x1, y1 = self.box
+        return max(x1 - x0, y1 - y0)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "box": [round(v, 1) for v in self.box],
+            "landmarks": [[round(x, 1), round(y, 1)] for x, y in self.landmarks],
+            "confidence": round(self.confidence, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one network says of one face or person: its own calibrated probability and whether it is above its edge."""
+
+    model: str
+    prob_fake: float
+    above_threshold: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"model": self.model, "prob_fake": round(self.prob_fake, 4), "above_threshold": self.above_threshold}
+
+
+@dataclass(frozen=True, slots=True)
+class ProbRange:
+    """A range of probabilities and what it was taken over.
+
+    `kind` is "re-encoding" for a photo (lowest and highest over a stated set of harmless variants, the original
+    included) or "bootstrap" for a video (95 % interval over windows of time).
+    """
+
+    low: float
+    high: float
+    kind: Literal["re-encoding", "bootstrap"]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"low": round(self.low, 4), "high": round(self.high, 4), "kind": self.kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Band edges as probabilities for this file, already corrected for its number of faces or persons."""
+
+    weak: float
+    strong: float
+    very_strong: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"weak": round(self.weak, 4), "strong": round(self.strong, 4), "very_strong": round(self.very_strong, 4)}
+
+
+@dataclass(frozen=True, slots=True)
+class FaceVerdict:
+    """One face of a photo. `number` counts from 1, most suspicious first; faces without a verdict come last."""
+
+    number: int
+    face: Face
+    status: Status
+    reason: str | None
+    band: Band | None
+    prob_fake: float | None
+    range: ProbRange | None
+    scores: tuple[Score, ...]
+    sharpness: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            **self.face.to_dict(),
+            "size_px": round(self.face.size_px, 1),
+            "sharpness": round(self.sharpness, 1),
+            "status": self.status,
+            "reason": self.reason,
+            "band": self.band,
+            "prob_fake": _rounded(self.prob_fake),
+            "range": self.range.to_dict() if self.range else None,
+            "scores": [s.to_dict() for s in self.scores],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinePoint:
+    """One person in one frame. `prob_fake` is None where the face is too small or too blurred in that frame."""
+
+    time_s: float
+    face: Face
+    prob_fake: float | None
+    smoothed: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "time_s": round(self.time_s, 3),
+            "box": [round(v, 1) for v in self.face.box],
+            "prob_fake": _rounded(self.prob_fake),
+            "smoothed": _rounded(self.smoothed),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One person of a video, followed over time. `number` counts from 1, most suspicious first."""
+
+    number: int
+    status: Status
+    reason: str | None
+    band: Band | None
+    prob_fake: float | None
+    range: ProbRange | None
+    scores: tuple[Score, ...]
+    on_screen_s: float
+    usable_frames: int
+    worst_window_s: tuple[float, float] | None
+    worst_time_s: float | None
+    timeline: tuple[TimelinePoint, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            "status": self.status,
+            "reason": self.reason,
+            "band": self.band,
+            "prob_fake": _rounded(self.prob_fake),
+            "range": self.range.to_dict() if self.range else None,
+            "scores": [s.to_dict() for s in self.scores],
+            "on_screen_s": round(self.on_screen_s, 2),
+            "usable_frames": self.usable_frames,
+            "worst_window_s": [round(t, 2) for t in self.worst_window_s] if self.worst_window_s else None,
+            "worst_time_s": None if self.worst_time_s is None else round(self.worst_time_s, 3),
+            "timeline": [p.to_dict() for p in self.timeline],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the file was looked at. For a photo: one frame, no duration, share 1."""
+
+    frames: int
+    duration_s: float | None
+    analysed_s: float | None
+    share: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "frames": self.frames,
+            "duration_s": None if self.duration_s is None else round(self.duration_s, 2),
+            "analysed_s": None if self.analysed_s is None else round(self.analysed_s, 2),
+            "share": round(self.share, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsed:
+    """A network that took part, with the hash of its weights file."""
+
+    name: str
+    sha256: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, slots=True)
+class FileVerdict:
+    """What is known of one file. Use `ImageVerdict` and `VideoVerdict`; this one alone means "could not be read".
+
+    Attributes:
+        file: name of the file, without its folder.
+        sha256: hash of the file's bytes.
+        status: "ok", "no_verdict" (read, but nothing that can be judged) or "unreadable".
+        reason: a key of `REASONS`, None when status is "ok".
+        message: the reason for a person, with what to try; None when status is "ok".
+        band, prob_fake, range: of the most suspicious face or person; None without a verdict.
+        ensemble: what combined the networks ("average"), or the name of the single network.
+        weights_date: ISO date of the published set of weights.
+        date: ISO 8601 time of the analysis, UTC.
+    """
+
+    file: str
+    sha256: str
+    kind: Kind
+    status: Status
+    reason: str | None
+    message: str | None
+    band: Band | None
+    prob_fake: float | None
+    range: ProbRange | None
+    width: int | None
+    height: int | None
+    coverage: Coverage | None
+    ensemble: str
+    models: tuple[ModelUsed, ...]
+    thresholds: Thresholds | None
+    version: str
+    weights_date: str
+    date: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The versioned JSON schema: plain values, stable keys (see tests/test_schema.py)."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "file": self.file,
+            "sha256": self.sha256,
+            "kind": self.kind,
+            "status": self.status,
+            "reason": self.reason,
+            "message": self.message,
+            "band": self.band,
+            "prob_fake": _rounded(self.prob_fake),
+            "range": self.range.to_dict() if self.range else None,
+            "width": self.width,
+            "height": self.height,
+            "coverage": self.coverage.to_dict() if self.coverage else None,
+            "ensemble": self.ensemble,
+            "models": [m.to_dict() for m in self.models],
+            "thresholds": self.thresholds.to_dict() if self.thresholds else None,
+            "version": self.version,
+            "weights_date": self.weights_date,
+            "date": self.date,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ImageVerdict(FileVerdict):
+    """A photo: its faces, most suspicious first."""
+
+    faces: tuple[FaceVerdict, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**FileVerdict.to_dict(self), "faces": [f.to_dict() for f in self.faces]}
+
+
+@dataclass(frozen=True, slots=True)
+class VideoVerdict(FileVerdict):
+    """A video: its persons, most suspicious first."""
+
+    persons: tuple[Person, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**FileVerdict.to_dict(self), "persons": [p.to_dict() for p in self.persons]}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
