@@ -1,0 +1,480 @@
+"""Untrusted bytes or a path → what kind of file it is, its hash, and its picture as an RGB array, within limits.
+
+Nothing here looks at a file's name. A picture's size is checked in its header before a pixel is decoded, only the
+formats of `IMAGE_FORMATS` are ever tried, and whatever a hostile file makes a decoder raise becomes a `MediaError`.
+"""
+
+import hashlib
+import io
+import struct
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageCms
+
+from detector.errors import MediaError
+from detector.types import Kind
+
+try:
+    import pi_heif  # type: ignore[import-not-found,unused-ignore]  # pillow-heif without its GPL encoder
+except ImportError:
+    pi_heif = None  # type: ignore[assignment,unused-ignore]
+
+Source = Path | bytes
+RGB = npt.NDArray[np.uint8]
+
+HEAD_BYTES = 4096
+"""How much of a file `sniff_kind` wants to see."""
+
+IMAGE_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIF")
+"""The only Pillow plugins that ever see a file."""
+
+SUPPORTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and HEIC photos; MP4, MOV, MKV, WebM, AVI, WMV and MPEG videos"
+"""For messages: what a person can bring instead."""
+
+MAX_SIDE = 40_000
+MAX_PIXELS = {"JPEG": 89_478_485, "MPO": 89_478_485, "HEIF": 50_331_648, "AVIF": 50_331_648, "WEBP": 30_000_000}
+"""Width times height above which a picture is refused by its header; `MAX_PIXELS_OTHER` for the other formats.
+
+The largest is Pillow's own threshold for bombs. The others keep the decoder's peak under about 750 MB: libwebp takes 21
+bytes a pixel, libheif and libavif 13 to 15, Pillow itself 6, and libjpeg in the worst case (progressive CMYK) 9.
+"""
+MAX_PIXELS_OTHER = 64_000_000
+MAX_PIXELS_AT_ONCE = 50_331_648
+"""8192 x 6144, the largest common camera: what is larger comes at half its size."""
+
+_TIME_LIMIT_S = 12.0
+
+_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"GIF87a", "GIF"),
+    (0, b"GIF89a", "GIF"),
+    (0, b"BM", "BMP"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (0, b"II+\0", "TIFF"),
+    (0, b"MM\0+", "TIFF"),
+    (8, b"WEBP", "WEBP"),
+    (8, b"AVI ", "avi"),
+    (0, b"\x1aE\xdf\xa3", "matroska"),
+    (0, b"FLV\x01", "flv"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
+    (0, b"OggS", "ogg"),
+    (0, b"\0\0\1\xba", "mpeg"),
+    (0, b"\0\0\1\xb3", "mpegvideo"),
+    (0, b"\0\0\1\xb0", "m4v"),
+    (0, b"DKIF", "ivf"),
+    (0, b"YUV4MPEG2 ", "yuv4mpegpipe"),
+    (0, b".RMF", "rm"),
+    (0, b"\x06\x0e\x2b\x34\x02\x05\x01\x01", "mxf"),
+)
+_BMP_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
+_HEIF_BRANDS = (b"mif1", b"msf1", b"mif2", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
+_OTHER_BRANDS = (b"crx ", b"jp2 ", b"jpx ", b"jpm ", b"jxl ")  # ISO boxes, but neither a video nor a picture we read
+_QUICKTIME_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp")  # files from before `ftyp`
+
+
+def sniff_format(head: bytes) -> str | None:
+    """Which format a file has by its first bytes: a Pillow name ("JPEG") or an FFmpeg demuxer ("mov"), else None."""
+    for offset, magic, name in _MAGIC:
+        if head.startswith(magic, offset) and (offset == 0 or head.startswith(b"RIFF")):
+            # "BM" alone begins many a text: a bitmap goes on with the size of its header
+            return None if name == "BMP" and head[14:18] not in _BMP_HEADERS else name
+    box = head[4:8]
+    if box == b"ftyp":
+        brand = head[8:12]
+        if brand in (b"avif", b"avis"):
+            return "AVIF"
+        if brand in _HEIF_BRANDS:
+            return "HEIF"
+        return None if brand in _OTHER_BRANDS else "mov"
+    if box in _QUICKTIME_BOXES:
+        return "mov"
+    return _sniff_stream(head)
+
+
+def _sniff_stream(head: bytes) -> str | None:
+    """Bare streams without a file header, as recorders and broadcast equipment write them; they may begin anywhere."""
+    start = head.find(b"\0\0\1", 0, 4)
+    if start >= 0 and len(head) > start + 4:
+        unit, following = head[start + 3], head[start + 4]
+        if unit in (0x06, 0x09, 0x27, 0x47, 0x67):  # supplement, delimiter or sequence parameters: ITU-T H.264, 7.4.1
+            return "h264"
+        if unit in (0x40, 0x42, 0x44, 0x46, 0x4E) and following == 1:  # the same in ITU-T H.265, 7.4.2.2
+            return "hevc"
+    # MPEG transport stream: a sync byte "G" a packet; packets of 188 bytes, 192 with a time and 204 with a checksum
+    for step in (188, 192, 204):
+        for first in range(min(step, len(head) - 4 * step)):
+            if not head[first::step].strip(b"G"):
+                return "mpegts"
+    return None
+
+
+def sniff_kind(head: bytes) -> Kind:
+    """ "image", "video" or "unknown", by content alone. `head` is the first `HEAD_BYTES` of the file, or all of it."""
+    name = sniff_format(head)
+    if name is None:
+        return "unknown"
+    return "image" if name in IMAGE_FORMATS else "video"
+
+
+@contextmanager
+def open_source(source: Source) -> Iterator[BinaryIO]:
+    """The file, opened for reading and always closed.
+
+    Raises:
+        MediaError: "unreadable" if there is no regular file that may be read (a pipe or device could block for ever),
+            "empty" if it has no bytes.
+    """
+    if isinstance(source, bytes):
+        if not source:
+            raise _empty()
+        yield io.BytesIO(source)
+        return
+    try:
+        if not source.is_file():
+            raise MediaError("There is no such file. Check its name and place and try again.")
+        file = source.open("rb")
+    except (OSError, ValueError) as error:
+        raise MediaError("The file could not be opened. Check that you may read it and try again.") from error
+    with file:
+        if not file.read(1):
+            raise _empty()
+        file.seek(0)
+        yield file
+
+
+def read_head(source: Source) -> bytes:
+    """The first `HEAD_BYTES` of a file, for `sniff_kind`. Raises MediaError as `open_source` does."""
+    with open_source(source) as file:
+        return file.read(HEAD_BYTES)
+
+
+def sha256_of(source: Source) -> str:
+    """SHA-256 of the bytes in hex, read in pieces; of an empty file too. Raises MediaError if it cannot be opened."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    try:
+        with open_source(source) as file:
+            digest = hashlib.sha256()
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+            return digest.hexdigest()
+    except MediaError as error:
+        if error.reason == "empty":
+            return hashlib.sha256().hexdigest()
+        raise
+
+
+def read_image(source: Source) -> RGB:
+    """Reads a photo; of an animation its first frame (`frame_count` tells how many there are).
+
+    EXIF orientation is applied, transparency is laid on white, 16-bit and float pictures are scaled (not cut) to 8
+    bits, and colours are converted to sRGB where the file has another profile. A picture over 50 megapixels is halved.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        MediaError: "empty", "unsupported" (no format of `IMAGE_FORMATS`), "too_large" (by its header), "truncated",
+            "unreadable" (damaged) or "too_slow".
+    """
+    try:
+        return _read_with_pillow(source)
+    except MediaError as error:
+        if error.reason != "unreadable" or sniff_format(read_head(source)) != "BMP":
+            raise
+        return _read_odd_bitmap(source, error)
+
+
+def _read_with_pillow(source: Source) -> RGB:
+    with _opened(source) as image:
+        with _as_media_error(source):
+            if _is_huge(image) and image.format in ("JPEG", "MPO"):
+                image.draft(None, (image.width // 2, image.height // 2))  # libjpeg decodes at half size by itself
+            image.load()
+            picture = _as_8_bit(image)
+            if _is_huge(picture):
+                picture = picture.reduce(2)
+            picture = _as_rgb(picture, image.info.get("icc_profile"))
+        return np.ascontiguousarray(_turned(np.asarray(picture), _orientation(image)))
+
+
+def _read_odd_bitmap(source: Source, refusal: MediaError) -> RGB:
+    """FFmpeg reads bitmaps that Pillow refuses: unusual bit fields, more colours in the palette than it can use."""
+    with open_source(source) as file:
+        header = file.read(26)
+        if len(header) < 26:
+            raise refusal
+        width, height = struct.unpack("<ii", header[18:])
+        _check_size((abs(width), abs(height)), "BMP")
+        file.seek(0)
+        try:
+            with av.open(file, "r", format="bmp_pipe", options={"max_pixels": str(MAX_PIXELS_OTHER)}) as container:
+                frame = next(container.decode(video=0))
+                return cast(RGB, frame.to_ndarray(format="rgb24"))
+        except (av.FFmpegError, StopIteration, ValueError) as error:
+            raise refusal from error
+
+
+def jpeg(image: RGB, quality: int) -> RGB:
+    """Encodes as JPEG and decodes again: what a picture loses when it is saved once more."""
+    done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if done else None
+    if decoded is None:
+        raise ValueError("OpenCV cannot encode this picture as JPEG")
+    return np.ascontiguousarray(decoded[..., ::-1], dtype=np.uint8)
+
+
+def frame_count(source: Source) -> int:
+    """How many frames a picture file holds: 1 for a still, more for an animated GIF, WebP or PNG, or a TIFF of pages.
+
+    Raises MediaError as `read_image` does.
+    """
+    with _opened(source) as image, _as_media_error(source):
+        return int(getattr(image, "n_frames", 1))
+
+
+def ends_early(file: BinaryIO) -> bool:
+    """Whether a RIFF or ISO file (WebP, AVI, MP4, MOV, HEIC, AVIF) is shorter than it says or lacks its directory."""
+    file.seek(0, io.SEEK_END)
+    size = file.tell()
+    file.seek(0)
+    head = file.read(12)
+    if head.startswith(b"RIFF") and len(head) == 12:
+        return int.from_bytes(head[4:8], "little") + 8 > size
+    if head[4:8] not in (b"ftyp", *_QUICKTIME_BOXES):
+        return False
+    position, boxes = 0, set()
+    for _ in range(1000):  # no real file has that many boxes at its top level
+        file.seek(position)
+        header = file.read(16)
+        length = int.from_bytes(header[:4], "big")
+        if length == 1 and len(header) == 16:
+            length = int.from_bytes(header[8:], "big")
+        boxes.add(header[4:8])
+        position += length
+        if length < 8 or position >= size:
+            break
+    return position > size or not boxes & {b"moov", b"meta"}
+
+
+class TimedFile(io.RawIOBase):
+    """A file whose `read` raises once `has_time()` says no.
+
+    Decoders that take a file piece by piece (JPEG, PNG, GIF, every video) end there, in their own thread and by an
+    ordinary exception; those that decode the whole at once are bounded by the limits on size.
+    """
+
+    def __init__(self, file: BinaryIO, has_time: Callable[[], bool]) -> None:
+        super().__init__()
+        self._file = file
+        self._has_time = has_time
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not self._has_time():
+            raise too_slow()
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
+def too_slow() -> MediaError:
+    return MediaError("Reading the file took too long. Save it again in a common format and try that copy.", "too_slow")
+
+
+def _empty() -> MediaError:
+    return MediaError("The file is empty. Export or download it again.", "empty")
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[Image.Image]:
+    """The picture with its header read and its size checked, not yet decoded."""
+    with open_source(source) as file:
+        name = sniff_format(file.read(HEAD_BYTES))
+        file.seek(0)
+        if name not in IMAGE_FORMATS:
+            raise MediaError(f"This is not a picture that can be read. Bring one of: {SUPPORTED}.", "unsupported")
+        if name == "HEIF":
+            if pi_heif is None:
+                raise MediaError("HEIC pictures need the package pi-heif. Save the picture as JPEG.", "unsupported")
+            pi_heif.register_heif_opener(thumbnails=False, decode_threads=2)
+        # Pillow's documented way to make its warning an error; and what it says of damaged metadata would only puzzle
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+        deadline = time.monotonic() + _TIME_LIMIT_S
+        timed = cast(BinaryIO, TimedFile(file, lambda: time.monotonic() < deadline))
+        if name == "GIF":
+            _check_size(_gif_extent(timed), name)
+            timed.seek(0)
+        with _as_media_error(source):
+            # "mif1" may hold either kind of compression; every other format is tried with its one plugin
+            image = Image.open(timed, formats=("AVIF", "HEIF") if name == "HEIF" else (name,))
+        with image:
+            _check_size(image.size, image.format)
+            # libjpeg walks the whole picture for each scan of a progressive file, and a scan can be 150 bytes long:
+            # small pieces, so that the time limit is looked at often
+            setattr(image, "decodermaxblock", 4096)  # noqa: B010 - ImageFile's, which Image.open's type does not show
+            yield image
+
+
+def _gif_extent(file: BinaryIO) -> tuple[int, int]:
+    """Width and height that the frames of a GIF reach: later ones may lie outside its own size (GIF89a, section 20)."""
+    head = file.read(13)
+    if len(head) < 13:
+        return 0, 0
+    width, height, flags = struct.unpack("<HHB", head[6:11])
+    _skip_colours(file, flags)
+    while (mark := file.read(1)) in (b"!", b","):
+        if mark == b",":
+            descriptor = file.read(9)
+            if len(descriptor) < 9:
+                break
+            x, y, frame_width, frame_height, flags = struct.unpack("<HHHHB", descriptor)
+            width, height = max(width, x + frame_width), max(height, y + frame_height)
+            _skip_colours(file, flags)
+        file.seek(1, io.SEEK_CUR)  # the kind of extension, or the code size of the frame
+        while (length := file.read(1)) > b"\0":
+            file.seek(length[0], io.SEEK_CUR)
+    return width, height
+
+
+def _skip_colours(file: BinaryIO, flags: int) -> None:
+    if flags & 0x80:
+        file.seek(3 << ((flags & 7) + 1), io.SEEK_CUR)
+
+
+def _is_huge(image: Image.Image) -> bool:
+    return image.width * image.height > MAX_PIXELS_AT_ONCE
+
+
+def _check_size(size: tuple[int, int], image_format: str | None) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS.get(image_format or "", MAX_PIXELS_OTHER) or max(width, height) > MAX_SIDE:
+        raise MediaError(
+            f"The picture is too large: {width:,} x {height:,} pixels. Save a copy as JPEG with at most 50 megapixels.",
+            "too_large",
+        )
+
+
+@contextmanager
+def _as_media_error(source: Source) -> Iterator[None]:
+    """Around calls into Pillow alone: its plugins raise nearly anything on hostile bytes."""
+    try:
+        yield
+    except MediaError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
+        raise MediaError(
+            "The picture is too large. Save a copy as JPEG with at most 50 megapixels.", "too_large"
+        ) from error
+    except Exception as error:
+        if _is_cut_off(error, source):
+            raise MediaError(
+                "The picture is incomplete: the file ends too early. Copy or download it again.", "truncated"
+            ) from error
+        raise MediaError(
+            "The picture is damaged and could not be read. Copy or download it again, or save a new copy of it."
+        ) from error
+
+
+def _is_cut_off(error: Exception, source: Source) -> bool:
+    text = str(error).lower()
+    if isinstance(error, EOFError) or "truncated" in text or "unexpected end" in text:
+        return True
+    with open_source(source) as file:
+        return ends_early(file)
+
+
+def _as_8_bit(image: Image.Image) -> Image.Image:
+    """The picture in a mode of 8 bits a channel; deeper ones are scaled by their own full range, which Pillow cuts."""
+    mode = image.mode
+    if mode.startswith("I;16"):
+        return _scaled(np.asarray(image), 0, _full_range(image))
+    if mode == "I":
+        values = np.asarray(image)
+        return _scaled(values, 0, 65535 if values.max(initial=0) <= 65535 else int(values.max()))
+    if mode == "F":
+        values = np.nan_to_num(np.asarray(image), nan=0.0, posinf=0.0, neginf=0.0)
+        low, high = float(values.min(initial=0)), float(values.max(initial=0))
+        full = next((full for full in (1.0, 255.0, 65535.0) if high <= full), high)
+        return _scaled(values, min(low, 0.0), full)
+    if mode in ("P", "PA", "1"):
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image
+
+
+def _full_range(image: Image.Image) -> int:
+    """The white of a 16-bit picture: 12-bit TIFFs are unpacked to 16 bits without scaling."""
+    tags: Any = getattr(image, "tag_v2", {})
+    bits = tags.get(258, (16,))  # BitsPerSample
+    return int(2 ** min(max(int(bits[0]), 8), 16)) - 1
+
+
+def _scaled(values: npt.NDArray[Any], black: float, white: float) -> Image.Image:
+    scale = np.float32(255 / max(white - black, 1e-9))
+    scaled = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), 256):  # a block at a time: floats of the whole would take four times its memory
+        block = (values[top : top + 256].astype(np.float32) - np.float32(black)) * scale
+        scaled[top : top + 256] = np.clip(np.rint(block), 0, 255)
+    return Image.fromarray(scaled)
+
+
+def _as_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """On white where transparent, in sRGB where a usable profile says what the colours are, else as Pillow converts."""
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image.getchannel("A"))
+        image = white
+    if image.mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        image = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
+    elif profile and image.mode in ("RGB", "CMYK"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "srgb" not in ImageCms.getProfileDescription(source).lower():
+                srgb = ImageCms.createProfile("sRGB")
+                image = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB") or image
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a damaged or unfit profile: the colours are a little off, as in viewers without colour management
+    return image.convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 where there is none or the metadata are damaged."""
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except Exception:  # a damaged EXIF block raises anything, and the picture itself has been read
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _turned(pixels: RGB, orientation: int) -> RGB:
+    """Upright, by EXIF 2.32 section 4.6.4: where row 0 and column 0 of the stored picture belong."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels

@@ -1,0 +1,519 @@
+"""An untrusted video → its properties, and a few of its frames as RGB arrays, within limits of size, memory and time.
+
+    info = probe(source)
+    for frame in iter_frames(source, max_frames=32):
+        detect(frame.image, frame.time_s)
+    covered_s(times, info.duration_s)       # how many seconds those frames stand for
+
+What a hostile file can reach is small: FFmpeg gets an open file and never a name (so it follows no URL, playlist or
+`%d` pattern), the one demuxer that the file's own first bytes call for, the decoders of `CODECS`, and a limit on the
+size of a frame that also holds inside the decoder. Opening a file decodes nothing.
+
+Times are seconds from the start of the stream: `pts * time_base - start_time`, never a frame's number over the rate, so
+that a variable frame rate stays true.
+"""
+
+import itertools
+import math
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import BinaryIO, NamedTuple, Protocol, TypeVar, cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.buffer import Buffer
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from detector.errors import MediaError
+from detector.media import (
+    HEAD_BYTES,
+    IMAGE_FORMATS,
+    RGB,
+    SUPPORTED,
+    Source,
+    TimedFile,
+    ends_early,
+    open_source,
+    sniff_format,
+    too_slow,
+)
+
+MAX_SIDE = 8192
+MAX_PIXELS = 36_000_000  # 8K cinema, 8192 x 4320, is 35.4 million
+BUDGET_S = 15.0
+"""Seconds that one call may spend reading and decoding; what the caller does between two frames does not count."""
+
+CODECS = (
+    "h264",
+    "hevc",
+    "vp8",
+    "vp9",
+    "av1",
+    "mpeg4",
+    "mpeg1video",
+    "mpeg2video",
+    "h263",
+    "flv1",
+    "mjpeg",
+    "prores",
+    "dnxhd",
+    "cfhd",
+    "dvvideo",
+    "theora",
+    "vc1",
+    "wmv1",
+    "wmv2",
+    "wmv3",
+    "msmpeg4v2",
+    "msmpeg4v3",
+    "rv30",
+    "rv40",
+    "svq3",
+    "png",
+    "rawvideo",
+)
+"""What a frame may be coded with: the codecs of cameras, telephones, editing and the web. FFmpeg has 200 more."""
+
+_MAX_SEQUENTIAL_PX = 1.2e9  # about 10 s of decoding on two busy cores: 43 s of 720p, 19 s of 1080p, at 30 a second
+_WINDOW_S = 2.0
+_SPACING_S = 5.0  # windows closer than this would mostly fall between the same two keyframes
+_FRAMES_A_WINDOW = 4  # enough to follow a person through a window
+_SCAN_S = 4.0
+_GENERATE_PTS = cast(int, av.container.Flags.gen_pts.value)  # PyAV has FFmpeg guess missing times, out of order
+_ROUNDING_S = 0.0015  # times are shown and stored in milliseconds
+
+
+class _HasTime(Protocol):
+    @property
+    def time_s(self) -> float: ...
+
+
+T = TypeVar("T", bound=_HasTime)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What is known of a video before its frames are read.
+
+    Attributes:
+        width, height: of the first frame in pixels, upright and with square pixels, as `iter_frames` gives it.
+        fps: average frames a second, not rounded; None if unknown.
+        duration_s: None if neither the file nor a quick look through all its packets tells.
+        codec: FFmpeg's name, such as "h264".
+        rotation: degrees that the stored frames were turned clockwise to stand upright: 0, 90, 180 or 270.
+    """
+
+    width: int
+    height: int
+    fps: float | None
+    duration_s: float | None
+    codec: str
+    rotation: int
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFrame:
+    """One frame: seconds from the start of the stream, and (H, W, 3) uint8 RGB, upright, with square pixels.
+
+    Where a stream changes its resolution on the way, frames keep the size they have.
+    """
+
+    time_s: float
+    image: RGB
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time to look at, and the times in it whose frames are wanted."""
+
+    start_s: float
+    end_s: float
+    times_s: tuple[float, ...]
+
+
+def sample_times(duration_s: float, n_frames: int, start_s: float = 0.0) -> tuple[float, ...]:
+    """`n_frames` times in seconds, evenly spread: the middles of equal parts of [start_s, start_s + duration_s]."""
+    step = duration_s / max(n_frames, 1)
+    return tuple(start_s + (i + 0.5) * step for i in range(n_frames))
+
+
+def plan_windows(
+    duration_s: float, *, max_frames: int = 32, window_limit_s: float = 60.0, window_s: float = _WINDOW_S
+) -> tuple[Window, ...]:
+    """Where to look in a video of that length, before it is opened.
+
+    Up to `window_limit_s` it is one window over everything with `max_frames` times. A longer video gets windows of
+    `window_s` seconds, at most `max_frames / 4` and at least 5 s apart, each in the middle of an equal part of the
+    video and with an equal share of the frames. Windows and times are in order, and windows do not overlap.
+    """
+    n_windows = min(max(max_frames // _FRAMES_A_WINDOW, 1), int(duration_s // _SPACING_S))
+    if duration_s <= window_limit_s or n_windows < 2:
+        return (Window(0.0, duration_s, sample_times(duration_s, max_frames)),)
+    part_s = duration_s / n_windows
+    length_s = min(window_s, part_s)
+    starts = [(i + 0.5) * part_s - length_s / 2 for i in range(n_windows)]
+    shares = [max_frames // n_windows + (i < max_frames % n_windows) for i in range(n_windows)]
+    return tuple(
+        Window(start, start + length_s, sample_times(length_s, share, start))
+        for start, share in zip(starts, shares, strict=True)
+    )
+
+
+def covered_s(times_s: Iterable[float], duration_s: float | None = None, reach_s: float = 0.5) -> float:
+    """How many seconds of a video a set of frames stands for: the time within `reach_s` of any of them, counted once.
+
+    Half a second is about how long a face keeps its pose and expression. It takes the times of the frames that were
+    really given, so it stays true when a damaged or slow file ended early.
+    """
+    end_s = math.inf if duration_s is None else duration_s
+    total, seen_until = 0.0, 0.0
+    for time_s in sorted(times_s):
+        low, high = max(time_s - reach_s, seen_until), min(time_s + reach_s, end_s)
+        if high > low:
+            total += high - low
+            seen_until = high
+    return total
+
+
+def probe(source: Source) -> VideoInfo:
+    """Reads what a video says of itself and checks that a first frame can be decoded.
+
+    Raises:
+        MediaError: "empty", "unsupported" (no known container or codec, or encrypted), "too_large" (a frame, by the
+            header), "no_video" (only sound, or no frame that can be decoded), "truncated", "unreadable", "too_slow".
+    """
+    clock = _Clock(BUDGET_S)
+    with _opened(source, clock) as media:
+        for decoded in _decoded(media, clock):
+            image = _upright(decoded.frame, media.stream)
+            return VideoInfo(
+                width=image.shape[1],
+                height=image.shape[0],
+                fps=_fps(media.stream),
+                duration_s=_stated_duration_s(media) or _scanned_duration_s(source),
+                codec=media.codec,
+                rotation=_rotation(decoded.frame),
+            )
+        raise _nothing_decoded(media, clock)
+
+
+def iter_frames(
+    source: Source, *, max_frames: int = 32, window_limit_s: float = 60.0, budget_s: float = BUDGET_S
+) -> Generator[VideoFrame, None, None]:
+    """Gives up to `max_frames` frames in order of time, spread over the whole video; each frame at most once.
+
+    A short video is decoded from start to end. For a long one, or one whose frames are so large that decoding all would
+    take about 10 s, it jumps once to each window of `plan_windows`, whose start moves to a keyframe close by. After
+    `budget_s` it ends with the frames given so far. Damaged packets are skipped, and so are frames that the decoder
+    marks as damaged. The file is open while the generator runs and is closed with it (`contextlib.closing`).
+
+    Raises:
+        MediaError: as `probe`, if not one frame can be given.
+    """
+    info = probe(source)
+    clock = _Clock(budget_s)
+    with _opened(source, clock) as media:
+        given = 0
+        for decoded in _wanted(media, clock, info, max_frames, window_limit_s):
+            frame = VideoFrame(decoded.time_s, _upright(decoded.frame, media.stream))
+            given += 1
+            with clock.stopped():
+                yield frame
+        if not given:
+            raise _nothing_decoded(media, clock)
+
+
+def read_frame(source: Source, time_s: float) -> RGB:
+    """The frame that is shown at `time_s`, the same as `iter_frames` gave for that time: (H, W, 3) uint8 RGB.
+
+    Before the start it is the first frame, after the end the last.
+
+    Raises:
+        MediaError: as `probe`.
+    """
+    for seek in (True, False):  # some files jump past the wanted time, or to nowhere: then from the start
+        clock = _Clock(BUDGET_S)
+        with _opened(source, clock) as media:
+            if seek and not _seek(media, time_s):
+                continue
+            shown: _Decoded | None = None
+            for decoded in _decoded(media, clock):
+                if decoded.time_s > time_s + _ROUNDING_S and (shown is not None or seek):
+                    break
+                shown = decoded
+            if clock.expired:
+                raise too_slow()
+            if shown is not None:
+                return _upright(shown.frame, media.stream)
+    raise MediaError("The frame at that time could not be decoded. Choose another one.", "no_video")
+
+
+class _Clock:
+    """Counts down the seconds that reading may take, except while it is stopped."""
+
+    def __init__(self, budget_s: float) -> None:
+        self._deadline = time.monotonic() + budget_s
+
+    @property
+    def expired(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        since = time.monotonic()
+        yield
+        self._deadline += time.monotonic() - since
+
+
+class _Media(NamedTuple):
+    file: BinaryIO
+    container: InputContainer
+    stream: VideoStream
+    codec: str
+    time_base: Fraction
+    start: int
+
+
+class _Decoded(NamedTuple):
+    time_s: float
+    frame: av.VideoFrame
+
+
+@contextmanager
+def _opened(source: Source, clock: _Clock) -> Iterator[_Media]:
+    with open_source(source) as file:
+        demuxer = sniff_format(file.read(HEAD_BYTES))
+        file.seek(0)
+        if demuxer is None or demuxer in IMAGE_FORMATS:
+            raise MediaError(f"This is not a video that can be read. Bring one of: {SUPPORTED}.", "unsupported")
+        options = {
+            "format_whitelist": demuxer,
+            "protocol_whitelist": "none",
+            "codec_whitelist": "none",  # FFmpeg would decode while opening, where no limit on size holds
+        }
+        timed = cast(BinaryIO, TimedFile(file, lambda: not clock.expired))
+        try:
+            container = av.open(timed, "r", format=demuxer, options=options, metadata_errors="ignore", timeout=BUDGET_S)
+        except MediaError:
+            raise
+        except Exception as error:  # FFmpeg's own errors, and what PyAV makes of nonsense in a header
+            raise _unreadable(file, clock) from error
+        with container:
+            container.flags &= ~_GENERATE_PTS
+            stream, codec = _video_stream(container)
+            yield _Media(file, container, stream, codec, stream.time_base or Fraction(1, 1000), stream.start_time or 0)
+
+
+def _unreadable(file: BinaryIO, clock: _Clock) -> MediaError:
+    if clock.expired:
+        return too_slow()
+    if ends_early(file):
+        return MediaError("The video is incomplete: the file ends too early. Copy or download it again.", "truncated")
+    return MediaError("The video is damaged and could not be read. Copy or download it again.", "unreadable")
+
+
+def _nothing_decoded(media: _Media, clock: _Clock) -> MediaError:
+    if clock.expired or ends_early(media.file):
+        return _unreadable(media.file, clock)
+    return MediaError("No frame of the video could be decoded. Save it again as MP4 and try that copy.", "no_video")
+
+
+def _video_stream(container: InputContainer) -> tuple[VideoStream, str]:
+    """The stream to look at and its codec; cover pictures of music do not count as video."""
+    pictures = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
+    best = container.streams.best("video")
+    if not streams:
+        raise MediaError("The file has no video, only sound or other data. Choose a file with a picture.", "no_video")
+    stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
+    context = stream.codec_context
+    codec = context.codec.canonical_name if context is not None else "unknown"
+    if codec not in CODECS:
+        raise MediaError(f"The video's coding ({codec}) is not supported. Save it again as MP4 (H.264).", "unsupported")
+    if context.width * context.height > MAX_PIXELS or max(context.width, context.height) > MAX_SIDE:
+        raise MediaError(
+            f"The video is too large: {context.width:,} x {context.height:,} pixels. Save a copy of 4K or less.",
+            "too_large",
+        )
+    context.options = {"max_pixels": str(MAX_PIXELS)}  # streams can grow after their header
+    # each frame thread holds a frame more; two are enough for two cores
+    context.thread_count = 2
+    context.thread_type = "AUTO" if context.width * context.height <= MAX_PIXELS // 4 else "SLICE"
+    return stream, codec
+
+
+def _fps(stream: VideoStream) -> float | None:
+    rate = stream.average_rate or stream.guessed_rate
+    return float(rate) if rate and 0 < rate <= 1000 else None
+
+
+def _stated_duration_s(media: _Media) -> float | None:
+    if media.stream.duration is not None:
+        duration_s = float(media.stream.duration * media.time_base)
+    elif media.container.duration is not None:
+        duration_s = media.container.duration / av.time_base
+    else:
+        return None
+    return duration_s if 0 < duration_s < 1e6 else None
+
+
+def _scanned_duration_s(source: Source) -> float | None:
+    """The duration from the packets' own times; recordings of browsers and broken-off ones state none."""
+    clock = _Clock(_SCAN_S)
+    end, packets = 0, 0
+    with _opened(source, clock) as media:
+        for packet in _packets(media, clock):
+            packets += packet.size > 0
+            if packet.pts is not None:
+                end = max(end, packet.pts + (packet.duration or 0) - media.start)
+        if clock.expired:
+            return None
+        duration_s = float(end * media.time_base) or packets / (_fps(media.stream) or 25.0)
+    return duration_s if 0 < duration_s < 1e6 else None
+
+
+def _packets(media: _Media, clock: _Clock) -> "Iterator[av.Packet[VideoStream]]":
+    """Packets of the stream from where the file stands, until its end, an error that cannot be passed, or no time."""
+    try:
+        for packet in media.container.demux(media.stream):
+            if clock.expired:
+                return
+            yield packet
+    except (av.FFmpegError, MediaError):  # MediaError: `TimedFile` out of time
+        return
+
+
+def _decoded(media: _Media, clock: _Clock) -> Iterator[_Decoded]:
+    """Undamaged frames from where the file stands, in order of time."""
+    step_s = 1 / (_fps(media.stream) or 25.0)
+    last_s = -step_s
+    for packet in _packets(media, clock):
+        if packet.has_sidedata("encryption_info"):
+            raise MediaError("The video is copy-protected (encrypted). Ask its owner for an open copy.", "unsupported")
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue  # one damaged packet; those after it may be fine
+        for frame in frames:
+            # AVI and bare streams have no presentation times, but frames come in order, each with a packet's time
+            ticks = frame.dts if frame.pts is None else frame.pts
+            stated_s = -1.0 if ticks is None else max(float((ticks - media.start) * media.time_base), 0.0)
+            last_s = stated_s if stated_s > last_s else last_s + step_s
+            if not frame.is_corrupt:
+                yield _Decoded(last_s, frame)
+
+
+def _seek(media: _Media, time_s: float) -> bool:
+    """Goes to the last keyframe at or before that time."""
+    try:
+        media.container.seek(int(time_s / media.time_base) + media.start, stream=media.stream)
+    except (av.FFmpegError, MediaError, OverflowError):
+        return False
+    return True
+
+
+def _wanted(
+    media: _Media, clock: _Clock, info: VideoInfo, max_frames: int, window_limit_s: float
+) -> Iterator[_Decoded]:
+    if info.duration_s is None:  # then it cannot be spread: twice a second from the start
+        yield from _shown_at(_decoded(media, clock), sample_times(max_frames / 2, max_frames))
+        return
+    pixels_a_second = info.width * info.height * (info.fps or 30.0)
+    limit_s = min(window_limit_s, _MAX_SEQUENTIAL_PX / pixels_a_second)
+    windows = plan_windows(info.duration_s, max_frames=max_frames, window_limit_s=limit_s)
+    if len(windows) == 1:
+        yield from _shown_at(_decoded(media, clock), windows[0].times_s)
+        return
+    gap_s = windows[1].start_s - windows[0].end_s
+    frames = _decoded(media, clock)
+    position_s = -1.0
+    for window in windows:
+        if _keyframe_s(media, window.start_s) > position_s and _seek(media, window.start_s):
+            frames = _decoded(media, clock)
+        first = _first_from(frames, media, window.start_s, slack_s=gap_s / 2)
+        if first is None:
+            return
+        moved_s = min(first.time_s - window.start_s, 0.0)
+        for decoded in _shown_at(itertools.chain([first], frames), [t + moved_s for t in window.times_s]):
+            if decoded.time_s > position_s:
+                position_s = decoded.time_s
+                yield decoded
+
+
+def _keyframe_s(media: _Media, time_s: float) -> float:
+    """Time of the keyframe to which a jump to `time_s` would lead; `time_s` itself if the file has no index."""
+    entries = media.stream.index_entries
+    index = entries.search_timestamp(int(time_s / media.time_base) + media.start)
+    return time_s if index < 0 else float((entries[index].timestamp - media.start) * media.time_base)
+
+
+def _first_from(frames: Iterator[_Decoded], media: _Media, start_s: float, slack_s: float) -> _Decoded | None:
+    """The next frame if it is at most `slack_s` before `start_s`, else the first one from `start_s` on."""
+    first = next(frames, None)
+    if first is not None and first.time_s < start_s - slack_s:
+        media.stream.codec_context.skip_frame = "NONREF"  # on the way, decode only what later frames need
+        first = next((decoded for decoded in frames if decoded.time_s >= start_s), None)
+        media.stream.codec_context.skip_frame = "DEFAULT"
+    return first
+
+
+def _shown_at(frames: Iterable[T], times_s: Iterable[float]) -> Iterator[T]:
+    """For each time the frame that is on the screen then, each frame once; ends with the last time.
+
+    Before the first frame that is the first, after the last the last.
+    """
+    times = iter(times_s)
+    wanted_s = next(times, None)
+    shown: T | None = None
+    for frame in frames:
+        if wanted_s is None:
+            return
+        if shown is not None and wanted_s < frame.time_s:
+            yield shown
+            while wanted_s is not None and wanted_s < frame.time_s:
+                wanted_s = next(times, None)
+        shown = frame
+    if shown is not None and wanted_s is not None:
+        yield shown
+
+
+def _display_matrix(frame: av.VideoFrame) -> "npt.NDArray[np.int32] | None":
+    """The 2 x 2 part of the display matrix: (x, y) of the stored frame goes to (a x + c y, b x + d y)."""
+    side_data = cast(Mapping[str, Buffer], frame.side_data)
+    if "DISPLAYMATRIX" not in side_data:
+        return None
+    return np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), np.int32, 9).reshape(3, 3)[:2, :2]
+
+
+def _rotation(frame: av.VideoFrame) -> int:
+    return round(-frame.rotation / 90) % 4 * 90
+
+
+def _upright(frame: av.VideoFrame, stream: VideoStream) -> RGB:
+    """(H, W, 3) uint8 RGB with square pixels, turned and mirrored as the file asks."""
+    width, height = frame.width, frame.height
+    ratio = float(stream.sample_aspect_ratio or 1)
+    if 0.2 < ratio < 5 and abs(ratio - 1) > 0.01 and width * ratio * height <= MAX_PIXELS:
+        width = round(width * ratio)  # recordings of 720 x 576 or 1440 x 1080 are squeezed, and so are their faces
+    try:
+        pixels = cast(RGB, frame.reformat(width=width, height=height, format="rgb24").to_ndarray())
+    except (av.FFmpegError, ValueError) as error:
+        raise MediaError(
+            "The video's colour format is not supported. Save it again as MP4 (H.264).", "unsupported"
+        ) from error
+    matrix = _display_matrix(frame)
+    if matrix is None:
+        return pixels
+    (a, b), (c, d) = matrix.tolist()
+    if abs(b) > abs(a):
+        pixels = pixels.swapaxes(0, 1)
+        flip_x, flip_y = c < 0, b < 0
+    else:
+        flip_x, flip_y = a < 0, d < 0
+    pixels = pixels[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+    return np.ascontiguousarray(pixels)
