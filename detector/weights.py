@@ -1,0 +1,212 @@
+"""The store of trained networks, both directions: verify and load, write.
+
+`weights/manifest.json` says what was trained (data); `detector.models.registry` what can be built (code).
+
+    models      name -> architecture, file, sha256, bytes, input_size_px, calibration, curve, false_alarms, metrics, ...
+    ensembles   name -> members, calibration, curve, false_alarms, metrics, ...
+    limits      smallest face and least sharpness that get a verdict, with the measurements behind them
+    default     the name that `Detector()` uses
+
+The manifest is written last, so that its existence means that everything it names is complete.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from detector.calibration import Calibration, FalseAlarmCurve
+from detector.errors import UnknownModelError, WeightsError
+from detector.models.registry import Network, build
+
+MANIFEST = "manifest.json"
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One choice of `Detector(models=...)`: a network alone, or an ensemble of networks.
+
+    Attributes:
+        name: as in the manifest.
+        members: names of networks; a network alone is its own only member.
+        calibration: for an ensemble, applied to the mean of the members' calibrated logits.
+        curve: false alarms of this choice on genuine faces of unseen validation sources.
+        record: everything else that the manifest says.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    calibration: Calibration
+    curve: FalseAlarmCurve
+    record: Mapping[str, Any]
+
+    @property
+    def false_alarms(self) -> Mapping[str, Mapping[str, Any]]:
+        """Band -> n, k, rate, low, high on genuine media of sources that neither trained nor tuned anything."""
+        return self.record.get("false_alarms", {})  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A published set of weights."""
+
+    folder: Path
+    data: Mapping[str, Any]
+
+    @property
+    def date(self) -> str:
+        return str(self.data["date"])
+
+    @property
+    def default(self) -> str:
+        return str(self.data["default"])
+
+    @property
+    def models(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.data["models"]  # type: ignore[no-any-return]
+
+    @property
+    def ensembles(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.data["ensembles"]  # type: ignore[no-any-return]
+
+    @property
+    def min_face_px(self) -> float:
+        return float(self.data["limits"]["min_face_px"])
+
+    @property
+    def min_sharpness(self) -> float:
+        return float(self.data["limits"]["min_sharpness"])
+
+    def names(self) -> tuple[str, ...]:
+        """Everything that `Detector(models=...)` takes, the default first."""
+        rest = [n for n in (*self.ensembles, *self.models) if n != self.default]
+        return (self.default, *rest)
+
+    def entry(self, name: str) -> Entry:
+        """A choice by name; "default" is the default.
+
+        Raises:
+            UnknownModelError: no such network or ensemble was published.
+            WeightsError: an ensemble names a network that the manifest lacks.
+        """
+        name = self.default if name == "default" else name
+        record = self.ensembles.get(name) or self.models.get(name)
+        if record is None:
+            raise UnknownModelError(f"no weights for {name!r}; published: {', '.join(self.names())}")
+        members = tuple(record.get("members", (name,)))
+        missing = [m for m in members if m not in self.models]
+        if missing:
+            raise WeightsError(f"ensemble {name!r} needs {', '.join(missing)}, which the manifest does not list")
+        return Entry(
+            name=name,
+            members=members,
+            calibration=Calibration(**record["calibration"]),
+            curve=FalseAlarmCurve(tuple(record["curve"]["rates"]), tuple(record["curve"]["logits"])),
+            record=record,
+        )
+
+
+def default_folder() -> Path:
+    """The `weights/` folder of the checkout that this package is installed from."""
+    return Path(__file__).resolve().parent.parent / "weights"
+
+
+def read_manifest(folder: Path | None = None) -> Manifest:
+    """The published set in a folder, `weights/` by default.
+
+    Raises:
+        WeightsError: there is none, or it cannot be read.
+    """
+    folder = folder or default_folder()
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise WeightsError(
+            f"There are no weights: {folder.name}/{MANIFEST} is missing. Fetch the whole repository, or run "
+            f"`python -m train`."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{folder.name}/{MANIFEST} cannot be read ({error}). Fetch it again.") from error
+    if data.get("manifest_version") != MANIFEST_VERSION:
+        raise WeightsError(f"{folder.name}/{MANIFEST} has another version than this program: update both together.")
+    return Manifest(folder, data)
+
+
+def list_models(folder: Path | None = None) -> tuple[str, ...]:
+    """Names that `Detector(models=...)` takes, the default first."""
+    return read_manifest(folder).names()
+
+
+def load_network(manifest: Manifest, name: str) -> Network:
+    """A published network, verified, in float32 and evaluation mode.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or fits another architecture.
+    """
+    record = manifest.models[name]
+    path = manifest.folder / record["file"]
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"weights/{record['file']} is missing: fetch the whole repository.") from error
+    if found != record["sha256"]:
+        raise WeightsError(
+            f"weights/{record['file']} is damaged or of another version: SHA-256 is {found[:12]}, expected "
+            f"{record['sha256'][:12]}. Fetch it again."
+        )
+    network = build(record["architecture"])
+    try:
+        network.load_state_dict({k: _as_float(v) for k, v in load_file(path).items()}, strict=True)
+    except (SafetensorError, RuntimeError) as error:
+        raise WeightsError(f"weights/{record['file']} does not fit {record['architecture']}: {error}") from error
+    return network.eval().to(memory_format=torch.channels_last)
+
+
+def save_network(network: nn.Module, path: Path) -> tuple[str, int]:
+    """Writes weights as float16 safetensors, whole or not at all; returns SHA-256 and size in bytes."""
+    tensors = {
+        k: (v.detach().half() if v.is_floating_point() else v.detach()).cpu().contiguous()
+        for k, v in network.state_dict().items()
+    }
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise WeightsError(f"{key} does not fit into float16")
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial)
+    data = partial.read_bytes()
+    partial.replace(path)
+    return hashlib.sha256(data).hexdigest(), len(data)
+
+
+def write_manifest(folder: Path, data: Mapping[str, Any]) -> None:
+    """Writes the manifest, last of all files of a set."""
+    partial = folder / f"{MANIFEST}.partial"
+    partial.write_text(json.dumps(data, indent=1, sort_keys=False) + "\n")
+    partial.replace(folder / MANIFEST)
+
+
+def golden_crops(size_px: int, n: int = 4) -> torch.Tensor:
+    """Made pictures (n, 3, S, S) in [0, 1] whose logits are stored with each network to prove that it loads right.
+
+    Smooth colour fields by plain arithmetic: the same on every machine and version.
+    """
+    axis = torch.linspace(0, 1, size_px, dtype=torch.float64)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    waves = [
+        torch.stack([torch.sin((3 + i + c) * x * 3.1 + i) * torch.cos((2 + c) * y * 4.7 - i) for c in range(3)])
+        for i in range(n)
+    ]
+    return (torch.stack(waves) * 0.5 + 0.5).float()
+
+
+def _as_float(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
