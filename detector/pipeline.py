@@ -1,0 +1,465 @@
+"""The composition and nothing else: file → faces → crops → networks → calibrated verdict."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detector.aggregate import MIN_FRAMES, PersonScore, person_score, smooth
+from detector.calibration import average_logit, band_of, edges, sigmoid, thresholds
+from detector.engine import Engine
+from detector.errors import Cancelled, MediaError
+from detector.explain.gradcam import Heatmap, heatmap
+from detector.faces.align import crop_face, crop_frame, paste_heat, resize, sharpness
+from detector.faces.detect import FaceDetector
+from detector.faces.track import Tracker
+from detector.media import HEAD_BYTES, SUPPORTED, jpeg, read_head, read_image, sha256_of, sniff_kind
+from detector.types import (
+    REASONS,
+    Band,
+    Coverage,
+    Face,
+    FaceVerdict,
+    FileVerdict,
+    ImageVerdict,
+    Kind,
+    ModelUsed,
+    Person,
+    ProbRange,
+    Score,
+    TimelinePoint,
+    VideoVerdict,
+)
+from detector.version import __version__
+from detector.video import covered_s, iter_frames, probe
+from detector.weights import read_manifest
+
+Source = Path | bytes
+OnProgress = Callable[[float, str], None]
+ShouldStop = Callable[[], bool]
+
+MAX_FRAMES = 32
+"""Frames of a video that are looked at by default."""
+RANGED_FACES = 5
+"""Faces of a photo, most suspicious first, that get a range: it costs a forward pass per variant."""
+VARIANTS = ("as it is", "JPEG 95", "JPEG 75", "scale 0.75", "slight crop")
+"""The harmless changes that the "range under re-encoding" is taken over."""
+
+_SHARPNESS_PX = 128
+_VIDEO_WORKING_PX = 640
+_VIDEO_MIN_FACE_PX = 24
+_NEXT_STEP = {
+    "no_face": "Try a larger or less cropped version of the picture.",
+    "face_too_small": "Look for a version in a higher resolution, closest to the original.",
+    "face_too_blurred": "Look for a sharper version, closest to the original.",
+    "too_few_frames": "Try a longer part of the video in which the face is seen clearly.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A face with the calibrated logits of each network, (M,), or the reason why there are none."""
+
+    face: Face
+    sharpness: float
+    reason: str | None
+    logits: np.ndarray | None
+
+
+class Detector:
+    """Judges photos and videos with one published network or an ensemble of them.
+
+        verdict = Detector().image("photo.jpg")
+
+    Safe to share between threads; results are frozen values.
+
+    Args:
+        models: name of an ensemble or a network of the manifest (`detector.list_models()`).
+        weights_dir: folder with `manifest.json`; the bundled `weights/` by default.
+
+    Raises:
+        UnknownModelError: no such name was published.
+        WeightsError: the weights are missing or damaged.
+    """
+
+    def __init__(self, models: str = "default", *, weights_dir: Path | None = None) -> None:
+        self.manifest = read_manifest(weights_dir)
+        self.entry = self.manifest.entry(models)
+        self.name = self.entry.name
+        self._engines = tuple(Engine(self.manifest, member) for member in self.entry.members)
+        self._photo_faces = FaceDetector()
+        self._video_faces = FaceDetector(min_face_px=_VIDEO_MIN_FACE_PX, working_px=_VIDEO_WORKING_PX)
+
+    def file(
+        self,
+        source: Source | str,
+        *,
+        name: str | None = None,
+        max_frames: int = MAX_FRAMES,
+        on_progress: OnProgress | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> FileVerdict:
+        """A photo's or video's verdict; a file that cannot be read is a verdict, too (status "unreadable").
+
+        Args:
+            source: path or bytes.
+            name: shown as the file's name; the path's last part by default.
+            max_frames: of a video that are looked at.
+            on_progress: called with a share from 0 to 1 and what is being done.
+            should_stop: asked often; when it says True, `Cancelled` is raised.
+        """
+        source = _as_source(source)
+        kind: Kind = "unknown"
+        try:
+            head = read_head(source)
+            if not head:
+                raise MediaError("The file is empty. Save or download it again.", "empty")
+            kind = sniff_kind(head[:HEAD_BYTES])
+            if kind == "image":
+                return self.image(source, name=name, on_progress=on_progress, should_stop=should_stop)
+            if kind == "video":
+                return self.video(
+                    source, name=name, max_frames=max_frames, on_progress=on_progress, should_stop=should_stop
+                )
+            raise MediaError(f"This is no photo or video that can be read. Supported: {SUPPORTED}.", "unsupported")
+        except MediaError as error:
+            return FileVerdict(
+                **self._about(source, name),
+                kind=kind,
+                status="unreadable",
+                reason=error.reason,
+                message=str(error),
+                band=None,
+                prob_fake=None,
+                range=None,
+                width=None,
+                height=None,
+                coverage=None,
+                thresholds=None,
+            )
+
+    def image(
+        self,
+        source: Source | str,
+        *,
+        name: str | None = None,
+        on_progress: OnProgress | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> ImageVerdict:
+        """The verdict of a photo: every face, most suspicious first.
+
+        Raises:
+            MediaError: the photo cannot be read.
+            Cancelled: `should_stop` said so.
+        """
+        source = _as_source(source)
+        step = _Steps(on_progress, should_stop)
+        step(0.0, "Reading the picture")
+        image = read_image(source)
+        step(0.15, "Looking for faces")
+        faces = self._photo_faces.detect([image])[0]
+        judged = []
+        for i, face in enumerate(faces):
+            step(0.4 + 0.3 * i / len(faces), f"Judging face {i + 1} of {len(faces)}")
+            judged.append(self._judge(image, face))
+        scored = [j for j in judged if j.logits is not None]
+        verdicts = []
+        order = sorted(judged, key=lambda j: (j.logits is None, -self._combined(j.logits)))
+        for number, j in enumerate(order, 1):
+            within = None
+            if j.logits is not None and number <= RANGED_FACES:
+                step(0.7 + 0.3 * number / min(len(order), RANGED_FACES), "Trying re-encoded versions")
+                within = self._range(image, j)
+            verdicts.append(self._face_verdict(number, j, len(scored), within))
+        best = verdicts[0] if scored else None
+        status, reason = ("ok", None) if best else ("no_verdict", _reason_of([j.reason for j in judged]))
+        step(1.0, "Done")
+        return ImageVerdict(
+            **self._about(source, name),
+            kind="image",
+            status=status,  # type: ignore[arg-type]
+            reason=reason,
+            message=_message(reason),
+            band=best.band if best else None,
+            prob_fake=best.prob_fake if best else None,
+            range=best.range if best else None,
+            width=image.shape[1],
+            height=image.shape[0],
+            coverage=Coverage(frames=1, duration_s=None, analysed_s=None, share=1.0),
+            thresholds=thresholds(self.entry.curve, len(scored)) if scored else None,
+            faces=tuple(verdicts),
+        )
+
+    def video(
+        self,
+        source: Source | str,
+        *,
+        name: str | None = None,
+        max_frames: int = MAX_FRAMES,
+        on_progress: OnProgress | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> VideoVerdict:
+        """The verdict of a video: every person, most suspicious first.
+
+        Raises:
+            MediaError: the video cannot be read.
+            Cancelled: `should_stop` said so.
+        """
+        source = _as_source(source)
+        step = _Steps(on_progress, should_stop)
+        step(0.0, "Opening the video")
+        info = probe(source)
+        tracker = Tracker()
+        times: list[float] = []
+        points: dict[int, list[tuple[float, _Judged]]] = {}
+        with closing(iter_frames(source, max_frames=max_frames)) as frames:
+            for frame in frames:
+                step(0.95 * len(times) / max_frames, f"Reading frames, {len(times) + 1} of {max_frames}")
+                faces = self._video_faces.detect([frame.image])[0]
+                tracks = tracker.add(len(times), faces, frame.image)
+                judged = self._judge_all(frame.image, faces)
+                for track, j in zip(tracks, judged, strict=True):
+                    points.setdefault(track, []).append((frame.time_s, j))
+                times.append(frame.time_s)
+        step(0.96, "Weighing the evidence")
+        kept = tracker.persons(len(times))
+        usable = {t: [(s, j) for s, j in points[t] if j.logits is not None] for t in kept}
+        runs = {
+            t: person_score(self._combine([j.logits for _, j in seen]), np.random.default_rng(0))
+            for t, seen in usable.items()
+            if len(seen) >= MIN_FRAMES
+        }
+        chances = sum(run.chances for run in runs.values())
+        spacing = _spacing(times, info.duration_s)
+        order = sorted(kept, key=lambda t: (t not in runs, -runs[t].logit if t in runs else 0.0))
+        persons = tuple(
+            self._person(number, points[t], usable[t], runs.get(t), chances, spacing, info.duration_s)
+            for number, t in enumerate(order, 1)
+        )
+        best = persons[0] if runs else None
+        status, reason = ("ok", None) if best else ("no_verdict", _reason_of([p.reason for p in persons]))
+        analysed = covered_s(times, info.duration_s)
+        step(1.0, "Done")
+        return VideoVerdict(
+            **self._about(source, name),
+            kind="video",
+            status=status,  # type: ignore[arg-type]
+            reason=reason,
+            message=_message(reason),
+            band=best.band if best else None,
+            prob_fake=best.prob_fake if best else None,
+            range=best.range if best else None,
+            width=info.width,
+            height=info.height,
+            coverage=Coverage(
+                frames=len(times),
+                duration_s=info.duration_s,
+                analysed_s=analysed,
+                share=min(1.0, analysed / info.duration_s) if info.duration_s else 1.0,
+            ),
+            thresholds=thresholds(self.entry.curve, chances) if runs else None,
+            persons=persons,
+        )
+
+    def explain(self, image: np.ndarray, face: Face, model: str | None = None) -> Heatmap:
+        """Where one network sees evidence of manipulation in a face.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            face: in pixels of that image.
+            model: a network of this detector, the first by default.
+        """
+        engine = next((e for e in self._engines if e.name == model), self._engines[0])
+        crop = engine.tensor([crop_face(image, face, engine.size_px)])
+        heat, box = paste_heat(heatmap(engine.network, engine.network.last_features, crop), crop_frame(face))
+        return Heatmap(heat=heat, box=box, model=engine.name)
+
+    def _about(self, source: Source, name: str | None) -> dict[str, Any]:
+        return {
+            "file": name or (source.name if isinstance(source, Path) else "upload"),
+            "sha256": sha256_of(source),
+            "ensemble": self.name,
+            "models": tuple(ModelUsed(e.name, e.sha256) for e in self._engines),
+            "version": __version__,
+            "weights_date": self.manifest.date,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+    def _judge(self, image: np.ndarray, face: Face) -> _Judged:
+        return self._judge_all(image, [face])[0]
+
+    def _judge_all(self, image: np.ndarray, faces: Sequence[Face]) -> list[_Judged]:
+        """Logits of all faces of one image, with the faces too small or blurred left out."""
+        sharp = [sharpness(crop_face(image, face, _SHARPNESS_PX)) for face in faces]
+        reasons = [self._unfit(face, value) for face, value in zip(faces, sharp, strict=True)]
+        fit = [i for i, reason in enumerate(reasons) if reason is None]
+        scores = self._logits([[crop_face(image, faces[i], e.size_px) for i in fit] for e in self._engines])
+        rows = dict(zip(fit, scores, strict=True))
+        return [_Judged(face, sharp[i], reasons[i], rows.get(i)) for i, face in enumerate(faces)]
+
+    def _unfit(self, face: Face, sharp: float) -> str | None:
+        if face.size_px < self.manifest.min_face_px:
+            return "face_too_small"
+        return "face_too_blurred" if sharp < self.manifest.min_sharpness else None
+
+    def _logits(self, crops: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+        """Crops of each network, M lists of N, to calibrated logits (N, M)."""
+        return np.stack([e.logits(c) for e, c in zip(self._engines, crops, strict=True)], axis=1)
+
+    def _combine(self, logits: Sequence[np.ndarray | None] | np.ndarray) -> np.ndarray:
+        """Members' calibrated logits (N, M) to this choice's calibrated logits (N,)."""
+        stacked = np.stack([row for row in logits if row is not None])
+        if len(self._engines) == 1:
+            return stacked[:, 0]
+        return self.entry.calibration(average_logit(stacked))
+
+    def _combined(self, logits: np.ndarray | None) -> float:
+        return 0.0 if logits is None else float(self._combine([logits])[0])
+
+    def _scores(self, logits: np.ndarray, chances: int) -> tuple[Score, ...]:
+        """Each network alone, against its own strong edge."""
+        found = []
+        for engine, logit in zip(self._engines, logits, strict=True):
+            edge = edges(self.manifest.entry(engine.name).curve, chances)["strong"]
+            found.append(Score(engine.name, float(sigmoid(logit)), bool(logit > edge)))
+        return tuple(found)
+
+    def _face_verdict(self, number: int, judged: _Judged, n: int, within: ProbRange | None) -> FaceVerdict:
+        if judged.logits is None:
+            return FaceVerdict(number, judged.face, "no_verdict", judged.reason, None, None, None, (), judged.sharpness)
+        logit = self._combined(judged.logits)
+        return FaceVerdict(
+            number=number,
+            face=judged.face,
+            status="ok",
+            reason=None,
+            band=band_of(logit, self.entry.curve, n),
+            prob_fake=float(sigmoid(logit)),
+            range=within,
+            scores=self._scores(judged.logits, n),
+            sharpness=judged.sharpness,
+        )
+
+    def _range(self, image: np.ndarray, judged: _Judged) -> ProbRange:
+        """Lowest and highest probability over `VARIANTS`."""
+        pairs = list(_variants(image, judged.face))
+        logits = self._logits([[crop_face(i, f, e.size_px) for i, f in pairs] for e in self._engines])
+        probs = sigmoid(np.append(self._combine(logits), self._combined(judged.logits)))
+        return ProbRange(float(probs.min()), float(probs.max()), "re-encoding")
+
+    def _person(
+        self,
+        number: int,
+        seen: Sequence[tuple[float, _Judged]],
+        usable: Sequence[tuple[float, _Judged]],
+        run: PersonScore | None,
+        chances: int,
+        spacing: float,
+        duration_s: float | None,
+    ) -> Person:
+        logits = self._combine([j.logits for _, j in usable]) if usable else np.zeros(0)
+        probs: Mapping[float, tuple[float, float]] = {
+            time: (float(p), float(s))
+            for (time, _), p, s in zip(usable, sigmoid(logits), sigmoid(smooth(logits)), strict=True)
+        }
+        timeline = tuple(TimelinePoint(t, j.face, *probs.get(t, (None, None))) for t, j in seen)
+        shared = {"number": number, "on_screen_s": len(seen) * spacing, "timeline": timeline}
+        if run is None:
+            small = [j.reason for _, j in seen if j.reason]
+            reason = max(set(small), key=small.count) if len(small) > len(seen) / 2 else "too_few_frames"
+            return Person(
+                **shared,  # type: ignore[arg-type]
+                status="no_verdict",
+                reason=reason,
+                band=None,
+                prob_fake=None,
+                range=None,
+                scores=(),
+                usable_frames=len(usable),
+                worst_window_s=None,
+                worst_time_s=None,
+            )
+        band: Band = band_of(run.logit, self.entry.curve, chances)
+        inside = slice(run.first, run.last + 1)
+        members = np.stack([j.logits for _, j in usable[inside] if j.logits is not None]).mean(axis=0)
+        end = usable[run.last][0] + spacing / 2
+        worst = run.first + int(logits[inside].argmax())
+        return Person(
+            **shared,  # type: ignore[arg-type]
+            status="ok",
+            reason=None,
+            band=band,
+            prob_fake=float(sigmoid(run.logit)),
+            range=ProbRange(float(sigmoid(run.low)), float(sigmoid(run.high)), "bootstrap"),
+            scores=self._scores(members, chances),
+            usable_frames=len(usable),
+            worst_window_s=(
+                max(0.0, usable[run.first][0] - spacing / 2),
+                min(end, duration_s) if duration_s else end,
+            ),
+            worst_time_s=usable[worst][0],
+        )
+
+
+class _Steps:
+    """Progress out, cancel in."""
+
+    def __init__(self, on_progress: OnProgress | None, should_stop: ShouldStop | None) -> None:
+        self._on_progress, self._should_stop = on_progress, should_stop
+
+    def __call__(self, share: float, what: str) -> None:
+        if self._should_stop and self._should_stop():
+            raise Cancelled("The analysis was cancelled.")
+        if self._on_progress:
+            self._on_progress(min(1.0, share), what)
+
+
+def _variants(image: np.ndarray, face: Face) -> Iterator[tuple[np.ndarray, Face]]:
+    """The picture around a face after each harmless change, with the face where it then is."""
+    x0, y0, x1, y1 = crop_frame(face).bounds()
+    # whole JPEG blocks of the picture's own grid, or the grid itself would be a change
+    left, top = max(0, int(x0) // 16 * 16 - 16), max(0, int(y0) // 16 * 16 - 16)
+    window = image[top : int(y1) + 32, left : int(x1) + 32]
+    moved = _moved(face, -left, -top)
+    for quality in (95, 75):
+        yield jpeg(window, quality), moved
+    height, width = window.shape[:2]
+    small = resize(window, max(1, round(width * 0.75)), max(1, round(height * 0.75)))
+    yield small, _moved(face, -left, -top, small.shape[1] / width, small.shape[0] / height)
+    # a few pixels off the picture's edge move what the face detector returns by about this much
+    cut = face.size_px * 0.02
+    yield image, replace(face, box=(face.box[0] + cut, face.box[1] + cut, face.box[2], face.box[3]))
+
+
+def _moved(face: Face, dx: float, dy: float, scale_x: float = 1.0, scale_y: float = 1.0) -> Face:
+    x0, y0, x1, y1 = face.box
+    return replace(
+        face,
+        box=((x0 + dx) * scale_x, (y0 + dy) * scale_y, (x1 + dx) * scale_x, (y1 + dy) * scale_y),
+        landmarks=tuple(((x + dx) * scale_x, (y + dy) * scale_y) for x, y in face.landmarks),
+    )
+
+
+def _as_source(source: Source | str) -> Source:
+    return Path(source) if isinstance(source, str) else source
+
+
+def _reason_of(reasons: Sequence[str | None]) -> str:
+    """Why a file has no verdict: no face at all, else the reason that most faces share."""
+    named = [r for r in reasons if r]
+    return max(named, key=named.count) if named else "no_face"
+
+
+def _message(reason: str | None) -> str | None:
+    return f"{REASONS[reason]} {_NEXT_STEP[reason]}" if reason else None
+
+
+def _spacing(times: Sequence[float], duration_s: float | None) -> float:
+    """Seconds that one looked-at frame stands for."""
+    if len(times) > 1:
+        return float(np.median(np.diff(times)))
+    return duration_s or 0.0

@@ -1,0 +1,301 @@
+"""A verdict in words and as JSON; app and CLI say the same because both ask here.
+
+A band is never named "real", "fake" or "authentic", and no number claims certainty. Every line states something that
+was measured.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from detector.types import (
+    REASONS,
+    Band,
+    FaceVerdict,
+    FileVerdict,
+    ImageVerdict,
+    Person,
+    ProbRange,
+    Score,
+    VideoVerdict,
+)
+
+BAND_WORDS: dict[Band, str] = {"little": "little", "weak": "weak", "strong": "strong", "very_strong": "very strong"}
+
+PROBABILITY_HELP = (
+    "The probability assumes as many manipulated as genuine files. It is not the chance that this one file was "
+    "manipulated: that also depends on where the file comes from."
+)
+
+_NETWORK_NAMES = {
+    "resnet18": "ResNet-18",
+    "resnet50": "ResNet-50",
+    "mobilenet_v2": "MobileNetV2",
+    "efficientnet_b0": "EfficientNet-B0",
+}
+
+_NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+class HasFalseAlarms(Protocol):
+    """The part of a `detector.weights.Entry` that `error_rate_line` reads."""
+
+    @property
+    def false_alarms(self) -> Mapping[str, Mapping[str, Any]]:
+        """Band -> n, k, low, high: k of n genuine media of unseen sources reached it; 95 % interval as parts of one."""
+        ...
+
+
+def band_word(band: Band | None) -> str:
+    """The band in a word or two: "little", "weak", "strong", "very strong"; "no verdict" for None."""
+    return "no verdict" if band is None else BAND_WORDS[band]
+
+
+def percent(p: float) -> str:
+    """A probability in whole percent, never certain: "81 %", "under 1 %", "over 99 %"."""
+    return f"{_whole_percent(p)} %"
+
+
+def span_percent(low: float, high: float) -> str:
+    """Two probabilities in whole percent: "74 to 87 %", "under 1 to 3 %", and "81 %" when both round to the same."""
+    first, last = _whole_percent(low), _whole_percent(high)
+    return f"{last} %" if first == last else f"{first} to {last} %"
+
+
+def network_name(name: str) -> str:
+    """A network's name as its authors write it; a name that is not known here stays as it is."""
+    return _NETWORK_NAMES.get(name, name)
+
+
+def headline(verdict: FileVerdict) -> str:
+    """What was found, before any number: "Strong evidence of manipulation" or "No verdict"."""
+    if verdict.band is None:
+        return "No verdict"
+    return f"{BAND_WORDS[verdict.band].capitalize()} evidence of manipulation"
+
+
+def reason_text(verdict: FileVerdict) -> str:
+    """Why there is no verdict and what to try, in one or two sentences; empty when there is one."""
+    if verdict.band is not None:
+        return ""
+    return verdict.message or REASONS.get(verdict.reason or "", REASONS["unreadable"])
+
+
+def eyebrow(verdict: FileVerdict) -> str:
+    """Which face or person the headline is about: "Person 1 of 3, the most suspicious"; "Photo" without a verdict."""
+    noun, parts = _parts(verdict)
+    if verdict.band is None or not parts:
+        return {"image": "Photo", "video": "Video", "unknown": "File"}[verdict.kind]
+    if len(parts) == 1:
+        return f"The only {noun} found"
+    return f"{noun.capitalize()} {parts[0].number} of {len(parts)}, the most suspicious"
+
+
+def range_text(verdict: FileVerdict) -> str:
+    """Its spread: "range under re-encoding 74 to 87 %" for a photo, "95 % interval ..." for a video, else empty."""
+    return "" if verdict.range is None else range_of(verdict.range)
+
+
+def range_of(value: ProbRange) -> str:
+    """The same for one face or person."""
+    what = "range under re-encoding" if value.kind == "re-encoding" else "95 % interval"
+    return f"{what} {span_percent(value.low, value.high)}"
+
+
+def facts(verdict: FileVerdict) -> tuple[str, ...]:
+    """Up to four short lines, each one measured.
+
+    With a verdict at least two: which networks are above their threshold, where or how large the evidence is, how many
+    faces or persons could be judged, and how much of a video was looked at when that is not all of it. Without one:
+    what was looked at. Empty for a file that could not be read.
+    """
+    if verdict.status == "unreadable":
+        return ()
+    if isinstance(verdict, ImageVerdict):
+        return _image_facts(verdict)
+    if isinstance(verdict, VideoVerdict):
+        return _video_facts(verdict)
+    return ()
+
+
+def error_rate_line(verdict: FileVerdict, entry: HasFalseAlarms) -> str:
+    """How often genuine media get this band; empty without a verdict or when it was not measured.
+
+    What was measured counts genuine media at or above a band, so for "little" the line gives those below "weak".
+
+    Args:
+        entry: the network or ensemble that gave the verdict, as the manifest has it.
+    """
+    if verdict.band is None:
+        return ""
+    measured = entry.false_alarms.get("weak" if verdict.band == "little" else verdict.band)
+    if measured is None:
+        return ""
+    n, k = int(measured["n"]), int(measured["k"])
+    low, high = float(measured["low"]), float(measured["high"])
+    if verdict.band == "little":
+        return (
+            f"On genuine media from sources it never saw, this version stays in this band in {n - k} of {n} "
+            f"(95 % interval {span_percent(1 - high, 1 - low)}). Manipulations of a new kind can stay in it too."
+        )
+    this = "this band" if verdict.band == "very_strong" else "this band or a stronger one"
+    return (
+        f"On genuine media from sources it never saw, this version reaches {this} in {k} of {n} "
+        f"(95 % interval {span_percent(low, high)})."
+    )
+
+
+def quote(verdict: FileVerdict) -> str:
+    """What a journalist can quote: the finding with version and date of the weights, and what it is worth."""
+    tool = f"Unmask {verdict.version}" + (f" (weights {verdict.weights_date})" if verdict.weights_date else "")
+    medium = {"image": "photo", "video": "video", "unknown": "file"}[verdict.kind]
+    if verdict.band is None:
+        # the first sentence of the table, not the message: a quotation gives no advice
+        reason = REASONS.get(verdict.reason or "", REASONS["unreadable"]).rstrip(".")
+        return (
+            f"{tool} gives no verdict on this {medium}: {reason[0].lower()}{reason[1:]}. "
+            "That says nothing for or against manipulation."
+        )
+    noun, parts = _parts(verdict)
+    whose = f"the face in this {medium}"
+    if len(parts) > 1:
+        number = f"{parts[0].number} of {len(parts)}"
+        whose = f"face {number} in this photo" if noun == "face" else f"the face of person {number} in this video"
+    when = ""
+    top = parts[0] if parts else None
+    if isinstance(top, Person) and top.worst_window_s and verdict.band != "little":
+        when = f" between {_seconds(top.worst_window_s[0])} and {_seconds(top.worst_window_s[1])}"
+    return (
+        f"{tool} finds {BAND_WORDS[verdict.band]} evidence that {whose} was manipulated{when}. "
+        "This is a lead, not proof."
+    )
+
+
+def to_json(verdict: FileVerdict, indent: int | None = None) -> str:
+    """The verdict in the versioned schema, on one line unless `indent` is given.
+
+    ASCII only: file names may hold what a terminal's or reader's encoding cannot.
+    """
+    return json.dumps(verdict.to_dict(), indent=indent, allow_nan=False)
+
+
+def _parts(verdict: FileVerdict) -> tuple[str, tuple[FaceVerdict, ...] | tuple[Person, ...]]:
+    if isinstance(verdict, ImageVerdict):
+        return "face", verdict.faces
+    if isinstance(verdict, VideoVerdict):
+        return "person", verdict.persons
+    return "face", ()
+
+
+def _image_facts(verdict: ImageVerdict) -> tuple[str, ...]:
+    faces = verdict.faces
+    judged = sum(face.band is not None for face in faces)
+    if not faces:
+        return _looked_at(verdict)
+    largest = round(max(face.face.size_px for face in faces))
+    if not judged:
+        return (f"{_count(len(faces), 'face')} found, the largest {largest} pixels.", *_looked_at(verdict))
+    size = f"{round(faces[0].face.size_px)} pixels on its longer side"
+    if len(faces) == 1:
+        return (*_networks(faces[0].scores), f"1 face found, {size}.")
+    return (
+        *_networks(faces[0].scores),
+        f"{len(faces)} faces found, {judged} of them could be judged; face {faces[0].number} is {size}.",
+    )
+
+
+def _video_facts(verdict: VideoVerdict) -> tuple[str, ...]:
+    persons = verdict.persons
+    judged = sum(person.band is not None for person in persons)
+    coverage = _coverage(verdict)
+    if not persons:
+        return (*_looked_at(verdict), *coverage)
+    if not judged:
+        most = max(person.usable_frames for person in persons)
+        return (
+            f"{_count(len(persons), 'person')} found, with at most {_count(most, 'frame')} clear enough to judge.",
+            *_looked_at(verdict),
+            *coverage,
+        )
+    top = persons[0]
+    when: tuple[str, ...] = ()
+    if top.worst_window_s:
+        start, end = top.worst_window_s
+        frames = sum(start <= point.time_s <= end and point.prob_fake is not None for point in top.timeline)
+        when = (f"Most suspicious from {_seconds(start)} to {_seconds(end)}, in {_count(frames, 'frame')}.",)
+    found = f"; {judged} of {len(persons)} persons could be judged" if len(persons) > 1 else ""
+    return (
+        *_networks(top.scores),
+        *when,
+        f"The face could be judged in {top.usable_frames} of {_count(len(top.timeline), 'frame')}{found}.",
+        *coverage,
+    )
+
+
+def _networks(scores: Sequence[Score]) -> tuple[str, ...]:
+    """One sentence on which networks are above their threshold, none without networks."""
+    above = [network_name(s.model) for s in scores if s.above_threshold]
+    below = [network_name(s.model) for s in scores if not s.above_threshold]
+    total = len(scores)
+    if not total:
+        return ()
+    if total == 1:
+        return (f"{above[0]} is above its threshold.",) if above else (f"{below[0]} is below its threshold.",)
+    if not below:
+        return (f"{'Both' if total == 2 else f'All {_number(total)}'} networks are above their threshold.",)
+    if not above:
+        return (f"{'Neither' if total == 2 else 'None'} of the {_number(total)} networks is above its threshold.",)
+    verb = "is" if len(above) == 1 else "are"
+    whose = "its" if len(above) == 1 else "their"
+    # the smaller group is the one worth naming
+    if len(above) < len(below) or total == 2:
+        tail = f"; that is {_list(above)}" if len(above) == 1 else f": {_list(above)}"
+    else:
+        tail = f"; {_list(below)} {'is' if len(below) == 1 else 'are'} not"
+    return (f"{_number(len(above)).capitalize()} of {_number(total)} networks {verb} above {whose} threshold{tail}.",)
+
+
+def _looked_at(verdict: FileVerdict) -> tuple[str, ...]:
+    if verdict.kind == "video" and verdict.coverage is not None:
+        return (f"{_count(verdict.coverage.frames, 'frame')} looked at.",)
+    if verdict.width and verdict.height:
+        return (f"The whole picture was looked at, {verdict.width} x {verdict.height} pixels.",)
+    return ()
+
+
+def _coverage(verdict: FileVerdict) -> tuple[str, ...]:
+    """How much of a video was looked at, when it is not all of it."""
+    coverage = verdict.coverage
+    # what rounds to the whole would read as a contradiction
+    if coverage is None or coverage.share >= 0.995:
+        return ()
+    line = f"{percent(coverage.share)} of the video was looked at"
+    if coverage.analysed_s is not None and coverage.duration_s is not None:
+        line += f", {_seconds(coverage.analysed_s)} of {_seconds(coverage.duration_s)}"
+    return (f"{line}.",)
+
+
+def _whole_percent(p: float) -> str:
+    if p < 0.01:
+        return "under 1"
+    if p > 0.99:
+        return "over 99"
+    # half goes up, as a reader expects; Python rounds half to even
+    return str(math.floor(100 * p + 0.5))
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s"
+
+
+def _number(value: int) -> str:
+    return _NUMBER_WORDS[value] if value < len(_NUMBER_WORDS) else str(value)
+
+
+def _count(value: int, noun: str) -> str:
+    return f"{value} {noun}" if value == 1 else f"{value} {noun}s"
+
+
+def _list(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
