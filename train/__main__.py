@@ -1,0 +1,44 @@
+"""`python -m train`: a dict of recipes; without an argument, the reference run."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import tyro
+
+from detector.errors import DetectorError
+from train.data.samples import DataError
+from train.recipes import cnn, evaluate, publish, reference
+
+RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
+    "reference": (reference.Reference, reference.run),
+    "cnn": (cnn.Cnn, cnn.run),
+    "publish": (publish.Publish, publish.run),
+    "evaluate": (evaluate.Evaluate, evaluate.run),
+}
+"""Name on the command line -> options (their fields are the command line) and what runs them."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a recipe; 0 on success, 1 when the data, options or weights are not as needed, 130 when interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    # options may follow the bare command too: `python -m train --data_root DIR`
+    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
+        argv = ["reference", *argv]
+    try:
+        options = tyro.extras.subcommand_cli_from_dict(
+            {name: made for name, (made, _) in RECIPES.items()}, args=argv, prog="python -m train"
+        )
+        recipe = next(run for made, run in RECIPES.values() if type(options) is made)
+        recipe(options)
+    except (DataError, DetectorError, ValueError, FileNotFoundError, FloatingPointError) as error:
+        print(f"{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. `cnn --resume RUN` with the same options goes on after the last epoch.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

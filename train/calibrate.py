@@ -1,0 +1,65 @@
+"""From validation logits to calibration, false-alarm curve and the limits of size and blur. Pure functions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from detector.calibration import Calibration, FalseAlarmCurve
+from train.data.samples import DataError, Sample
+from train.metrics import source_balanced_weights
+from train.selection import weighted_quantile
+
+CURVE_RATES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
+MIN_GENUINE = 200
+"""A rate of 0.5 % cannot be seen on fewer genuine faces."""
+KEPT_SHARE = 0.8
+"""A face gets a verdict while the AUC keeps this share of what it has above chance on faces as they came."""
+
+
+def fit_calibration(samples: Sequence[Sample], logits: np.ndarray) -> Calibration:
+    """Platt scaling on validation, both classes and the sources within them weighed alike."""
+    labels = np.array([s.label for s in samples])
+    weights = source_balanced_weights(labels, [s.source for s in samples])
+    # two parameters on thousands of faces need no regularisation
+    fitted = LogisticRegression(C=1e6).fit(logits[:, None], labels, sample_weight=weights * len(labels))
+    scale = float(fitted.coef_[0, 0])
+    if scale <= 0:
+        raise DataError("the network's logit does not rise with manipulation on validation: it learned nothing")
+    return Calibration(scale=scale, offset=float(fitted.intercept_[0]))
+
+
+def fit_curve(samples: Sequence[Sample], calibrated: np.ndarray, unseen: set[str]) -> FalseAlarmCurve:
+    """False-alarm curve on genuine faces of unseen validation sources, sources weighed equally.
+
+    Without unseen sources (a plain folder of data) all genuine validation faces are taken, as one source.
+
+    Raises:
+        DataError: too few genuine faces for the smallest rate.
+    """
+    labels = np.array([s.label for s in samples])
+    sources = np.array([s.source for s in samples])
+    rows = (labels == 0) & np.isin(sources, sorted(unseen)) if unseen else labels == 0
+    if rows.sum() < MIN_GENUINE:
+        raise DataError(
+            f"{rows.sum()} genuine validation faces cannot show a false-alarm rate of 0.5 %: {MIN_GENUINE} needed"
+        )
+    counts = {s: int((sources[rows] == s).sum()) for s in np.unique(sources[rows])}
+    weights = np.array([1 / counts[s] for s in sources[rows]])
+    found = [weighted_quantile(calibrated[rows], weights, 1 - rate) for rate in CURVE_RATES]
+    return FalseAlarmCurve(CURVE_RATES, tuple(round(v, 4) for v in found))
+
+
+def first_kept(levels: Sequence[float], aucs: Sequence[float], full: float) -> int:
+    """Index of the first level, going from hard to easy, from which on every AUC keeps `KEPT_SHARE`.
+
+    Args:
+        levels: from hard (small, blurred) to easy.
+        aucs: at those levels.
+        full: AUC on faces as they came.
+    """
+    need = 0.5 + KEPT_SHARE * (full - 0.5)
+    index = len(levels) - 1
+    while index > 0 and aucs[index - 1] >= need:
+        index -= 1
+    return index

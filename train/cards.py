@@ -1,0 +1,183 @@
+"""Manifest entry → model card: nothing in a card is typed by hand."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from detector.weights import Manifest
+
+_USE = """\
+## Use
+
+A lead for people who check photos and videos of persons: evidence of manipulation of a face, in four bands, never a
+proof and never a statement that a picture is genuine. Not for identifying persons, for automatic decisions about
+people, or as the only ground for a publication.
+
+## Limits
+
+- It knows the manipulations below and what resembles them. A new generator can pass as "little evidence".
+- Photoshop work on small parts of a face is mostly missed (see yonsei below).
+- Strong compression, small and blurred faces hide traces; below measured limits it gives no verdict.
+- The probability assumes as many manipulated as genuine files. It is no chance for one particular file.
+"""
+
+
+def write_cards(manifest: Manifest) -> None:
+    """Writes `cards/<name>.md` for every network and ensemble, and removes cards of others."""
+    folder = manifest.folder / "cards"
+    folder.mkdir(exist_ok=True)
+    for path in folder.glob("*.md"):
+        path.unlink()
+    for name in manifest.names():
+        (folder / f"{name}.md").write_text(card(manifest, name))
+
+
+def card(manifest: Manifest, name: str) -> str:
+    """The model card of a network or ensemble as Markdown."""
+    record = manifest.entry(name).record
+    lines = [f"# {name}", "", f"Unmask weights of {manifest.date}.", ""]
+    if "members" in record:
+        lines += [
+            f"The mean of the calibrated logits of {', '.join(record['members'])}, calibrated again on validation.",
+            "",
+        ]
+    else:
+        lines += _network(record)
+    lines += [_USE, *_bands(record), *_metrics(record), *_limits(manifest), *_data(manifest, record)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def metrics_table(record: Mapping[str, Any]) -> list[str]:
+    """Test slices as a Markdown table."""
+    lines = [
+        "| slice | genuine | manipulated | AUC | accuracy | false alarms | caught |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in record["metrics"]["slices"].items():
+        lines.append(
+            f"| {name} | {row['genuine']} | {row['manipulated']} | {_auc(row)} | {_rate(row.get('accuracy'))} "
+            f"| {_rate(row.get('fpr'))} | {_rate(row.get('tpr'))} |"
+        )
+    return lines
+
+
+def _network(record: Mapping[str, Any]) -> list[str]:
+    training = record["training"]
+    return [
+        f"{record['architecture']}: {record['parameters'] / 1e6:.1f} million parameters, "
+        f"{record['bytes'] / 1e6:.1f} MB, faces of {record['input_size_px']} px.",
+        "",
+        f"- Architecture: {record['paper']}; code {record['licence_of_code']}",
+        f"- Starting weights: {training['start']}",
+        f"- Trained {training['hours']:.2f} h on {training['environment']['device']}, "
+        f"{training['images_seen']:,} faces seen, seed {training['seed']}, "
+        f"commit {training['environment']['commit'][:12]}",
+        f"- Command: `{training['command']}`",
+        f"- SHA-256: `{record['sha256']}`",
+        "",
+    ]
+
+
+def _bands(record: Mapping[str, Any]) -> list[str]:
+    if not record.get("false_alarms"):
+        return []
+    lines = [
+        "## How often it is wrong on genuine faces",
+        "",
+        "Genuine test faces of sources that neither trained nor tuned anything (95 % interval by Wilson):",
+        "",
+        "| band | promised | measured | interval | n |",
+        "|---|---|---|---|---|",
+    ]
+    promised = {"weak": "10 %", "strong": "2 %", "very_strong": "0.5 %"}
+    for band, row in record["false_alarms"].items():
+        lines.append(
+            f"| {band.replace('_', ' ')} or stronger | {promised[band]} | {row['rate']:.1%} "
+            f"| {row['low']:.1%} to {row['high']:.1%} | {row['n']} |"
+        )
+    by_faces = record.get("false_alarms_by_faces") or {}
+    if by_faces:
+        lines += [
+            "",
+            "Files made of such faces, the maximum corrected for their number:",
+            "",
+            "| genuine faces in a file | weak or stronger | strong or stronger | very strong |",
+            "|---|---|---|---|",
+        ]
+        for number, row in by_faces.items():
+            lines.append(f"| {number} | {row['weak']:.1%} | {row['strong']:.1%} | {row['very_strong']:.1%} |")
+    return [*lines, ""]
+
+
+def _metrics(record: Mapping[str, Any]) -> list[str]:
+    if "metrics" not in record:
+        return []
+    pooled = record["metrics"]["pooled"]
+    return [
+        "## Test slices",
+        "",
+        "At the threshold (the strong edge). 95 % intervals over groups; no interval where a class has fewer than five "
+        "groups. A star marks slices of manipulated faces only: they are scored against all genuine test faces.",
+        "",
+        *metrics_table(record),
+        "",
+        f"Pooled and class-balanced, n = {pooled['n']}: ECE {pooled['ece']:.3f}, Brier score {pooled['brier']:.3f}.",
+        "",
+    ]
+
+
+def _limits(manifest: Manifest) -> list[str]:
+    limits = manifest.data["limits"]
+    lines = [
+        "## Smallest and most blurred face",
+        "",
+        f"No verdict below {limits['min_face_px']} px or a sharpness of {limits['min_sharpness']:g}, measured with the "
+        f"default on {limits['faces']} validation faces (AUC {limits['as_they_came']['auc']:.3f} as they came):",
+        "",
+        "| longer side of the face box | AUC | false alarms |",
+        "|---|---|---|",
+        *(f"| {r['face_px']} px | {r['auc']:.3f} | {r['false_alarms']:.1%} |" for r in limits["by_size"]),
+        "",
+        "| blur, of a face of 128 px | AUC | false alarms | median sharpness |",
+        "|---|---|---|---|",
+        *(
+            f"| {r['blur_px']:g} px | {r['auc']:.3f} | {r['false_alarms']:.1%} | {r['median_sharpness']:g} |"
+            for r in limits["by_blur"]
+        ),
+        "",
+    ]
+    return lines
+
+
+def _data(manifest: Manifest, record: Mapping[str, Any]) -> list[str]:
+    members = record.get("members", (record.get("architecture"),))
+    training = manifest.models[members[0]]["training"]
+    counts = training["sources"]["train"]
+    listed = ", ".join(f"{source} {g}/{m}" for source, (g, m) in counts.items())
+    return [
+        "## Training data",
+        "",
+        f"Genuine/manipulated faces per source: {listed}.",
+        "",
+        f"Genuine sources kept out of training for good, which set the band edges: "
+        f"{', '.join(training['unseen_val_sources'])}.",
+        "",
+        f"Terms: {manifest.data['data']['terms']}.",
+    ]
+
+
+def _rate(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    if row["low"] is None:
+        return f"{row['value']:.1%}, no interval"
+    return f"{row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
+
+
+def _auc(row: Mapping[str, Any]) -> str:
+    found = row.get("auc")
+    if found is None:
+        return ""
+    star = "" if row["against"] == "own" else " *"
+    if found["low"] is None:
+        return f"{found['value']:.3f}, no interval{star}"
+    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f}){star}"

@@ -1,0 +1,71 @@
+"""Plots as PNG files, drawn without a screen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
+
+from train.metrics import auc, reliability
+
+_INK, _ACCENT, _WARM = "#16213A", "#0B6E69", "#D2691E"
+
+
+def confusion_matrix(labels: np.ndarray, flagged: np.ndarray, path: Path, title: str) -> None:
+    """Counts of genuine and manipulated faces, flagged or not."""
+    counts = np.array([[np.sum((labels == c) & (flagged == f)) for f in (False, True)] for c in (0, 1)])
+    figure, axes = _figure(title)
+    axes.imshow(counts / np.maximum(1, counts.sum(1, keepdims=True)), cmap="Blues", vmin=0, vmax=1)
+    for row in range(2):
+        for column in range(2):
+            share = counts[row, column] / max(1, counts[row].sum())
+            axes.text(
+                column, row, f"{counts[row, column]}\n{share:.0%}", ha="center", va="center",
+                color="white" if share > 0.6 else _INK,
+            )  # fmt: skip
+    axes.set_xticks([0, 1], ["not flagged", "flagged"])
+    axes.set_yticks([0, 1], ["genuine", "manipulated"])
+    figure.savefig(path)
+
+
+def roc(labels: np.ndarray, scores: np.ndarray, path: Path, title: str) -> None:
+    """ROC curve with its area."""
+    figure, axes = _figure(title)
+    fpr, tpr, _ = roc_curve(labels, scores)
+    axes.plot(fpr, tpr, color=_ACCENT, label=f"AUC {auc(labels, scores):.3f}")
+    axes.plot([0, 1], [0, 1], color=_INK, linestyle=":", linewidth=1)
+    axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
+    axes.legend(loc="lower right")
+    figure.savefig(path)
+
+
+def reliability_diagram(labels: np.ndarray, probs: np.ndarray, weights: np.ndarray, path: Path, title: str) -> None:
+    """Mean probability against the observed share, equal-mass bins."""
+    figure, axes = _figure(title)
+    means, shares, _ = zip(*reliability(labels, probs, weights), strict=True)
+    axes.plot([0, 1], [0, 1], color=_INK, linestyle=":", linewidth=1)
+    axes.plot(means, shares, color=_ACCENT, marker="o")
+    axes.set(xlabel="mean probability", ylabel="share manipulated", xlim=(0, 1), ylim=(0, 1))
+    figure.savefig(path)
+
+
+def learning_curves(epochs: Sequence[dict[str, Any]], path: Path, title: str) -> None:
+    """Loss, accuracy and the validation score of each epoch."""
+    figure, axes = _figure(title)
+    numbers = [row["epoch"] for row in epochs]
+    axes.plot(numbers, [row["loss"] for row in epochs], color=_INK, marker="o", label="training loss")
+    axes.plot(numbers, [row["accuracy"] for row in epochs], color=_ACCENT, marker="o", label="training accuracy")
+    axes.plot(numbers, [row["score"] for row in epochs], color=_WARM, marker="o", label="validation score")
+    axes.set(xlabel="epoch")
+    axes.legend()
+    figure.savefig(path)
+
+
+def _figure(title: str) -> tuple[Figure, Any]:
+    # no pyplot: it keeps global state and wants a screen
+    figure = Figure(figsize=(5.2, 4.2), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=10)
+    return figure, axes

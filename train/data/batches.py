@@ -1,0 +1,162 @@
+"""Batches of genuine faces, their self-blended twins and fakes, with every source weighed.
+
+A slice that holds one class only would let a network learn the source instead of the trace: so each batch holds as
+many genuine as manipulated faces, sources are drawn by the square root of their size, and a share of the genuine
+faces comes with a blended twin made from the same picture under the same augmentation.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from detector.faces.align import crop_face, cut, resize
+from detector.media import read_image
+from detector.types import Face
+from train.data.augment import Augmentation, degrade, jitter_frame
+from train.data.samples import Sample
+from train.data.self_blend import self_blend
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One item of a batch: which sample, the seed of its history, and whether to make its blended twin."""
+
+    index: int
+    seed: int
+    twin: bool = False
+
+
+def source_weights(samples: Sequence[Sample], indices: Sequence[int]) -> np.ndarray:
+    """Chance of each index: sources by the square root of their size, groups within a source alike."""
+    sizes: dict[str, int] = defaultdict(int)
+    groups: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for i in indices:
+        sizes[samples[i].source] += 1
+        groups[samples[i].source][samples[i].group] += 1
+    # a clip of 40 frames is more than one picture, but not 40 times as much
+    shares = {s: {g: n**0.5 for g, n in members.items()} for s, members in groups.items()}
+    totals = {s: sum(members.values()) for s, members in shares.items()}
+    weights = np.array(
+        [
+            sizes[s.source] ** 0.5 * shares[s.source][s.group] / totals[s.source] / groups[s.source][s.group]
+            for s in (samples[i] for i in indices)
+        ]
+    )
+    return np.asarray(weights / weights.sum())
+
+
+class PairedBatches(Sampler[list[Draw]]):
+    """Batches of draws for one epoch, the same for the same seed and epoch.
+
+    Args:
+        samples: training samples.
+        batch_size: even; half genuine, half manipulated.
+        steps: batches in an epoch.
+        twins: share of the manipulated half that are self-blended twins of genuine faces in the same batch.
+        seed: of the whole run.
+    """
+
+    def __init__(self, samples: Sequence[Sample], batch_size: int, steps: int, twins: float, seed: int) -> None:
+        self.genuine = [i for i, s in enumerate(samples) if s.label == 0]
+        self.fake = [i for i, s in enumerate(samples) if s.label == 1]
+        self.weights = source_weights(samples, self.genuine), source_weights(samples, self.fake)
+        self.half = batch_size // 2
+        self.twins = round(self.half * twins)
+        self.steps, self.seed, self.epoch = steps, seed, 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        rng = np.random.default_rng((self.seed, self.epoch))
+        for _ in range(self.steps):
+            genuine = rng.choice(self.genuine, self.half, p=self.weights[0])
+            fake = rng.choice(self.fake, self.half - self.twins, p=self.weights[1])
+            seeds = rng.integers(2**32, size=2 * self.half)
+            draws = [Draw(int(i), int(s)) for i, s in zip(genuine, seeds[: self.half], strict=True)]
+            # a twin shares its partner's seed, so both go through the same framing and the same degradation
+            draws += [Draw(d.index, d.seed, twin=True) for d in draws[: self.twins]]
+            draws += [Draw(int(i), int(s)) for i, s in zip(fake, seeds[self.half + self.twins :], strict=True)]
+            yield draws
+
+
+class TrainFaces(Dataset[tuple[Tensor, float]]):
+    """Augmented crops: `Draw` -> ((3, S, S) uint8, label)."""
+
+    def __init__(
+        self, samples: Sequence[Sample], faces: dict[str, Face], size_px: int, augmentation: Augmentation
+    ) -> None:
+        self.samples, self.faces, self.size_px, self.augmentation = samples, faces, size_px, augmentation
+
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, float]:
+        sample = self.samples[draw.index]
+        image = read_image(sample.read())
+        face = self.faces[sample.name]
+        if draw.twin:
+            # its own randomness for the blend; framing and degradation below repeat the partner's
+            image, _ = self_blend(image, face, np.random.default_rng((draw.seed, 1)))
+        rng = np.random.default_rng(draw.seed)
+        frame = jitter_frame(face, self.augmentation, rng)
+        # degrade at the picture's own scale, then shrink: as a camera, an editor and this tool do it
+        native = int(np.clip(round(frame.side), 48, 240))
+        crop = degrade(cut(image, frame, native), self.augmentation, rng)
+        crop = resize(crop, self.size_px, self.size_px)
+        if rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        return to_tensor(crop), float(draw.twin or sample.label == 1)
+
+
+class EvalFaces(Dataset[Tensor]):
+    """Crops exactly as the detector cuts them: index -> (3, S, S) uint8."""
+
+    def __init__(self, samples: Sequence[Sample], faces: dict[str, Face], size_px: int) -> None:
+        self.samples, self.faces, self.size_px = samples, faces, size_px
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Tensor:
+        sample = self.samples[index]
+        return to_tensor(crop_face(read_image(sample.read()), self.faces[sample.name], self.size_px))
+
+
+def train_loader(dataset: TrainFaces, sampler: PairedBatches, workers: int) -> DataLoader[tuple[Tensor, float]]:
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=_collate,
+        worker_init_fn=_one_thread,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def eval_crops(samples: Sequence[Sample], faces: dict[str, Face], size_px: int, workers: int) -> Tensor:
+    """All crops of a set at once: (N, 3, S, S) uint8."""
+    loader = DataLoader(
+        EvalFaces(samples, faces, size_px), batch_size=64, num_workers=workers, worker_init_fn=_one_thread
+    )
+    parts = list(loader)
+    return torch.cat(parts) if parts else torch.zeros(0, 3, size_px, size_px, dtype=torch.uint8)
+
+
+def to_tensor(crop: np.ndarray) -> Tensor:
+    """(S, S, 3) uint8 to (3, S, S) uint8."""
+    return torch.from_numpy(np.ascontiguousarray(crop)).permute(2, 0, 1)
+
+
+def _collate(items: list[tuple[Tensor, float]]) -> tuple[Tensor, Tensor]:
+    crops, labels = zip(*items, strict=True)
+    return torch.stack(crops), torch.tensor(labels)
+
+
+def _one_thread(_: int) -> None:
+    # loader processes share the cores with the training itself
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,85 @@
+"""The largest face of every training picture, found once by the product's own detector and kept on disk.
+
+Keyed by the hash of the picture's bytes and named after the detector's settings, so a stale box cannot be used.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import torch
+
+from detector.errors import MediaError
+from detector.faces.align import MARGIN
+from detector.faces.detect import MIN_CONFIDENCE, FaceDetector
+from detector.media import read_image
+from detector.types import Face
+from train.data.samples import Sample
+
+logger = logging.getLogger(__name__)
+
+_SETTINGS = f"mtcnn-2.5.3-min32-work1600-conf{MIN_CONFIDENCE}-margin{MARGIN}"
+_detector: FaceDetector | None = None
+
+
+def find_faces(
+    samples: Sequence[Sample],
+    cache_dir: Path,
+    *,
+    workers: int = 2,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Face]:
+    """Largest face of each sample by name; samples without a face are left out.
+
+    Resumable: finished pictures are appended to the cache file as they come.
+
+    Raises:
+        MediaError: a picture cannot be read. Training data are not hostile: a broken file is a mistake to mend.
+    """
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    path = cache_dir / f"faces-{hashlib.sha256(_SETTINGS.encode()).hexdigest()[:10]}.jsonl"
+    known: dict[str, Face | None] = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            known[row["key"]] = _face(row["face"])
+    keys = {s.name: _key(s) for s in samples}
+    missing = {keys[s.name]: s for s in samples if keys[s.name] not in known}
+    if missing:
+        logger.info("looking for faces in %d pictures", len(missing))
+        with path.open("a") as handle, ProcessPoolExecutor(workers) as pool:
+            results = pool.map(_largest, missing.values(), chunksize=16)
+            for done, (key, face) in enumerate(zip(missing, results, strict=True), 1):
+                known[key] = face
+                handle.write(json.dumps({"key": key, "face": face and [face.box, face.landmarks, face.confidence]}))
+                handle.write("\n")
+                if on_progress:
+                    on_progress(done, len(missing))
+    return {s.name: face for s in samples if (face := known[keys[s.name]]) is not None}
+
+
+def _largest(sample: Sample) -> Face | None:
+    global _detector
+    if _detector is None:
+        torch.set_num_threads(1)
+        _detector = FaceDetector()
+    try:
+        image = read_image(sample.read())
+    except MediaError as error:
+        raise MediaError(f"{sample.name}: {error}", error.reason) from error
+    faces = _detector.detect([image])[0]
+    return faces[0] if faces else None
+
+
+def _key(sample: Sample) -> str:
+    return hashlib.sha256(sample.read()).hexdigest()[:24]
+
+
+def _face(row: list | None) -> Face | None:  # type: ignore[type-arg]
+    if row is None:
+        return None
+    box, marks, confidence = row
+    return Face(tuple(box), tuple((x, y) for x, y in marks), confidence)

@@ -1,0 +1,122 @@
+"""One labelled face, and splits that never share a group.
+
+A group is whatever must not be on both sides of a split: a person, a video, a scene. Splitting by image instead puts
+one video's frames in training and test, and every figure after that is a leak.
+"""
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+HELD_OUT_SOURCES = ("us-portraits", "no-mask", "talking-heads")
+"""Whole sources of genuine faces that never train anything: studio portraits, street and web pictures, webcam and
+broadcast interviews. Their train and val faces, with the unseen val sources of the pack `faces-extra`, set the band
+edges; their test faces only report."""
+
+
+class DataError(Exception):
+    """The data are missing or not laid out as documented; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One face picture.
+
+    Attributes:
+        path: the picture, or the tar file that holds it.
+        member: (offset, size) of the picture in the tar file; None for a plain file.
+        name: stable identity for reports and caches, unique in a data set.
+        label: 1 = fake, 0 = real.
+        source: where it comes from and how it was made (a "slice" of the packs): figures are given by source.
+        group: person, video or scene; no group is in two splits.
+        method: generator or manipulation, "none" for genuine faces.
+        split: "train", "val" or "test".
+    """
+
+    path: Path
+    member: tuple[int, int] | None
+    name: str
+    label: int
+    source: str
+    group: str
+    method: str
+    split: Split
+
+    def read(self) -> bytes:
+        """The picture's bytes."""
+        if self.member is None:
+            return self.path.read_bytes()
+        offset, size = self.member
+        # pread keeps no file position: safe in forked loader workers
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            return os.pread(descriptor, size, offset)
+        finally:
+            os.close(descriptor)
+
+
+def hold_out_sources(samples: Sequence[Sample], sources: Iterable[str] = HELD_OUT_SOURCES) -> list[Sample]:
+    """Moves the training part of whole sources to validation."""
+    held = set(sources)
+    return [replace(s, split="val") if s.source in held and s.split == "train" else s for s in samples]
+
+
+def unseen_sources(samples: Sequence[Sample], split: Split) -> set[str]:
+    """Sources of genuine faces in a split of which no sample, genuine or not, is in training."""
+    trained = {s.source for s in samples if s.split == "train"}
+    return {s.source for s in samples if s.split == split and s.label == 0 and s.source not in trained}
+
+
+def split_by_group(
+    samples: Sequence[Sample], rng: np.random.Generator, val_share: float = 0.15, test_share: float = 0.15
+) -> list[Sample]:
+    """Assigns a split to every sample so that no group is in two.
+
+    Groups are drawn at random, stratified by the set of labels that they hold, so that each split keeps both labels.
+    """
+    labels: dict[str, set[int]] = defaultdict(set)
+    sizes: Counter[str] = Counter()
+    for sample in samples:
+        labels[sample.group].add(sample.label)
+        sizes[sample.group] += 1
+    chosen: dict[str, Split] = {}
+    for stratum in sorted({tuple(sorted(v)) for v in labels.values()}):
+        groups = sorted(g for g, v in labels.items() if tuple(sorted(v)) == stratum)
+        rng.shuffle(groups)
+        total = sum(sizes[g] for g in groups)
+        done = 0
+        for group in groups:
+            share = done / total
+            chosen[group] = "val" if share < val_share else "test" if share < val_share + test_share else "train"
+            done += sizes[group]
+    return [replace(s, split=chosen[s.group]) for s in samples]
+
+
+def check_splits(samples: Sequence[Sample]) -> None:
+    """Raises `DataError` when a group is in two splits or training or validation lacks a label."""
+    seen: dict[str, str] = {}
+    for sample in samples:
+        first = seen.setdefault(sample.group, sample.split)
+        if first != sample.split:
+            raise DataError(f"group {sample.group!r} is in two splits ({first}, {sample.split}): that is a leak")
+    for split in ("train", "val"):
+        found = {s.label for s in samples if s.split == split}
+        if found != {0, 1}:
+            raise DataError(f"split {split!r} needs genuine and manipulated faces; it has labels {sorted(found)}")
+
+
+def fingerprint(samples: Sequence[Sample]) -> str:
+    """Hash of names, labels and splits: two runs with the same value saw the same data."""
+    digest = hashlib.sha256()
+    for s in sorted(samples, key=lambda s: s.name):
+        digest.update(f"{s.name}\t{s.label}\t{s.split}\n".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,116 @@
+"""A run's folder: its options, environment, metrics and checkpoints.
+
+runs/<recipe>-<name>-<time>/
+  run.json            options, seed, commit, versions, data fingerprint, starting weights, hours
+  metrics.jsonl       one JSON object per event
+  checkpoint.pt       everything needed to go on (replaced whole, never half written)
+  best.safetensors    the averaged weights of the best epoch
+  report/             files for people: plots and tables
+"""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An open run folder."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, runs_dir: Path, name: str) -> "Run":
+        """A new folder named after the recipe and the time; an existing one is never reused."""
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        folder = runs_dir / f"{name}-{stamp}"
+        suffix = 1
+        while folder.exists():
+            suffix += 1
+            folder = runs_dir / f"{name}-{stamp}-{suffix}"
+        (folder / "report").mkdir(parents=True)
+        return cls(folder)
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "best.safetensors"
+
+    def log(self, event: str, **values: Any) -> None:
+        """Appends one line to `metrics.jsonl`."""
+        row = {"event": event, "time": datetime.now(UTC).isoformat(timespec="seconds"), **values}
+        with (self.folder / "metrics.jsonl").open("a") as handle:
+            handle.write(json.dumps(row) + "\n")
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        """All lines of one kind, oldest first."""
+        path = self.folder / "metrics.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [row for row in rows if row["event"] == event]
+
+    def write_record(self, **values: Any) -> None:
+        """Adds values to `run.json`; what is there already stays unless named again."""
+        write_json(self.folder / "run.json", {**self.record(), **values})
+
+    def record(self) -> dict[str, Any]:
+        path = self.folder / "run.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+
+def environment() -> dict[str, Any]:
+    """What a run's numbers may depend on besides its options; holds no path, user or host name."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "cpu_count": os.cpu_count(),
+        "commit": _commit(),
+    }
+
+
+def options_record(options: Any) -> dict[str, Any]:
+    """A recipe's options as plain values, without folders of this machine."""
+    return {k: v for k, v in asdict(options).items() if not isinstance(v, Path) and "dir" not in k and k != "data_root"}
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a file whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value, indent=2) + "\n")
+    partial.replace(path)
+
+
+class Stopwatch:
+    """Hours of work, added up over resumed parts."""
+
+    def __init__(self, already_s: float = 0.0) -> None:
+        self._start = time.monotonic() - already_s
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+
+def _commit() -> str:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"  # an installed copy or an export has no history
+    return done.stdout.strip()

@@ -1,0 +1,191 @@
+"""The one supervised loop: mixed precision, schedule, EMA, early stop, checkpoints, resume.
+
+A recipe says which network, batches, evaluation and settings; nothing here knows what the pictures are.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from detector.models.registry import Network
+from train.experiment import Run, Stopwatch
+
+Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
+"""Epoch number -> batches of (crops (N, 3, S, S) uint8, labels (N,) float)."""
+
+Evaluate = Callable[[Network], dict[str, float]]
+"""Network -> figures; "score" (higher is better) chooses the best epoch."""
+
+Progress = Callable[[int, int, float], None]
+"""(steps done, steps in all, loss of late) of one epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitOptions:
+    epochs: int
+    steps_per_epoch: int
+    lr: float
+    weight_decay: float
+    label_smoothing: float
+    ema_decay: float
+    patience: int
+    warmup_steps: int
+    amp: bool
+    seed: int
+
+
+def fit(
+    network: Network,
+    batches: Batches,
+    evaluate: Evaluate,
+    options: FitOptions,
+    run: Run,
+    *,
+    device: torch.device,
+    on_step: Progress | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+) -> None:
+    """Trains and leaves the averaged weights of the best epoch in `run.best`.
+
+    Goes on from `run.checkpoint` when there is one: at most the epoch that was interrupted is done again, with the
+    same batches, so a resumed run equals an uninterrupted one.
+    """
+    network.to(device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(_groups(network, options.weight_decay), lr=options.lr)
+    total = options.epochs * options.steps_per_epoch
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _lr_factor(step, total, options.warmup_steps))
+    # buffers are averaged too: batch norm's own averages lag behind averaged weights
+    ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(options.ema_decay), use_buffers=True)
+    first, best, since_best, seconds = 0, -math.inf, 0, 0.0
+    if run.checkpoint.exists():
+        state = torch.load(run.checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        ema.load_state_dict(state["ema"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        first, best, since_best, seconds = state["epoch"], state["best"], state["since_best"], state["seconds"]
+    watch = Stopwatch(seconds)
+    for epoch in range(first, options.epochs):
+        if since_best > options.patience:
+            run.log("early_stop", epoch=epoch, best=best)
+            break
+        # dropout and the like must not depend on whether the run was resumed
+        torch.manual_seed(options.seed + epoch)
+        loss, accuracy = _train_epoch(network, ema, batches(epoch), optimizer, schedule, options, device, on_step)
+        averaged = cast(Network, ema.module)
+        averaged.eval()
+        figures = evaluate(averaged)
+        row = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "lr": schedule.get_last_lr()[0], **figures}
+        if figures["score"] > best:
+            best, since_best = figures["score"], 0
+            save_weights_file(averaged, run.best)
+        else:
+            since_best += 1
+        row |= {"best": best, "hours": watch.seconds / 3600}
+        run.log("epoch", **row)
+        _save_checkpoint(
+            run.checkpoint,
+            {
+                "network": network.state_dict(),
+                "ema": ema.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(),
+                "epoch": epoch + 1,
+                "best": best,
+                "since_best": since_best,
+                "seconds": watch.seconds,
+            },
+        )
+        if on_epoch:
+            on_epoch(row)
+    run.write_record(train_hours=round(watch.seconds / 3600, 3), best_score=best)
+
+
+def _train_epoch(
+    network: Network,
+    ema: AveragedModel,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR,
+    options: FitOptions,
+    device: torch.device,
+    on_step: Progress | None,
+) -> tuple[float, float]:
+    network.train()
+    late, loss_sum, right, seen = 0.0, 0.0, 0, 0
+    for step, (crops, labels) in enumerate(batches, 1):
+        crops, labels = to_device(crops, device), labels.to(device)
+        smooth = labels * (1 - options.label_smoothing) + options.label_smoothing / 2
+        with torch.autocast(device.type, torch.bfloat16, enabled=options.amp):
+            logits = network(crops)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), smooth)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss.item()} at step {step}: lower the learning rate")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        schedule.step()
+        ema.update_parameters(network)
+        value = loss.item()
+        late = value if step == 1 else 0.98 * late + 0.02 * value
+        loss_sum += value * len(labels)
+        right += int(((logits > 0) == (labels > 0.5)).sum())
+        seen += len(labels)
+        if on_step:
+            on_step(step, options.steps_per_epoch, late)
+    if seen == 0:
+        raise ValueError("an epoch had no batches")
+    return loss_sum / seen, right / seen
+
+
+def to_device(crops: Tensor, device: torch.device) -> Tensor:
+    """uint8 crops to float in [0, 1] on the device, channels last."""
+    return crops.to(device, non_blocking=True).to(torch.float32, memory_format=torch.channels_last) / 255
+
+
+@torch.inference_mode()
+def predict(network: Network, crops: Iterable[Tensor], device: torch.device, amp: bool = True) -> np.ndarray:
+    """Logits (N,) float32 of batches of uint8 crops."""
+    network.eval()
+    parts = []
+    for batch in crops:
+        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+            parts.append(network(to_device(batch, device)).float().cpu())
+    return torch.cat(parts).numpy() if parts else np.zeros(0, np.float32)
+
+
+def save_weights_file(network: nn.Module, path: Path) -> None:
+    """Weights as float32 safetensors, written whole or not at all."""
+    partial = path.with_suffix(".partial")
+    save_file({k: v.detach().float().cpu().contiguous() for k, v in network.state_dict().items()}, partial)
+    partial.replace(path)
+
+
+def _save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    # decaying norms and biases only shrinks activations
+    decay = [p for p in network.parameters() if p.ndim > 1]
+    rest = [p for p in network.parameters() if p.ndim <= 1]
+    return [{"params": decay, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+
+
+def _lr_factor(step: int, total: int, warmup: int) -> float:
+    """Linear warm-up, then half a cosine down to zero."""
+    if step < warmup:
+        return (step + 1) / warmup
+    share = (step - warmup) / max(1, total - warmup)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, share)))

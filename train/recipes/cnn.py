@@ -1,0 +1,197 @@
+"""`python -m train cnn`: one network on single faces, from data to a run folder with report."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from detector.models.registry import Network, build
+from detector.types import Face
+from train.data.augment import Augmentation
+from train.data.batches import PairedBatches, TrainFaces, eval_crops, train_loader
+from train.data.detections import find_faces
+from train.data.samples import DataError, Sample, fingerprint, unseen_sources
+from train.data.sources import find_data_root, load_samples
+from train.experiment import Run, environment, options_record
+from train.loop import FitOptions, fit, predict
+from train.progress import Bar, say
+from train.report import write_report
+from train.selection import selection_figures
+from train.start import find_pretrained, load_start
+
+EVAL_BATCH = 64
+_SHOWN = ("loss", "accuracy", "score", "auc_slices", "auc_unseen", "tpr_at_2")
+
+
+@dataclass(frozen=True)
+class Cnn:
+    """Train one network to tell genuine from manipulated faces."""
+
+    model: str = "resnet18"
+    """A name of the registry: resnet18, resnet50, mobilenet_v2, efficientnet_b0."""
+    data_root: Path | None = None
+    """Folder with the data; else $UNMASK_DATA, else data/."""
+    epochs: int = 10
+    """How often the data are gone through; the learning rate falls to zero over them."""
+    batch_size: int = 64
+    """Faces in a batch, half of them genuine. Even."""
+    lr: float = 5e-4
+    """Highest learning rate, reached after the warm-up (AdamW, cosine)."""
+    size_px: int = 160
+    """Side of the crops that the network sees, in training and ever after."""
+    twins: float = 0.35
+    """Share of the manipulated half of a batch that are self-blended twins of its genuine faces."""
+    weight_decay: float = 0.02
+    dropout: float = 0.2
+    label_smoothing: float = 0.05
+    ema_decay: float = 0.998
+    """Decay per step of the averaged weights, which are the ones that are kept."""
+    patience: int = 4
+    """Epochs without a better score before training stops."""
+    images_per_epoch: int = 0
+    """Faces in what counts as an epoch; 0 = as many as there are training faces."""
+    start: str = "auto"
+    """auto (a file of starting weights if there is one), file, online, scratch, or a .safetensors file."""
+    pretrained: Path | None = None
+    """Folder of starting weights; else $UNMASK_PRETRAINED, else pretrained/ beside the data."""
+    amp: bool = True
+    """bfloat16 autocast; pays on GPUs and on CPUs with AMX, costs on older ones."""
+    workers: int = 2
+    """Processes that prepare pictures."""
+    seed: int = 0
+    runs_dir: Path = Path("runs")
+    """Where run folders go."""
+    resume: Path | None = None
+    """A run folder to go on with, given the same options."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 2 or self.batch_size % 2:
+            raise ValueError("batch_size must be even and at least 2: half of each batch is genuine")
+        if not 0 <= self.twins < 1:
+            raise ValueError("twins is a share from 0 to below 1")
+        if self.epochs < 1 or self.size_px < 32:
+            raise ValueError("epochs must be at least 1 and size_px at least 32")
+
+
+@dataclass(frozen=True, slots=True)
+class FaceData:
+    """Samples that have a face, by split, and the faces."""
+
+    train: list[Sample]
+    val: list[Sample]
+    test: list[Sample]
+    faces: dict[str, Face]
+    unseen: set[str]
+    fingerprint: str
+    without_face: dict[str, int]
+
+
+def load_faces(data_root: Path | None, runs_dir: Path, seed: int, workers: int) -> FaceData:
+    """Samples of the data folder with the largest face of each, found by the product's own detector."""
+    root = find_data_root(data_root)
+    samples = load_samples(root, seed)
+    with Bar("Looking for faces") as bar:
+        faces = find_faces(samples, runs_dir / "cache", workers=max(1, workers), on_progress=bar.at)
+    kept = [s for s in samples if s.name in faces]
+    missing: dict[str, int] = {}
+    for s in samples:
+        if s.name not in faces:
+            missing[s.source] = missing.get(s.source, 0) + 1
+    by_split = {split: [s for s in kept if s.split == split] for split in ("train", "val", "test")}
+    for split in ("train", "val"):
+        if {s.label for s in by_split[split]} != {0, 1}:
+            raise DataError(f"no genuine or no manipulated face was found in split {split!r}: check the pictures")
+    return FaceData(
+        **by_split,
+        faces=faces,
+        unseen=unseen_sources(samples, "val"),
+        fingerprint=fingerprint(samples),
+        without_face=missing,
+    )
+
+
+def run(options: Cnn) -> Path:
+    """Trains, scores validation, writes the report; returns the run folder."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    data = load_faces(options.data_root, options.runs_dir, options.seed, options.workers)
+    torch.manual_seed(options.seed)
+    network = build(options.model, options.dropout)
+    root = find_data_root(options.data_root)
+    start = load_start(network, options.start, find_pretrained(options.pretrained, root))
+    per_epoch = options.images_per_epoch or len(data.train)
+    steps = max(1, math.ceil(per_epoch / options.batch_size))
+    record = Run(options.resume) if options.resume else Run.create(options.runs_dir, f"cnn-{options.model}")
+    say(
+        f"{options.model} from {start}: {len(data.train)} training faces, {options.epochs} epochs of "
+        f"{steps * options.batch_size} faces at {options.size_px} px, into {record.folder.name}/"
+    )
+    record.write_record(
+        recipe="cnn",
+        options=options_record(options),
+        environment=environment(),
+        data=data.fingerprint,
+        start=start,
+        images_planned=steps * options.batch_size * options.epochs,
+        sources={"train": _counts(data.train), "val": _counts(data.val)},
+        unseen_val_sources=sorted(data.unseen),
+    )
+    val_crops = eval_crops(data.val, data.faces, options.size_px, options.workers)
+    sampler = PairedBatches(data.train, options.batch_size, steps, options.twins, options.seed)
+    loader = train_loader(TrainFaces(data.train, data.faces, options.size_px, Augmentation()), sampler, options.workers)
+    with Bar(options.model) as bar:
+
+        def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+            sampler.epoch = epoch
+            bar.title = f"{options.model} epoch {epoch + 1}/{options.epochs}"
+            yield from loader
+
+        def evaluate(averaged: Network) -> dict[str, float]:
+            logits = predict(averaged, val_crops.split(EVAL_BATCH), device, options.amp)
+            return selection_figures(data.val, logits, data.unseen)
+
+        def on_epoch(row: dict[str, Any]) -> None:
+            shown = {k: row[k] for k in _SHOWN if k in row}
+            say(f"epoch {row['epoch']}: " + ", ".join(f"{k} {v:.3f}" for k, v in shown.items()))
+
+        fit(
+            network,
+            batches,
+            evaluate,
+            FitOptions(
+                epochs=options.epochs,
+                steps_per_epoch=steps,
+                lr=options.lr,
+                weight_decay=options.weight_decay,
+                label_smoothing=options.label_smoothing,
+                ema_decay=options.ema_decay,
+                patience=options.patience,
+                warmup_steps=min(200, max(1, steps * options.epochs // 10)),
+                amp=options.amp,
+                seed=options.seed,
+            ),
+            record,
+            device=device,
+            on_step=lambda done, total, loss: bar.at(done, total, f"loss {loss:.3f}"),
+            on_epoch=on_epoch,
+        )
+    network.load_state_dict(load_file(record.best))
+    # the published weights run in float32: what is judged here must be what runs there
+    logits = predict(network, val_crops.split(EVAL_BATCH), device, amp=False)
+    np.savez(record.folder / "val_logits.npz", names=[s.name for s in data.val], logits=logits)
+    write_report(record, data.val, logits, title=f"{options.model}, validation")
+    say(f"done: {record.folder.name}/report holds the figures and plots")
+    return record.folder
+
+
+def _counts(samples: list[Sample]) -> dict[str, list[int]]:
+    """[genuine, manipulated] of each source."""
+    counts: dict[str, list[int]] = {}
+    for s in samples:
+        counts.setdefault(s.source, [0, 0])[s.label] += 1
+    return dict(sorted(counts.items()))

@@ -1,0 +1,177 @@
+"""`python -m train evaluate`: the published set on the test slices, by the training loader and by the product.
+
+Figures of the loader are those that `publish` wrote into the manifest; here they are measured again, and the same
+pictures and clips go through `Detector.file` as a user's files do. A difference is a bug of crop or preprocessing.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detector.engine import Engine
+from detector.pipeline import Detector
+from detector.types import FileVerdict, VideoVerdict
+from detector.weights import default_folder, read_manifest
+from train.cards import metrics_table
+from train.data.datasets.clips import Clip, read_clips
+from train.data.samples import Sample
+from train.data.sources import find_data_root
+from train.experiment import Run, environment, write_json
+from train.metrics import auc
+from train.progress import Bar, say
+from train.recipes.cnn import load_faces
+from train.recipes.publish import choice_logits, score
+
+WHOLE_IMAGE = ("140k", "utkface")
+"""Slices whose pictures were stored whole, not as crops: a user's photo in small."""
+ALLOWED = 0.02
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure the published weights on the test slices, through the training loader and through the product."""
+
+    data_root: Path | None = None
+    """Folder with the data; else $UNMASK_DATA, else data/."""
+    weights_dir: Path | None = None
+    """Published set; weights/ by default."""
+    runs_dir: Path = Path("runs")
+    """Where the report and the cache of found faces go."""
+    slices: tuple[str, ...] = WHOLE_IMAGE
+    """Slices of pictures that also go through the product; "all" for every one."""
+    clips: bool = True
+    """Whether the test clips go through the product too."""
+    max_frames: int = 16
+    """Frames a clip."""
+    workers: int = 2
+    """Processes that prepare pictures."""
+
+
+def run(options: Evaluate) -> Path:
+    """Prints the tables and writes them into a run folder."""
+    manifest = read_manifest(options.weights_dir or default_folder())
+    entry = manifest.entry("default")
+    data = load_faces(options.data_root, options.runs_dir, 0, options.workers)
+    members = {m: score(Engine(manifest, m), data.test, data.faces, options.workers, m) for m in entry.members}
+    by_loader = dict(
+        zip((s.name for s in data.test), choice_logits(manifest, members, entry.name).tolist(), strict=True)
+    )
+    detector = Detector(weights_dir=options.weights_dir)
+    chosen = [s for s in data.test if "all" in options.slices or s.source in options.slices]
+    record = Run.create(options.runs_dir, "evaluate")
+    pictures = _pictures(detector, chosen)
+    rows = _compare(data.test, chosen, by_loader, pictures)
+    clips = [c for c in read_clips(find_data_root(options.data_root)) if c.split == "test"] if options.clips else []
+    clip_rows = _clips(detector, clips, options.max_frames, data.test, by_loader)
+    write_json(
+        record.report / "evaluate.json",
+        {
+            "environment": environment(),
+            "weights": manifest.date,
+            "product_against_loader": rows,
+            "clips": clip_rows,
+            "verdicts": dict(Counter(v.status for v in pictures.values())),
+        },
+    )
+    say("\n".join(metrics_table(entry.record)))
+    say(f"\n{'slice':16} {'faces':>6} {'verdict':>8} {'loader':>8} {'product':>8}  AUC of the same faces")
+    for row in rows:
+        mark = "" if abs(row["product"] - row["loader"]) <= ALLOWED else "   differs: a bug"
+        say(
+            f"{row['slice']:16} {row['faces']:6} {row['verdict_share']:8.1%} {row['loader']:8.3f} "
+            f"{row['product']:8.3f}{mark}"
+        )
+    for row in clip_rows:
+        say(f"clips of {row['slice']}: " + ", ".join(f"{k} {v}" for k, v in row.items() if k != "slice"))
+    return record.folder
+
+
+def _pictures(detector: Detector, samples: Sequence[Sample]) -> dict[str, FileVerdict]:
+    found = {}
+    with Bar("Pictures through the product") as bar:
+        for i, sample in enumerate(samples, 1):
+            found[sample.name] = detector.file(sample.read(), name="picture")
+            bar.at(i, len(samples))
+    return found
+
+
+def _compare(
+    test: Sequence[Sample], chosen: Sequence[Sample], by_loader: dict[str, float], pictures: dict[str, FileVerdict]
+) -> list[dict[str, Any]]:
+    """AUC of each slice by loader and by product, on the faces that both judged.
+
+    A slice of one class is scored against the other class of all chosen slices.
+    """
+    judged = [s for s in chosen if pictures[s.name].prob_fake is not None]
+    labels = np.array([s.label for s in judged])
+    sources = np.array([s.source for s in judged])
+    # probabilities rank as logits do
+    product = np.array([pictures[s.name].prob_fake for s in judged], float)
+    loader = np.array([by_loader[s.name] for s in judged])
+    rows = []
+    for source in sorted({s.source for s in chosen}):
+        inside = sources == source
+        missing = {0, 1} - set(labels[inside].tolist())
+        against = inside | np.isin(labels, sorted(missing))
+        total = sum(s.source == source for s in chosen)
+        rows.append(
+            {
+                "slice": source,
+                "faces": total,
+                "verdict_share": round(float(inside.sum() / total), 4),
+                "loader": round(auc(labels[against], loader[against]), 4),
+                "product": round(auc(labels[against], product[against]), 4),
+            }
+        )
+    return rows
+
+
+def _clips(
+    detector: Detector, clips: Sequence[Clip], max_frames: int, test: Sequence[Sample], by_loader: dict[str, float]
+) -> list[dict[str, Any]]:
+    """Of each slice of clips: AUC of frames and of clips by the product, and of the loader's faces of that slice."""
+    verdicts: list[VideoVerdict] = []
+    with Bar("Clips through the product") as bar:
+        for i, clip in enumerate(clips, 1):
+            verdict = detector.file(clip.path, name="clip", max_frames=max_frames)
+            if not isinstance(verdict, VideoVerdict):
+                raise ValueError(f"a clip of {clip.source} could not be read: {verdict.message}")
+            verdicts.append(verdict)
+            bar.at(i, len(clips))
+    rows = []
+    for source in sorted({c.source for c in clips}):
+        seen = [(c.label, v) for c, v in zip(clips, verdicts, strict=True) if c.source == source]
+        with_verdict = [(label, v) for label, v in seen if v.prob_fake is not None]
+        frames = [
+            (label, p.prob_fake)
+            for label, v in with_verdict
+            for person in v.persons[:1]
+            for p in person.timeline
+            if p.prob_fake is not None
+        ]
+        faces = [(s.label, by_loader[s.name]) for s in test if s.source == source]
+        genuine = [v for label, v in with_verdict if label == 0]
+        rows.append(
+            {
+                "slice": source,
+                "clips": len(seen),
+                "genuine": sum(label == 0 for label, _ in seen),
+                "with_verdict": len(with_verdict),
+                "auc_clips": _auc([(label, v.prob_fake) for label, v in with_verdict]),
+                "auc_frames_product": _auc(frames),
+                "auc_faces_loader": _auc(faces),
+                "genuine_at_threshold": sum(v.band in ("strong", "very_strong") for v in genuine),
+            }
+        )
+    return rows
+
+
+def _auc(pairs: Sequence[tuple[int, float | None]]) -> float | None:
+    labels = np.array([label for label, _ in pairs])
+    if len(set(labels.tolist())) < 2:
+        return None
+    return round(auc(labels, np.array([p for _, p in pairs], float)), 4)
