@@ -33,7 +33,7 @@ class PersonScore:
 
 
 def windows(logits: np.ndarray) -> np.ndarray:
-    """Means of consecutive pairs of frames: (N,) -> (max(1, N // 2),); an odd last frame joins the last window."""
+    """Means of consecutive pairs of frames: (N,) -> (max(1, N // 2),); an odd frame joins the first window."""
     count = max(1, len(logits) // WINDOW_FRAMES)
     return np.array([part.mean() for part in np.array_split(logits, count)])
 

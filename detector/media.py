@@ -197,8 +197,9 @@ def read_image(source: Source) -> RGB:
 
 
 def _read_with_pillow(source: Source) -> RGB:
-    with _opened(source) as image:
-        with _as_media_error(source):
+    deadline = time.monotonic() + _TIME_LIMIT_S
+    with _opened(source, deadline) as image:
+        with _as_media_error(source, deadline):
             if _is_huge(image) and image.format in ("JPEG", "MPO"):
                 image.draft(None, (image.width // 2, image.height // 2))  # libjpeg decodes at half size by itself
             image.load()
@@ -240,7 +241,8 @@ def frame_count(source: Source) -> int:
 
     Raises MediaError as `read_image` does.
     """
-    with _opened(source) as image, _as_media_error(source):
+    deadline = time.monotonic() + _TIME_LIMIT_S
+    with _opened(source, deadline) as image, _as_media_error(source, deadline):
         return int(getattr(image, "n_frames", 1))
 
 
@@ -269,10 +271,10 @@ def ends_early(file: BinaryIO) -> bool:
 
 
 class TimedFile(io.RawIOBase):
-    """A file whose `read` raises once `has_time()` says no.
+    """A file that seems to end once `has_time()` says no.
 
-    Decoders that take a file piece by piece (JPEG, PNG, GIF, every video) end there, in their own thread and by an
-    ordinary exception; those that decode the whole at once are bounded by the limits on size.
+    Decoders that take a file piece by piece (JPEG, PNG, GIF, every video) stop there in their own thread and in their
+    own ordinary way; those that decode the whole at once are bounded by the limits on size.
     """
 
     def __init__(self, file: BinaryIO, has_time: Callable[[], bool]) -> None:
@@ -281,9 +283,7 @@ class TimedFile(io.RawIOBase):
         self._has_time = has_time
 
     def read(self, size: int = -1, /) -> bytes:
-        if not self._has_time():
-            raise too_slow()
-        return self._file.read(size)
+        return self._file.read(size) if self._has_time() else b""
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         return self._file.seek(offset, whence)
@@ -307,7 +307,7 @@ def _empty() -> MediaError:
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[Image.Image]:
+def _opened(source: Source, deadline: float) -> Iterator[Image.Image]:
     """The picture with its header read and its size checked, not yet decoded."""
     with open_source(source) as file:
         name = sniff_format(file.read(HEAD_BYTES))
@@ -321,19 +321,19 @@ def _opened(source: Source) -> Iterator[Image.Image]:
         # Pillow's documented way to make its warning an error; and what it says of damaged metadata would only puzzle
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-        deadline = time.monotonic() + _TIME_LIMIT_S
         timed = cast(BinaryIO, TimedFile(file, lambda: time.monotonic() < deadline))
         if name == "GIF":
             _check_size(_gif_extent(timed), name)
             timed.seek(0)
-        with _as_media_error(source):
+        with _as_media_error(source, deadline):
             # "mif1" may hold either kind of compression; every other format is tried with its one plugin
             image = Image.open(timed, formats=("AVIF", "HEIF") if name == "HEIF" else (name,))
         with image:
             _check_size(image.size, image.format)
-            # libjpeg walks the whole picture for each scan of a progressive file, and a scan can be 150 bytes long:
-            # small pieces, so that the time limit is looked at often
-            setattr(image, "decodermaxblock", 4096)  # noqa: B010 - ImageFile's, which Image.open's type does not show
+            if name == "JPEG":
+                # libjpeg walks the whole picture for each scan of a progressive file, and a scan can be 150 bytes long:
+                # small pieces, so that the time limit is looked at often
+                setattr(image, "decodermaxblock", 4096)  # noqa: B010 - ImageFile's, not of Image.open's stated type
             yield image
 
 
@@ -377,17 +377,17 @@ def _check_size(size: tuple[int, int], image_format: str | None) -> None:
 
 
 @contextmanager
-def _as_media_error(source: Source) -> Iterator[None]:
+def _as_media_error(source: Source, deadline: float) -> Iterator[None]:
     """Around calls into Pillow alone: its plugins raise nearly anything on hostile bytes."""
     try:
         yield
-    except MediaError:
-        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
         raise MediaError(
             "The picture is too large. Save a copy as JPEG with at most 50 megapixels.", "too_large"
         ) from error
     except Exception as error:
+        if time.monotonic() > deadline:
+            raise too_slow() from error
         if _is_cut_off(error, source):
             raise MediaError(
                 "The picture is incomplete: the file ends too early. Copy or download it again.", "truncated"
@@ -414,10 +414,11 @@ def _as_8_bit(image: Image.Image) -> Image.Image:
         values = np.asarray(image)
         return _scaled(values, 0, 65535 if values.max(initial=0) <= 65535 else int(values.max()))
     if mode == "F":
-        values = np.nan_to_num(np.asarray(image), nan=0.0, posinf=0.0, neginf=0.0)
-        low, high = float(values.min(initial=0)), float(values.max(initial=0))
+        values = np.asarray(image)
+        finite = np.isfinite(values)
+        low, high = (float(pick(values, where=finite, initial=0)) for pick in (np.min, np.max))
         full = next((full for full in (1.0, 255.0, 65535.0) if high <= full), high)
-        return _scaled(values, min(low, 0.0), full)
+        return _scaled(values, low, full)
     if mode in ("P", "PA", "1"):
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
     return image
@@ -434,7 +435,7 @@ def _scaled(values: npt.NDArray[Any], black: float, white: float) -> Image.Image
     scale = np.float32(255 / max(white - black, 1e-9))
     scaled = np.empty(values.shape, np.uint8)
     for top in range(0, len(values), 256):  # a block at a time: floats of the whole would take four times its memory
-        block = (values[top : top + 256].astype(np.float32) - np.float32(black)) * scale
+        block = np.nan_to_num((values[top : top + 256].astype(np.float32) - np.float32(black)) * scale)
         scaled[top : top + 256] = np.clip(np.rint(block), 0, 255)
     return Image.fromarray(scaled)
 

@@ -279,9 +279,13 @@ class Detector:
         return Heatmap(heat=heat, box=box, model=engine.name)
 
     def _about(self, source: Source, name: str | None) -> dict[str, Any]:
+        try:
+            digest = sha256_of(source)
+        except MediaError:
+            digest = ""  # a file that vanished or may not be opened
         return {
             "file": name or (source.name if isinstance(source, Path) else "upload"),
-            "sha256": sha256_of(source),
+            "sha256": digest,
             "ensemble": self.name,
             "models": tuple(ModelUsed(e.name, e.sha256) for e in self._engines),
             "version": __version__,

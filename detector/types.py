@@ -217,7 +217,7 @@ class FileVerdict:
 
     Attributes:
         file: name of the file, without its folder.
-        sha256: hash of the file's bytes.
+        sha256: hash of the file's bytes; empty if they cannot be read at all.
         status: "ok", "no_verdict" (read, but nothing that can be judged) or "unreadable".
         reason: a key of `REASONS`, None when status is "ok".
         message: the reason for a person, with what to try; None when status is "ok".

@@ -24,7 +24,6 @@ from typing import BinaryIO, NamedTuple, Protocol, TypeVar, cast
 
 import av
 import numpy as np
-import numpy.typing as npt
 from av.buffer import Buffer
 from av.container import InputContainer
 from av.video.stream import VideoStream
@@ -45,7 +44,8 @@ from detector.media import (
 
 MAX_SIDE = 8192
 MAX_PIXELS = 36_000_000  # 8K cinema, 8192 x 4320, is 35.4 million
-BUDGET_S = 15.0
+MAX_PIXELS_AT_ONCE = 9_437_184  # 4096 x 2304: a larger frame comes at half its size
+BUDGET_S = 10.0
 """Seconds that one call may spend reading and decoding; what the caller does between two frames does not count."""
 
 CODECS = (
@@ -83,7 +83,8 @@ _MAX_SEQUENTIAL_PX = 1.2e9  # about 10 s of decoding on two busy cores: 43 s of 
 _WINDOW_S = 2.0
 _SPACING_S = 5.0  # windows closer than this would mostly fall between the same two keyframes
 _FRAMES_A_WINDOW = 4  # enough to follow a person through a window
-_SCAN_S = 4.0
+_PROBE_S = 5.0
+_SCAN_S = 3.0
 _GENERATE_PTS = cast(int, av.container.Flags.gen_pts.value)  # PyAV has FFmpeg guess missing times, out of order
 _ROUNDING_S = 0.0015  # times are shown and stored in milliseconds
 
@@ -101,7 +102,8 @@ class VideoInfo:
     """What is known of a video before its frames are read.
 
     Attributes:
-        width, height: of the first frame in pixels, upright and with square pixels, as `iter_frames` gives it.
+        width, height: of the first frame in pixels as `iter_frames` gives it, upright, with square pixels; a frame over
+            9.4 megapixels (4K cinema is less) comes at half its size.
         fps: average frames a second, not rounded; None if unknown.
         duration_s: None if neither the file nor a quick look through all its packets tells.
         codec: FFmpeg's name, such as "h264".
@@ -120,7 +122,8 @@ class VideoInfo:
 class VideoFrame:
     """One frame: seconds from the start of the stream, and (H, W, 3) uint8 RGB, upright, with square pixels.
 
-    Where a stream changes its resolution on the way, frames keep the size they have.
+    A frame larger than `MAX_PIXELS_AT_ONCE` comes at half its size. Where a stream changes its resolution on the way,
+    frames keep the size they have.
     """
 
     time_s: float
@@ -187,10 +190,10 @@ def probe(source: Source) -> VideoInfo:
         MediaError: "empty", "unsupported" (no known container or codec, or encrypted), "too_large" (a frame, by the
             header), "no_video" (only sound, or no frame that can be decoded), "truncated", "unreadable", "too_slow".
     """
-    clock = _Clock(BUDGET_S)
+    clock = _Clock(_PROBE_S)
     with _opened(source, clock) as media:
         for decoded in _decoded(media, clock):
-            image = _upright(decoded.frame, media.stream)
+            image = _upright(decoded.frame, media.stream, _turn(decoded.frame))
             return VideoInfo(
                 width=image.shape[1],
                 height=image.shape[0],
@@ -218,13 +221,13 @@ def iter_frames(
     info = probe(source)
     clock = _Clock(budget_s)
     with _opened(source, clock) as media:
-        given = 0
+        turn: _Turn | None = None
         for decoded in _wanted(media, clock, info, max_frames, window_limit_s):
-            frame = VideoFrame(decoded.time_s, _upright(decoded.frame, media.stream))
-            given += 1
+            turn = turn or _turn(decoded.frame)
+            frame = VideoFrame(decoded.time_s, _upright(decoded.frame, media.stream, turn))
             with clock.stopped():
                 yield frame
-        if not given:
+        if turn is None:
             raise _nothing_decoded(media, clock)
 
 
@@ -249,7 +252,7 @@ def read_frame(source: Source, time_s: float) -> RGB:
             if clock.expired:
                 raise too_slow()
             if shown is not None:
-                return _upright(shown.frame, media.stream)
+                return _upright(shown.frame, media.stream, _turn(shown.frame))
     raise MediaError("The frame at that time could not be decoded. Choose another one.", "no_video")
 
 
@@ -299,8 +302,6 @@ def _opened(source: Source, clock: _Clock) -> Iterator[_Media]:
         timed = cast(BinaryIO, TimedFile(file, lambda: not clock.expired))
         try:
             container = av.open(timed, "r", format=demuxer, options=options, metadata_errors="ignore", timeout=BUDGET_S)
-        except MediaError:
-            raise
         except Exception as error:  # FFmpeg's own errors, and what PyAV makes of nonsense in a header
             raise _unreadable(file, clock) from error
         with container:
@@ -343,7 +344,7 @@ def _video_stream(container: InputContainer) -> tuple[VideoStream, str]:
     context.options = {"max_pixels": str(MAX_PIXELS)}  # streams can grow after their header
     # each frame thread holds a frame more; two are enough for two cores
     context.thread_count = 2
-    context.thread_type = "AUTO" if context.width * context.height <= MAX_PIXELS // 4 else "SLICE"
+    context.thread_type = "AUTO" if context.width * context.height <= MAX_PIXELS_AT_ONCE else "SLICE"
     return stream, codec
 
 
@@ -384,7 +385,7 @@ def _packets(media: _Media, clock: _Clock) -> "Iterator[av.Packet[VideoStream]]"
             if clock.expired:
                 return
             yield packet
-    except (av.FFmpegError, MediaError):  # MediaError: `TimedFile` out of time
+    except av.FFmpegError:
         return
 
 
@@ -412,7 +413,7 @@ def _seek(media: _Media, time_s: float) -> bool:
     """Goes to the last keyframe at or before that time."""
     try:
         media.container.seek(int(time_s / media.time_base) + media.start, stream=media.stream)
-    except (av.FFmpegError, MediaError, OverflowError):
+    except (av.FFmpegError, OverflowError):
         return False
     return True
 
@@ -482,38 +483,45 @@ def _shown_at(frames: Iterable[T], times_s: Iterable[float]) -> Iterator[T]:
         yield shown
 
 
-def _display_matrix(frame: av.VideoFrame) -> "npt.NDArray[np.int32] | None":
-    """The 2 x 2 part of the display matrix: (x, y) of the stored frame goes to (a x + c y, b x + d y)."""
+class _Turn(NamedTuple):
+    """What makes a stored frame upright: first its axes swapped, then mirrored left to right, then top to bottom."""
+
+    swap: bool = False
+    mirror_x: bool = False
+    mirror_y: bool = False
+
+
+def _turn(frame: av.VideoFrame) -> _Turn:
+    """Reads the display matrix: (x, y) of the stored frame goes to (a x + c y, b x + d y).
+
+    PyAV's side data and its frame hold each other until the garbage collector comes by, 50 MB for a frame of 8K: ask
+    this of one frame of a stream.
+    """
     side_data = cast(Mapping[str, Buffer], frame.side_data)
     if "DISPLAYMATRIX" not in side_data:
-        return None
-    return np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), np.int32, 9).reshape(3, 3)[:2, :2]
+        return _Turn()
+    a, b, _, c, d, *_ = np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), np.int32, 9).tolist()
+    return _Turn(True, c < 0, b < 0) if abs(b) > abs(a) else _Turn(False, a < 0, d < 0)
 
 
 def _rotation(frame: av.VideoFrame) -> int:
     return round(-frame.rotation / 90) % 4 * 90
 
 
-def _upright(frame: av.VideoFrame, stream: VideoStream) -> RGB:
-    """(H, W, 3) uint8 RGB with square pixels, turned and mirrored as the file asks."""
+def _upright(frame: av.VideoFrame, stream: VideoStream, turn: _Turn) -> RGB:
+    """(H, W, 3) uint8 RGB with square pixels, halved where very large, turned and mirrored as the file asks."""
     width, height = frame.width, frame.height
     ratio = float(stream.sample_aspect_ratio or 1)
     if 0.2 < ratio < 5 and abs(ratio - 1) > 0.01 and width * ratio * height <= MAX_PIXELS:
         width = round(width * ratio)  # recordings of 720 x 576 or 1440 x 1080 are squeezed, and so are their faces
+    if width * height > MAX_PIXELS_AT_ONCE:
+        width, height = width // 2, height // 2
     try:
         pixels = cast(RGB, frame.reformat(width=width, height=height, format="rgb24").to_ndarray())
     except (av.FFmpegError, ValueError) as error:
         raise MediaError(
             "The video's colour format is not supported. Save it again as MP4 (H.264).", "unsupported"
         ) from error
-    matrix = _display_matrix(frame)
-    if matrix is None:
-        return pixels
-    (a, b), (c, d) = matrix.tolist()
-    if abs(b) > abs(a):
+    if turn.swap:
         pixels = pixels.swapaxes(0, 1)
-        flip_x, flip_y = c < 0, b < 0
-    else:
-        flip_x, flip_y = a < 0, d < 0
-    pixels = pixels[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
-    return np.ascontiguousarray(pixels)
+    return np.ascontiguousarray(pixels[:: -1 if turn.mirror_y else 1, :: -1 if turn.mirror_x else 1])

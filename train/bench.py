@@ -49,6 +49,9 @@ HEAD = (112, 12, 336, 292)
 GOAL_PHOTO_S = 1.0
 GOAL_CLIP_S = 10.0
 
+_QUIET_LOAD = 0.5
+"""Load average of the last minute above which the measured times are said to be disturbed."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -62,7 +65,7 @@ class Options:
     """Timed runs of the photo, after one that is not counted; the median is reported."""
     clip_runs: int = 3
     """Timed runs of the clip, after the photo has warmed the networks; the median is reported."""
-    out: Path = REPO_ROOT / "runs" / "bench.json"
+    out: Path = Path("runs/bench.json")
     """Where the figures are written."""
 
     def __post_init__(self) -> None:
@@ -221,6 +224,7 @@ def _limit_cores(cores: int) -> int:
 
 def measure(options: Options, folder: Path) -> dict[str, Any]:
     """All figures as a plain dict; `folder` takes the two files."""
+    load = os.getloadavg()[0]  # before our own work raises it
     cores = _limit_cores(options.cores)
     photo, clip = folder / "photo.jpg", folder / "clip.mp4"
     # another process, so that the encoder's memory is not counted as ours
@@ -246,6 +250,7 @@ def measure(options: Options, folder: Path) -> dict[str, Any]:
     )
     return {
         "machine": _machine(cores),
+        "load_before": load,
         "models": detector.name,
         "import_s": import_s,
         "load_s": load_s,
@@ -270,6 +275,10 @@ def _show(figures: dict[str, Any], console: Console) -> None:
         f"Python {machine['python']}, torch {machine['torch']}, on {machine['device']}; "
         f"models: {figures['models']}"
     )
+    if figures["load_before"] > _QUIET_LOAD:
+        console.print(
+            f"[bold]Other programs were busy (load {figures['load_before']:.1f}): the times below are too long.[/bold]"
+        )
     table = Table("what", "median", "fastest", "slowest", "runs", "goal")
     for file in figures["files"]:
         runs = file["runs_s"]

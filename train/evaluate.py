@@ -75,8 +75,10 @@ def slice_figures(
 def false_alarms(
     samples: Sequence[Sample], calibrated: np.ndarray, curve: FalseAlarmCurve, unseen_genuine: set[str]
 ) -> dict[str, dict[str, Any]]:
-    """Of each band: k of n genuine faces of unseen test sources that reach it or a stronger one."""
+    """Of each band: k of n genuine faces of unseen test sources that reach it or a stronger one; empty without any."""
     rows = [i for i, s in enumerate(samples) if s.label == 0 and s.source in unseen_genuine]
+    if not rows:
+        return {}
     groups = [samples[i].group for i in rows]
     found = {}
     for band, edge in edges(curve).items():

@@ -23,6 +23,7 @@ from train.data.sources import find_data_root
 from train.experiment import Run, environment, write_json
 from train.metrics import auc
 from train.progress import Bar, say
+from train.readme import update_readme
 from train.recipes.cnn import load_faces
 from train.recipes.publish import choice_logits, score
 
@@ -49,6 +50,8 @@ class Evaluate:
     """Frames a clip."""
     workers: int = 2
     """Processes that prepare pictures."""
+    readme: Path | None = None
+    """A README.md to write the figures into, between its markers, with those of `make bench` if there are any."""
 
 
 def run(options: Evaluate) -> Path:
@@ -67,16 +70,16 @@ def run(options: Evaluate) -> Path:
     rows = _compare(data.test, chosen, by_loader, pictures)
     clips = [c for c in read_clips(find_data_root(options.data_root)) if c.split == "test"] if options.clips else []
     clip_rows = _clips(detector, clips, options.max_frames, data.test, by_loader)
-    write_json(
-        record.report / "evaluate.json",
-        {
-            "environment": environment(),
-            "weights": manifest.date,
-            "product_against_loader": rows,
-            "clips": clip_rows,
-            "verdicts": dict(Counter(v.status for v in pictures.values())),
-        },
-    )
+    found = {
+        "environment": environment(),
+        "weights": manifest.date,
+        "product_against_loader": rows,
+        "clips": clip_rows,
+        "verdicts": dict(Counter(v.status for v in pictures.values())),
+    }
+    write_json(record.report / "evaluate.json", found)
+    if options.readme:
+        update_readme(options.readme, manifest, found, options.runs_dir / "bench.json")
     say("\n".join(metrics_table(entry.record)))
     say(f"\n{'slice':16} {'faces':>6} {'verdict':>8} {'loader':>8} {'product':>8}  AUC of the same faces")
     for row in rows:

@@ -1,0 +1,293 @@
+"""Results to Plotly figures and to places on a scale: pure functions, without Streamlit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import plotly.graph_objects as go
+
+from detector import Band, Person, Thresholds
+from detector.report import percent
+
+AREAS: dict[str, dict[Band, str]] = {
+    "light": {"little": "#4F7CAC", "weak": "#C9A227", "strong": "#D2691E", "very_strong": "#9B2226"},
+    "dark": {"little": "#7FA8D1", "weak": "#E0BE4F", "strong": "#EE8A43", "very_strong": "#E5656A"},
+}
+# ochre is too pale for a thin line on light paper: 2.3 : 1, where 3 : 1 is asked of graphics
+LINES: dict[str, dict[Band, str]] = {
+    "light": {**AREAS["light"], "weak": "#96760A"},
+    "dark": AREAS["dark"],
+}
+INK = {"light": "#16213A", "dark": "#EEF1F6"}
+SOFT = {"light": "#5A657D", "dark": "#A7B0C2"}
+NO_VERDICT = {"light": "#5F6678", "dark": "#9AA2B4"}
+
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+_MIN_ZONE = 0.16
+"""Smallest part of the scale that a band gets: strict edges lie so near to 100 % that nothing could be read there."""
+
+_GAP = 2.5
+"""A line is broken where the next point is further away than this many usual steps: the person was not seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The evidence scale: probability to a place between 0 and 1, stretched so that every band can be read.
+
+    Attributes:
+        probs: 0, the three band edges, 1.
+        places: where those lie on the drawn scale, 0 to 1.
+    """
+
+    probs: tuple[float, ...]
+    places: tuple[float, ...]
+
+    def place(self, prob: float) -> float:
+        """Place of a probability, linear inside each band; outside 0 to 1 it is clipped."""
+        prob = min(max(prob, 0.0), 1.0)
+        for (p0, p1), (x0, x1) in zip(pairwise(self.probs), pairwise(self.places), strict=True):
+            if prob <= p1 and p1 > p0:
+                return x0 + (x1 - x0) * (prob - p0) / (p1 - p0)
+        return 1.0
+
+    @property
+    def widths(self) -> tuple[float, ...]:
+        """Drawn width of each band, in order; they add up to 1."""
+        return tuple(b - a for a, b in pairwise(self.places))
+
+
+def scale_of(thresholds: Thresholds) -> Scale:
+    """The scale for these band edges, no band narrower than a sixth."""
+    probs = (0.0, thresholds.weak, thresholds.strong, thresholds.very_strong, 1.0)
+    widths = [b - a for a, b in pairwise(probs)]
+    narrow: set[int] = set()
+    while True:
+        free = 1.0 - _MIN_ZONE * len(narrow)
+        total = sum(w for i, w in enumerate(widths) if i not in narrow)
+        drawn = [_MIN_ZONE if i in narrow else w * free / total for i, w in enumerate(widths)]
+        too_narrow = {i for i, w in enumerate(drawn) if w < _MIN_ZONE and i not in narrow}
+        if not too_narrow:
+            break
+        narrow |= too_narrow
+    places = [0.0]
+    for width in drawn:
+        places.append(places[-1] + width)
+    places[-1] = 1.0
+    return Scale(probs, tuple(places))
+
+
+def seconds(time_s: float) -> str:
+    """A time for a person: "7.2 s"."""
+    return f"{time_s:.1f} s"
+
+
+def key_times(person: Person, count: int = 5) -> tuple[float, ...]:
+    """The times of the frames that matter most for one person, in order of time.
+
+    The worst frame first, then the highest ones that are not its neighbours, so that the strip shows the clip and not
+    one moment five times.
+    """
+    scored = [(p.time_s, p.prob_fake if p.smoothed is None else p.smoothed) for p in person.timeline]
+    rated = [(t, v) for t, v in scored if v is not None]
+    if not rated:
+        return tuple(t for t, _ in scored[:: max(1, len(scored) // count)])[:count]
+    ranked = [t for t, _ in sorted(rated, key=lambda tv: -tv[1])]
+    if person.worst_time_s is not None:
+        ranked.insert(0, min(ranked, key=lambda t: abs(t - person.worst_time_s)))  # type: ignore[operator]
+    apart = (rated[-1][0] - rated[0][0]) / (2 * count)
+    chosen: list[float] = []
+    for time_s in ranked:
+        if len(chosen) < count and all(abs(time_s - c) > apart for c in chosen):
+            chosen.append(time_s)
+    return tuple(sorted(chosen))
+
+
+def timeline(
+    persons: Sequence[Person], thresholds: Thresholds, duration_s: float | None, theme: str = "light"
+) -> go.Figure:
+    """Evidence over time, one line a person, over the bands of this file.
+
+    Each point carries (person's number, time in s, probability in words) as `customdata`. The figure depends on the
+    result alone, so that the selection survives a rerun.
+    """
+    scale = scale_of(thresholds)
+    areas, lines = AREAS[theme], LINES[theme]
+    end = max([duration_s or 0.0, *(p.time_s for person in persons for p in person.timeline)])
+    traces: list[go.Scatter] = []
+    notes: list[dict[str, object]] = []
+    # collected and handed over at once: each `add_...` of Plotly walks through the whole figure again
+    shapes: list[dict[str, object]] = [
+        _rectangle(0, 1, low, high, xref="paper", fillcolor=areas[band], opacity=0.16, layer="below", line={"width": 0})
+        for (low, high), band in zip(pairwise(scale.places), areas, strict=True)
+    ]
+    for index, person in enumerate(persons):
+        points = [(p.time_s, p.prob_fake if p.smoothed is None else p.smoothed) for p in person.timeline]
+        if all(value is None for _, value in points):
+            continue
+        colour = lines[person.band] if person.band else NO_VERDICT[theme]
+        xs, ys, data = _line(points, scale, person.number)
+        name = f"Person {person.number}"
+        traces.append(
+            go.Scatter(
+                x=xs,
+                y=ys,
+                customdata=data,
+                mode="lines+markers",
+                name=name,
+                line={"color": colour, "width": 3, "dash": _DASHES[index % len(_DASHES)]},
+                marker={"size": 7, "color": colour},
+                # a selected point must not make the others fade: nothing was ruled out
+                unselected={"marker": {"opacity": 1}},
+                hovertemplate="%{fullData.name}, %{customdata[1]:.1f} s: %{customdata[2]}<extra></extra>",
+                connectgaps=False,
+            )
+        )
+        # in turn above and below the lines, which often end close to each other
+        notes.append(_name_at_line(name, xs, ys, index % 2 == 0, INK[theme]))
+    worst = next((p for p in persons if p.worst_window_s), None)
+    if worst is not None and worst.worst_window_s and worst.band in ("weak", "strong", "very_strong"):
+        line = {"color": areas["very_strong"], "width": 1.5, "dash": "dash"}
+        shapes.append(_rectangle(*worst.worst_window_s, 0, 1, line=line, fillcolor="rgba(0,0,0,0)"))
+    figure = go.Figure(data=traces, layout={"shapes": shapes, "annotations": notes})
+    figure.update_layout(
+        height=300,
+        margin={"l": 8, "r": 12, "t": 8, "b": 34},
+        showlegend=False,
+        dragmode=False,
+        hovermode="closest",
+        clickmode="event+select",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "Inter, sans-serif", "size": 14, "color": SOFT[theme]},
+        hoverlabel={"font": {"family": "Inter, sans-serif", "size": 14}},
+    )
+    figure.update_xaxes(
+        range=[-0.01 * end, 1.01 * end], ticksuffix=" s", nticks=6, showgrid=False, zeroline=False, fixedrange=True
+    )
+    figure.update_yaxes(
+        range=[-0.02, 1.02],
+        tickvals=list(scale.places[:-1]),
+        ticktext=[percent_edge(p) for p in scale.probs[:-1]],
+        showgrid=False,
+        zeroline=False,
+        fixedrange=True,
+        automargin=True,
+    )
+    return figure
+
+
+def percent_edge(prob: float) -> str:
+    """A band edge as a tick: whole percent, with one decimal near the top, where edges lie close together."""
+    return f"{100 * prob:.0f} %" if prob < 0.95 else f"{min(100 * prob, 99.9):.1f} %"
+
+
+def _line(
+    points: Sequence[tuple[float, float | None]], scale: Scale, number: int
+) -> tuple[list[float], list[float | None], list[list[object]]]:
+    """Coordinates of one person's line, with an empty point wherever the person was not seen or could not be judged."""
+    steps = sorted(b - a for (a, _), (b, _) in pairwise(points))
+    usual = steps[len(steps) // 2] if steps else 0.0
+    xs: list[float] = []
+    ys: list[float | None] = []
+    data: list[list[object]] = []
+    previous: float | None = None
+    for time_s, value in points:
+        if previous is not None and usual > 0 and time_s - previous > _GAP * usual:
+            xs.append((previous + time_s) / 2)
+            ys.append(None)
+            data.append([number, (previous + time_s) / 2, ""])
+        xs.append(time_s)
+        ys.append(None if value is None else scale.place(value))
+        data.append([number, time_s, "" if value is None else percent(value)])
+        previous = time_s
+    return xs, ys, data
+
+
+def _rectangle(x0: float, x1: float, y0: float, y1: float, **looks: object) -> dict[str, object]:
+    return {"type": "rect", "x0": x0, "x1": x1, "y0": y0, "y1": y1, **looks}
+
+
+def _name_at_line(
+    name: str, xs: Sequence[float], ys: Sequence[float | None], above: bool, ink: str
+) -> dict[str, object]:
+    last = max(i for i, y in enumerate(ys) if y is not None)
+    y = ys[last] or 0.0
+    above = (above or y < 0.08) and y < 0.9
+    return {
+        "x": xs[last],
+        "y": y,
+        "text": name,
+        "showarrow": False,
+        "xanchor": "right",
+        "yshift": 15 if above else -15,
+        "font": {"size": 14, "color": ink},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One measured figure with its interval, for `bars`."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+def bars(groups: Sequence[tuple[str, Sequence[Bar]]], axis_title: str, start: float, theme: str = "light") -> go.Figure:
+    """Measured figures of several networks on several test sets, as points with their 95 % intervals.
+
+    Args:
+        groups: (network, its figures, one a test set). Points, not filled bars, since the axis does not start at 0.
+        axis_title: what is measured.
+        start: left end of the axis.
+        theme: "light" or "dark".
+    """
+    symbols = ("circle", "diamond", "square", "triangle-up", "x")
+    colours = ("#0B6E69", "#D2691E", "#4F7CAC", "#96760A", "#9B2226")
+    if theme == "dark":
+        colours = ("#4FC3BA", "#EE8A43", "#7FA8D1", "#E0BE4F", "#E5656A")
+    names = list(dict.fromkeys(bar.name for _, group in groups for bar in group))
+    figure = go.Figure()
+    for index, (group_name, group) in enumerate(groups):
+        # networks side by side in a row instead of on top of each other
+        offset = (index - (len(groups) - 1) / 2) * 0.7 / max(1, len(groups))
+        figure.add_scatter(
+            x=[bar.value for bar in group],
+            y=[names.index(bar.name) + offset for bar in group],
+            mode="markers",
+            name=group_name,
+            marker={"size": 11, "symbol": symbols[index % len(symbols)], "color": colours[index % len(colours)]},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [0.0 if bar.high is None else max(0.0, bar.high - bar.value) for bar in group],
+                "arrayminus": [0.0 if bar.low is None else max(0.0, bar.value - bar.low) for bar in group],
+                "thickness": 2,
+                "width": 5,
+            },
+            customdata=[bar.name for bar in group],
+            hovertemplate="%{fullData.name}, %{customdata}: %{x:.3f}<extra></extra>",
+        )
+    figure.update_layout(
+        height=120 + len(names) * (22 + 14 * len(groups)),
+        margin={"l": 8, "r": 12, "t": 8, "b": 56},
+        dragmode=False,
+        hovermode="closest",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "Inter, sans-serif", "size": 14, "color": SOFT[theme]},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"size": 14, "color": INK[theme]}},
+        showlegend=len(groups) > 1,
+    )
+    figure.update_xaxes(title=axis_title, range=[start, 1.005], fixedrange=True, gridcolor="rgba(128,138,160,0.25)")
+    figure.update_yaxes(
+        tickvals=list(range(len(names))),
+        ticktext=names,
+        range=[len(names) - 0.5, -0.5],
+        showgrid=False,
+        zeroline=False,
+        fixedrange=True,
+        automargin=True,
+    )
+    return figure

@@ -1,0 +1,26 @@
+"""Unmask in the browser: `streamlit run app/main.py`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import components as ui
+from app.views import about, models, verify
+
+st.set_page_config(
+    page_title="Unmask",
+    page_icon=str(Path(__file__).parent / "static" / "icon.png"),
+    layout="wide",
+    menu_items={"Get help": None, "Report a bug": None, "About": None},
+)
+ui.style()
+pages = [
+    st.Page(verify.page, title="Check", url_path="check", default=True),
+    st.Page(models.page, title="Models", url_path="models"),
+    st.Page(about.page, title="About", url_path="about"),
+]
+# Streamlit's own bar turns into a button for a sidebar on phones; this one stays
+page = st.navigation(pages, position="hidden")
+ui.navigation(pages, page)
+with ui.one_line_errors("page"):
+    page.run()

@@ -1,0 +1,440 @@
+"""What one browser session holds, the thread that works for it, and the only caches of the app.
+
+Networks are shared by all sessions and live in `worker()`; everything that comes from a user's file lives in that
+session's `Case` and goes with it. Nothing is written to disk and no log line carries a file name.
+"""
+
+import io
+import logging
+import os
+import queue
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from detector import Cancelled, DetectorError, Face, FileVerdict, ImageVerdict, VideoVerdict
+
+if TYPE_CHECKING:
+    from detector import Detector
+    from detector.explain.gradcam import Heatmap
+    from detector.weights import Manifest
+
+logger = logging.getLogger("unmask.app")
+
+State = Literal["waiting", "running", "done", "failed", "stopped"]
+
+BUG_MESSAGE = "Something went wrong on our side. Try the file again; if it happens again, please report it."
+BUSY_MESSAGE = "Too many files are waiting right now. Try again in a minute."
+
+_MAX_WAITING = 64
+"""Tasks that may wait for the worker. Each holds a reference to a file in memory, so the line must be short."""
+
+_MAX_DETECTORS = 4
+_MAX_PICTURES = 160
+_FRAME_PX = 1280
+_THUMB_PX = 160
+_CLOSEUP_PX = 360
+_CLOSEUP_STRENGTH = 0.6
+
+
+def log_bug(where: str, error: BaseException) -> None:
+    """Log where a bug happened, but not its message: messages of libraries quote file names and content."""
+    steps = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("%s in %s\n%s", type(error).__name__, where, steps)
+
+
+def build_detector(name: str) -> "Detector":
+    """A detector by the name of an ensemble or a network; tests put a fake here."""
+    from detector import Detector
+
+    return Detector(name)
+
+
+@st.cache_resource(show_spinner=False)
+def manifest() -> "Manifest":
+    """What is known of the published networks.
+
+    Raises:
+        WeightsError: there are none, or they are damaged.
+    """
+    from detector.weights import read_manifest
+
+    return read_manifest()
+
+
+def model_names() -> tuple[str, ...]:
+    """Names of the ensembles and networks that can be chosen, default first."""
+    return manifest().names()
+
+
+def members(name: str) -> tuple[str, ...]:
+    """The networks of an ensemble; empty for a single network."""
+    found = manifest().entry(name).members
+    return found if len(found) > 1 else ()
+
+
+class Worker:
+    """The one thread that decodes and runs networks, for all sessions in turn.
+
+    One thread, since two analyses at once on the same cores take longer each and twice the memory; not a
+    `ThreadPoolExecutor`, since Python waits for its threads at exit and Ctrl+C would hang until a video is done.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: queue.Queue[Callable[[], None]] = queue.Queue(_MAX_WAITING)
+        self._detectors: OrderedDict[str, Detector] = OrderedDict()
+        threading.Thread(target=self._work, name="unmask-worker", daemon=True).start()
+
+    def submit(self, task: Callable[[], None]) -> bool:
+        """Put a task in line. It must not raise. False when the line is full."""
+        try:
+            self._tasks.put_nowait(task)
+        except queue.Full:
+            return False
+        return True
+
+    def detector(self, name: str) -> "Detector":
+        """The detector of that name, loaded on first use. Only tasks may call this."""
+        if name not in self._detectors:
+            self._detectors[name] = build_detector(name)
+        self._detectors.move_to_end(name)
+        while len(self._detectors) > _MAX_DETECTORS:
+            self._detectors.popitem(last=False)
+        return self._detectors[name]
+
+    def _work(self) -> None:
+        while True:
+            task = self._tasks.get()
+            try:
+                task()
+            except BaseException as error:
+                log_bug("worker", error)
+
+
+@st.cache_resource(show_spinner=False)
+def worker() -> Worker:
+    """The worker of this server, with the loaded networks."""
+    return Worker()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an analysis is: `done` from 0 to 1, `what` it is doing, seconds left when that can be told."""
+
+    done: float
+    what: str
+    left_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A JPEG for the page; `data` is empty where it could not be made. `note` says what it shows, when that matters."""
+
+    data: bytes
+    width: int = 0
+    height: int = 0
+    note: str = ""
+
+
+class Case:
+    """One file in one session: its bytes, its verdict, and the pictures made of it so far.
+
+    The verdict comes first; pictures are asked for when the page shows them, are made by the worker, and are `None`
+    until then.
+    """
+
+    def __init__(self, name: str, data: bytes, models: str, line: Worker) -> None:
+        self.name = name
+        self.data = data
+        self.models = models
+        self.state: State = "waiting"
+        self.verdict: FileVerdict | None = None
+        self.error: str | None = None
+        self.playable: str | None = None
+        self._line = line
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._pictures: OrderedDict[tuple[Any, ...], Picture] = OrderedDict()
+        self._asked: set[tuple[Any, ...]] = set()
+        self.drawn = 0
+        self._last_full: tuple[float | None, np.ndarray] | None = None
+        self._last_heat: tuple[tuple[Any, ...], Heatmap] | None = None
+        self._progress = Progress(0.0, "Waiting for its turn", None)
+        self._started = 0.0
+        if not line.submit(self._analyse):
+            self.state, self.error = "failed", BUSY_MESSAGE
+
+    @property
+    def busy(self) -> bool:
+        """Whether the verdict is still to come."""
+        return self.state in ("waiting", "running")
+
+    @property
+    def drawing(self) -> bool:
+        """Whether pictures are still to come."""
+        return bool(self._asked)
+
+    @property
+    def progress(self) -> Progress:
+        """What the analysis is doing now."""
+        now, spent = self._progress, time.monotonic() - self._started
+        # the first steps load networks and tell nothing about the rest
+        if self.state == "running" and now.done >= 0.08 and spent > 1.5:
+            return replace(now, left_s=spent * (1 - now.done) / now.done)
+        return now
+
+    def stop(self) -> None:
+        """Stop whatever is going on. The worker notices at its next step; the page need not wait for it."""
+        self._stop.set()
+        if self.busy:
+            self.state = "stopped"
+
+    def face_at(self, number: int, time_s: float | None) -> Face | None:
+        """The face of a person at a time (of the nearest frame that shows the person), or a photo's face."""
+        verdict = self.verdict
+        if isinstance(verdict, ImageVerdict):
+            return next((f.face for f in verdict.faces if f.number == number), None)
+        if isinstance(verdict, VideoVerdict):
+            person = next((p for p in verdict.persons if p.number == number), None)
+            if person is None or not person.timeline:
+                return None
+            return min(person.timeline, key=lambda point: abs(point.time_s - (time_s or 0.0))).face
+        return None
+
+    def frame(self, time_s: float | None = None) -> Picture | None:
+        """The photo or the frame at a time, at most 1280 px wide or high."""
+        return self._ask(("frame", time_s), lambda: jpeg(self._full(time_s), _FRAME_PX))
+
+    def has_frame(self, time_s: float | None) -> bool:
+        """Whether the photo or the frame at a time is there already."""
+        return ("frame", time_s) in self._pictures
+
+    def thumb(self, time_s: float) -> Picture | None:
+        """A small picture of the frame at a time."""
+        return self._ask(("thumb", time_s), lambda: jpeg(self._full(time_s), _THUMB_PX))
+
+    def portrait(self, number: int, time_s: float | None = None) -> Picture | None:
+        """A small square picture of one face."""
+        face = self.face_at(number, time_s)
+        if face is None:
+            return Picture(b"")
+        return self._ask(("portrait", number, time_s), lambda: jpeg(_square(self._full(time_s), face), _THUMB_PX))
+
+    def heat(self, number: int, network: str, time_s: float | None = None) -> Picture | None:
+        """The same picture as `frame`, with the heatmap of one face by one network over it at full strength."""
+        face = self.face_at(number, time_s)
+        if face is None:
+            return Picture(b"")
+        return self._ask(("heat", number, network, time_s), lambda: self._draw_heat(face, network, time_s, False))
+
+    def closeup(self, number: int, network: str, time_s: float | None = None) -> Picture | None:
+        """One face, large, with the heatmap by one network over it."""
+        face = self.face_at(number, time_s)
+        if face is None:
+            return Picture(b"")
+        return self._ask(("closeup", number, network, time_s), lambda: self._draw_heat(face, network, time_s, True))
+
+    def _draw_heat(self, face: Face, network: str, time_s: float | None, close: bool) -> Picture:
+        from detector.explain.gradcam import overlay
+
+        image = self._full(time_s)
+        key = (network, time_s, face.box)
+        if self._last_heat is None or self._last_heat[0] != key:
+            self._last_heat = (key, self._line.detector(self.models).explain(image, face, model=network))
+        heatmap = self._last_heat[1]
+        # which places speak for manipulation may be none at all; the page says so instead of showing a plain picture
+        note = heatmap.method if np.any(heatmap.heat > 0) else "flat"
+        if close:
+            mixed = _square(overlay(image, heatmap.heat, heatmap.box, _CLOSEUP_STRENGTH), face)
+            return replace(jpeg(mixed, _CLOSEUP_PX), note=note)
+        small = _shrink(image, _FRAME_PX)
+        factor = small.shape[1] / image.shape[1]
+        x0, y0, x1, y1 = heatmap.box
+        box = (x0 * factor, y0 * factor, x1 * factor, y1 * factor)
+        return replace(jpeg(overlay(small, heatmap.heat, box, 1.0), _FRAME_PX), note=note)
+
+    def _full(self, time_s: float | None) -> np.ndarray:
+        """(H, W, 3) uint8 RGB in full size; the last one is kept, since a frame is asked for several times in a row."""
+        if self._last_full is None or self._last_full[0] != time_s:
+            from detector.media import read_image
+            from detector.video import read_frame
+
+            image = read_image(self.data) if time_s is None else read_frame(self.data, time_s)
+            self._last_full = (time_s, image)
+        return self._last_full[1]
+
+    def _ask(self, key: tuple[Any, ...], make: Callable[[], Picture]) -> Picture | None:
+        with self._lock:
+            if key in self._pictures:
+                self._pictures.move_to_end(key)
+                return self._pictures[key]
+            if key in self._asked or self._stop.is_set():
+                return None
+            self._asked.add(key)
+        if not self._line.submit(lambda: self._make(key, make)):
+            self._asked.discard(key)
+        return None
+
+    def _make(self, key: tuple[Any, ...], make: Callable[[], Picture]) -> None:
+        picture = Picture(b"")
+        try:
+            if not self._stop.is_set():
+                picture = make()
+        except DetectorError:
+            logger.warning("a picture of kind %s could not be made", key[0])
+        except Exception as error:
+            log_bug("a picture", error)
+        finally:
+            with self._lock:
+                self._pictures[key] = picture
+                self._asked.discard(key)
+                self.drawn += 1
+                while len(self._pictures) > _MAX_PICTURES:
+                    self._pictures.popitem(last=False)
+
+    def _analyse(self) -> None:
+        if self._stop.is_set():
+            return
+        self._started = time.monotonic()
+        self.state = "running"
+        self._on_progress(0.0, "Loading the networks")
+        try:
+            detector = self._line.detector(self.models)
+            verdict = detector.file(
+                self.data, name=self.name, on_progress=self._on_progress, should_stop=self._stop.is_set
+            )
+        except Cancelled:
+            self.state = "stopped"
+        except DetectorError as error:
+            self.state, self.error = "failed", str(error)
+        except Exception as error:
+            log_bug("an analysis", error)
+            self.state, self.error = "failed", BUG_MESSAGE
+        else:
+            if not self._stop.is_set():
+                self.verdict = verdict
+                self.playable = _playable(verdict, self.data)
+                self.state = "done"
+
+    def _on_progress(self, done: float, what: str) -> None:
+        self._progress = Progress(min(max(done, 0.0), 1.0), what, None)
+
+
+class _Close:
+    """Holds a session's case so that its work stops when the page is closed."""
+
+    case: Case | None = None
+
+    def stop(self) -> None:
+        if self.case is not None:
+            self.case.stop()
+
+
+@st.cache_resource(scope="session", on_release=_Close.stop, show_spinner=False)
+def _at_close() -> _Close:
+    return _Close()
+
+
+def current() -> Case | None:
+    """The case of this session."""
+    case = st.session_state.get("case")
+    return case if isinstance(case, Case) else None
+
+
+def open_file(name: str, data: bytes) -> None:
+    """Start the analysis of a file in place of the current one."""
+    close()
+    case = Case(name, data, models(), worker())
+    st.session_state.case = case
+    _at_close().case = case
+
+
+def close() -> None:
+    """Forget the current file and everything made of it; stop its analysis if it still runs."""
+    case = current()
+    if case is not None:
+        case.stop()
+    for key in ("case", "person", "time_s", "network"):
+        st.session_state.pop(key, None)
+    # a new key drops the upload that Streamlit keeps in memory
+    st.session_state.upload_number = st.session_state.get("upload_number", 0) + 1
+
+
+def again() -> None:
+    """Analyse the current file once more, with the networks chosen now."""
+    case = current()
+    if case is not None:
+        open_file(case.name, case.data)
+
+
+def models() -> str:
+    """Name of the ensemble or network to use, "default" until the user chose one."""
+    return str(st.session_state.get("models", "default"))
+
+
+def choose_models(name: str) -> None:
+    """Use another ensemble or network, on the current file as well."""
+    if name != models():
+        st.session_state.models = name
+        again()
+
+
+def is_local() -> bool:
+    """Whether the app runs on the user's own computer, so that files never leave it."""
+    if os.environ.get("UNMASK_DEPLOYMENT") == "server" or os.environ.get("SPACE_ID"):
+        return False
+    return st.get_option("server.address") in ("127.0.0.1", "localhost", "::1")
+
+
+def upload_limit_mb() -> int:
+    """Largest file that the server takes, in megabytes, as configured."""
+    return int(st.get_option("server.maxUploadSize"))
+
+
+def _playable(verdict: FileVerdict, data: bytes) -> str | None:
+    """The MIME type under which browsers play this video; None for a kind that they do not play."""
+    if not isinstance(verdict, VideoVerdict):
+        return None
+    from detector.video import probe
+
+    mime = "video/mp4" if data[4:8] == b"ftyp" else "video/webm" if data[:4] == b"\x1aE\xdf\xa3" else None
+    try:
+        codec = probe(data).codec
+    except DetectorError:
+        return None
+    return mime if codec in ("h264", "vp8", "vp9", "av1") else None
+
+
+def _shrink(image: np.ndarray, longest_px: int) -> np.ndarray:
+    factor = longest_px / max(image.shape[:2])
+    if factor >= 1:
+        return image
+    size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX if factor < 0.25 else None))
+
+
+def jpeg(image: np.ndarray, longest_px: int) -> Picture:
+    """A picture for the page, at most `longest_px` wide or high; its width and height are those of the full image."""
+    height, width = image.shape[:2]
+    out = io.BytesIO()
+    Image.fromarray(_shrink(image, longest_px)).save(out, "JPEG", quality=88)
+    return Picture(out.getvalue(), width, height)
+
+
+def _square(image: np.ndarray, face: Face) -> np.ndarray:
+    """The face with some room around it, cut at the image's border."""
+    x0, y0, x1, y1 = face.box
+    half = face.size_px * 0.65
+    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
+    height, width = image.shape[:2]
+    left, right = int(max(0, cx - half)), int(min(width, cx + half))
+    top, bottom = int(max(0, cy - half)), int(min(height, cy + half))
+    return image[top : max(bottom, top + 1), left : max(right, left + 1)]

@@ -1,0 +1,263 @@
+"""A detector with known output, to test the page without networks: `install()` in a test, or run as a program.
+
+python tests/fake_app.py --server.port 8600        # serves app/main.py with the fake behind it
+"""
+
+import hashlib
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from detector import (
+    Band,
+    Cancelled,
+    Coverage,
+    Face,
+    FaceVerdict,
+    FileVerdict,
+    ImageVerdict,
+    ModelUsed,
+    Person,
+    ProbRange,
+    Score,
+    Thresholds,
+    TimelinePoint,
+    VideoVerdict,
+)
+from detector.explain.gradcam import Heatmap
+from detector.media import read_image, sniff_kind
+from detector.video import probe
+from detector.weights import Manifest
+
+THRESHOLDS = Thresholds(weak=0.52, strong=0.71, very_strong=0.93)
+NETWORKS = ("resnet18", "efficientnet_b0")
+FALSE_ALARMS = {
+    "weak": {"n": 400, "k": 44, "rate": 0.11, "low": 0.08, "high": 0.15},
+    "strong": {"n": 400, "k": 12, "rate": 0.03, "low": 0.01, "high": 0.06},
+    "very_strong": {"n": 400, "k": 3, "rate": 0.0075, "low": 0.002, "high": 0.02},
+}
+
+
+def _record(auc: float) -> dict[str, object]:
+    def measured(value: float) -> dict[str, object]:
+        return {
+            "genuine": 250,
+            "manipulated": 250,
+            "auc": {"value": value, "low": value - 0.02, "high": min(1.0, value + 0.015), "n": 500},
+            "fpr": {"value": 0.03, "low": 0.01, "high": 0.05, "n": 250},
+            "tpr": {"value": 0.8, "low": None, "high": None, "n": 250},
+        }
+
+    only_genuine = {"genuine": 90, "manipulated": 0, "fpr": {"value": 0.02, "low": 0.0, "high": 0.07, "n": 90}}
+    return {
+        "calibration": {"scale": 1.0, "offset": 0.0},
+        "curve": {"rates": [0.5, 0.1, 0.02, 0.005], "logits": [-1.0, 0.1, 0.9, 2.6]},
+        "false_alarms": FALSE_ALARMS,
+        "metrics": {
+            "slices": {"faces": measured(auc), "swaps": measured(auc - 0.05), "street": only_genuine},
+            "pooled": {"n": 1090, "ece": 0.03, "brier": 0.08},
+        },
+    }
+
+
+def manifest(folder: Path = Path("weights")) -> Manifest:
+    """A manifest of two networks and their average, with invented figures."""
+    networks = {
+        name: {**_record(0.95), "architecture": name, "file": f"{name}.safetensors", "bytes": 2e7, "input_size_px": 224}
+        for name in NETWORKS
+    }
+    data = {
+        "date": "2026-12-02",
+        "default": "average",
+        "models": networks,
+        "ensembles": {"average": {**_record(0.97), "members": list(NETWORKS)}},
+        "limits": {"min_face_px": 60, "min_sharpness": 20},
+    }
+    return Manifest(folder, data)
+
+
+def _face(x: float, y: float, size: float) -> Face:
+    eyes = ((x + 0.3 * size, y + 0.4 * size), (x + 0.7 * size, y + 0.4 * size))
+    rest = ((x + 0.5 * size, y + 0.6 * size), (x + 0.35 * size, y + 0.8 * size), (x + 0.65 * size, y + 0.8 * size))
+    return Face((x, y, x + 0.8 * size, y + size), eyes + rest, 0.99)
+
+
+def _scores(prob: float) -> tuple[Score, ...]:
+    return tuple(
+        Score(n, p, p >= THRESHOLDS.strong) for n, p in zip(NETWORKS, (prob, max(0.0, prob - 0.2)), strict=True)
+    )
+
+
+def _point(time_s: float, face: Face, prob: float | None) -> TimelinePoint:
+    return TimelinePoint(time_s, face, prob, prob)
+
+
+class FakeDetector:
+    """Answers after `steps` steps; a photo has three faces, a video three persons. "slow" in a name takes 8 s."""
+
+    name = "average"
+
+    def __init__(self, name: str = "average") -> None:
+        self.asked_for = name
+        self.explained: list[tuple[str | None, tuple[float, ...]]] = []
+
+    def file(
+        self,
+        source: bytes,
+        *,
+        name: str | None = None,
+        on_progress: Callable[[float, str], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> FileVerdict:
+        name = name or "bytes"
+        if "bug" in name:
+            raise ZeroDivisionError(f"a bug that quotes {name}")
+        steps = 100 if "slow" in name else 4
+        for step in range(steps):
+            if should_stop is not None and should_stop():
+                raise Cancelled("stopped")
+            if on_progress is not None:
+                on_progress(step / steps, f"reading frames, {step + 1} of {steps}")
+            time.sleep(0.08 if steps > 4 else 0.02)
+        kind = sniff_kind(source[:4096])
+        if kind == "unknown":
+            return FileVerdict(**self._common(source, name, "unknown", None, None, None, "unsupported"))
+        if kind == "video":
+            return self._video(source, name)
+        return self._image(source, name)
+
+    def explain(self, image: np.ndarray, face: Face, model: str | None = None) -> Heatmap:
+        self.explained.append((model, face.box))
+        ys, xs = np.mgrid[0:96, 0:96] / 96
+        shift = 0.15 if model == NETWORKS[0] else -0.1
+        heat = np.exp(-((xs - 0.5 - shift) ** 2 + (ys - 0.65) ** 2) / 0.04).astype(np.float32)
+        x0, y0, x1, y1 = face.box
+        half, cx, cy = 0.65 * face.size_px, (x0 + x1) / 2, (y0 + y1) / 2
+        return Heatmap(heat, (cx - half, cy - half, cx + half, cy + half), model or NETWORKS[0])
+
+    def _common(
+        self,
+        source: bytes,
+        name: str,
+        kind: str,
+        band: Band | None,
+        prob: float | None,
+        span: ProbRange | None,
+        reason: str | None = None,
+    ) -> dict[str, object]:
+        messages = {
+            "unsupported": "This is neither a photo nor a video that can be read. Try a JPEG, PNG or MP4.",
+            "no_face": "No face was found. Try a picture in which a face is larger.",
+        }
+        return {
+            "file": name,
+            "sha256": hashlib.sha256(source).hexdigest(),
+            "kind": kind,
+            "status": "ok" if band else "unreadable" if kind == "unknown" else "no_verdict",
+            "reason": reason,
+            "message": messages.get(reason or ""),
+            "band": band,
+            "prob_fake": prob,
+            "range": span,
+            "width": None,
+            "height": None,
+            "coverage": None,
+            "ensemble": "average",
+            "models": tuple(ModelUsed(n, "0" * 64) for n in NETWORKS),
+            "thresholds": THRESHOLDS if band else None,
+            "version": "1.0",
+            "weights_date": "2026-12-02",
+            "date": "2026-12-03T10:00:00Z",
+        }
+
+    def _image(self, source: bytes, name: str) -> FileVerdict:
+        height, width = read_image(source).shape[:2]
+        coverage = Coverage(1, None, None, 1.0)
+        size = {"width": width, "height": height, "coverage": coverage}
+        if "noface" in name:
+            return ImageVerdict(**{**self._common(source, name, "image", None, None, None, "no_face"), **size})
+        band: Band = "little" if "little" in name else "very_strong" if "very" in name else "strong"
+        prob = {"little": 0.08, "strong": 0.81, "very_strong": 0.997}[band]
+        span = ProbRange(max(0.0, prob - 0.07), min(1.0, prob + 0.05), "re-encoding")
+        u = width / 512
+        faces = (
+            FaceVerdict(1, _face(170 * u, 60 * u, 130 * u), "ok", None, band, prob, span, _scores(prob), 300.0),
+            FaceVerdict(
+                2,
+                _face(350 * u, 180 * u, 90 * u),
+                "ok",
+                None,
+                "little",
+                0.04,
+                ProbRange(0.004, 0.09, "re-encoding"),
+                _scores(0.04),
+                200.0,
+            ),
+            FaceVerdict(3, _face(20 * u, 300 * u, 34 * u), "no_verdict", "face_too_small", None, None, None, (), 80.0),
+        )
+        if "one" in name:
+            faces = faces[:1]
+        return ImageVerdict(**{**self._common(source, name, "image", band, prob, span), **size}, faces=faces)
+
+    def _video(self, source: bytes, name: str) -> FileVerdict:
+        info = probe(source)
+        end = info.duration_s or 1.0
+        u = info.width / 640
+        times = [end * i / 32 for i in range(32)]
+        curve = [0.25 + 0.62 * math.exp(-(((t / end) - 0.45) ** 2) / 0.02) for t in times]
+        one = tuple(_point(t, _face(140 * u, 60 * u, 140 * u), p) for t, p in zip(times, curve, strict=True))
+        two = tuple(
+            _point(t, _face(400 * u, 110 * u, 110 * u), 0.08 + 0.04 * math.sin(9 * t / end))
+            for t in times
+            if not 0.55 < t / end < 0.75
+        )
+        three = tuple(_point(t, _face(20 * u, 20 * u, 40 * u), None) for t in times[:9])
+        span = ProbRange(0.74, 0.87, "bootstrap")
+        persons = (
+            Person(
+                1, "ok", None, "strong", 0.81, span, _scores(0.81), end, 32, (0.32 * end, 0.58 * end), times[14], one
+            ),
+            Person(
+                2,
+                "ok",
+                None,
+                "little",
+                0.12,
+                ProbRange(0.05, 0.2, "bootstrap"),
+                _scores(0.12),
+                0.8 * end,
+                len(two),
+                (0.1 * end, 0.3 * end),
+                two[3].time_s,
+                two,
+            ),
+            Person(3, "no_verdict", "face_too_small", None, None, None, (), 0.3 * end, 0, None, None, three),
+        )
+        size = {"width": info.width, "height": info.height, "coverage": Coverage(32, end, end, 1.0)}
+        return VideoVerdict(**{**self._common(source, name, "video", "strong", 0.81, span), **size}, persons=persons)
+
+
+def install(set_attribute: Callable[[object, str, object], None] = setattr) -> list[FakeDetector]:
+    """Puts the fake behind the page; returns the list in which every detector made from now on turns up."""
+    from app import session
+
+    made: list[FakeDetector] = []
+
+    def build(name: str) -> FakeDetector:
+        made.append(FakeDetector(name))
+        return made[-1]
+
+    set_attribute(session, "build_detector", build)
+    set_attribute(session, "manifest", manifest)
+    return made
+
+
+if __name__ == "__main__":
+    from streamlit.web import cli
+
+    install()
+    cli.main(["run", str(Path(__file__).parents[1] / "app" / "main.py"), *sys.argv[1:]])

@@ -1,0 +1,315 @@
+"""The page in a real browser: Chromium, headless, driven by Playwright. Screenshots are left in tests/artifacts/.
+
+The flows through every part of the page run on a detector of known output (`fake_app.py`); the last one runs the app
+as users start it, with the networks in `weights/`.
+"""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.browser
+
+_SIZES = {1280: 900, 760: 1000, 420: 860}
+_QUIET = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    # whatever asks for a name gets none: the page has to work without any network
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+_START_S = 180
+_WAIT_MS = 120_000
+
+
+@contextmanager
+def _server(command: list[str], cwd: Path, log: Path) -> Iterator[str]:
+    """Runs a Streamlit server on a free port of this machine; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    flags = ["--server.port", str(port), "--server.headless", "true"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with log.open("w") as out:
+        process = subprocess.Popen([*command, *flags], cwd=cwd, env=environment, stdout=out, stderr=subprocess.STDOUT)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + _START_S
+        while not _healthy(address):
+            if process.poll() is not None or time.monotonic() > end:
+                pytest.fail(f"the app did not start:\n{log.read_text()[-2000:]}")
+            time.sleep(0.3)
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _healthy(address: str) -> bool:
+    try:
+        with urlopen(f"{address}/_stcore/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=chromium_path, args=list(_QUIET))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def fake_address(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The app with a detector of known output behind it."""
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with _server([sys.executable, str(repo_root / "tests" / "fake_app.py")], repo_root, log) as address:
+        yield address
+    assert "Traceback" not in log.read_text()
+
+
+@contextmanager
+def _visit(browser: Browser, address: str, width: int = 1280, theme: str = "light", path: str = "") -> Iterator[Page]:
+    """A fresh visitor. Fails when the page asks anyone but this server for anything, or when its script breaks."""
+    context = browser.new_context(
+        viewport={"width": width, "height": _SIZES[width]},
+        color_scheme="dark" if theme == "dark" else "light",
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.set_default_timeout(_WAIT_MS)
+    asked: list[str] = []
+    errors: list[str] = []
+    context.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda websocket: asked.append(websocket.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{address}/{path}")
+    page.locator(".um h1").first.wait_for()
+    yield page
+    context.close()
+    home = urlsplit(address).netloc
+    elsewhere = [url for url in asked if not url.startswith(("data:", "blob:")) and urlsplit(url).netloc != home]
+    assert not elsewhere, f"requests that leave the machine: {elsewhere}"
+    assert not errors
+
+
+def _whole(page: Page, path: Path) -> None:
+    """A picture of the whole page, not of its window."""
+    size = page.viewport_size
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": size["width"], "height": max(height, size["height"])})
+    page.wait_for_timeout(700)
+    page.screenshot(path=path)
+    page.set_viewport_size(size)
+
+
+def _drop(page: Page, file: Path, name: str | None = None) -> None:
+    page.locator("input[type=file]").set_input_files(
+        {"name": name or file.name, "mimeType": "application/octet-stream", "buffer": file.read_bytes()}
+    )
+
+
+def _drawn(page: Page) -> None:
+    """Waits for the verdict and for every picture of the page."""
+    page.locator(".um-scale").wait_for()
+    page.get_by_role("slider", name=re.compile("Heatmap")).wait_for()
+    expect(page.locator("div.um-avatar")).to_have_count(0, timeout=_WAIT_MS)
+
+
+def _no_sideways_scroll(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+_SMALL_TEXT = """() => {
+  const small = [];
+  const walk = (root) => {
+    for (const node of root.querySelectorAll('*')) {
+      if (node.shadowRoot) walk(node.shadowRoot);
+      const own = [...node.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+      const box = node.getBoundingClientRect();
+      const style = getComputedStyle(node);
+      const icon = style.fontFamily.includes('Material');
+      const seen = box.width > 1 && box.height > 1 && style.visibility !== 'hidden' && node.checkVisibility();
+      const text = !['SCRIPT', 'STYLE', 'NOSCRIPT'].includes(node.tagName);
+      if (own && seen && text && !icon && parseFloat(style.fontSize) < 14)
+        small.push(`${node.tagName} ${style.fontSize} ${node.textContent.trim().slice(0, 40)}`);
+    }
+  };
+  walk(document.body);
+  return small;
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", list(_SIZES))
+def test_every_size_and_theme(
+    browser: Browser, fake_address: str, repo_root: Path, artifacts_dir: Path, width: int, theme: str
+) -> None:
+    with _visit(browser, fake_address, width, theme) as page:
+        assert page.locator("html").get_attribute("lang") == "en"
+        expect(page.get_by_text("Nothing is uploaded or kept.")).to_be_visible()
+        page.get_by_role("button", name="Check this one").nth(2).wait_for()
+        _no_sideways_scroll(page)
+        _whole(page, artifacts_dir / f"first-{width}-{theme}.png")
+        assert page.evaluate(_SMALL_TEXT) == []
+        assert "Inter" in page.evaluate(
+            "[...document.fonts].filter(f => f.status === 'loaded').map(f => f.family).join()"
+        )
+        _drop(page, repo_root / "app" / "samples" / "clip.mp4")
+        _drawn(page)
+        _no_sideways_scroll(page)
+        verdict, media = (
+            page.locator(".st-key-um-verdict").bounding_box(),
+            page.locator(".st-key-um-media").bounding_box(),
+        )
+        assert verdict and media
+        if width > 900:
+            assert abs(verdict["y"] - media["y"]) < 4
+        else:
+            assert verdict["y"] + verdict["height"] <= media["y"]
+        _whole(page, artifacts_dir / f"video-{width}-{theme}.png")
+        assert page.evaluate(_SMALL_TEXT) == []
+        page.locator(".st-key-um-nav").get_by_role("link", name="Models").click()
+        page.get_by_role("heading", name="Models", exact=True).wait_for()
+        page.locator(".js-plotly-plot .point").first.wait_for(state="attached")
+        _no_sideways_scroll(page)
+        _whole(page, artifacts_dir / f"models-{width}-{theme}.png")
+
+
+def test_photo_heatmap_copy_and_json(
+    browser: Browser, fake_address: str, portrait_path: Path, artifacts_dir: Path
+) -> None:
+    with _visit(browser, fake_address) as page:
+        _drop(page, portrait_path)
+        _drawn(page)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Strong evidence of manipulation")
+        expect(page.get_by_text("Heatmap (Grad-CAM, ResNet-18)")).to_be_visible()
+        slider = page.get_by_role("slider", name=re.compile("Heatmap"))
+        heat = page.locator(".fit img").nth(1)
+        runs = page.evaluate("document.querySelectorAll('.stApp').length")
+        slider.fill("0")
+        expect(heat).to_have_css("opacity", "0")
+        assert slider.get_attribute("aria-valuetext") == "plain picture"
+        slider.focus()
+        page.keyboard.press("End")
+        expect(heat).to_have_css("opacity", "1")
+        # the server was not asked: the app never went into its running state
+        assert runs == page.evaluate("document.querySelectorAll('.stApp').length")
+        assert page.locator(".stApp").get_attribute("data-test-script-state") in (None, "notRunning")
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.get_by_role("button", name="Copy sentence").click()
+        expect(page.get_by_role("status").filter(has_text="Copied")).to_be_visible()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.endswith("This is a lead, not proof.")
+        assert copied in page.locator(".um-quote").inner_text()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download JSON").click()
+        result = json.loads(Path(download.value.path()).read_text())
+        assert result["schema_version"] == "1.0"
+        assert result["band"] == "strong"
+        assert download.value.suggested_filename == "astronaut.unmask.json"
+        page.get_by_role("button", name="Face 2: Little, 4 %").click()
+        expect(page.get_by_role("radio", name="Face 2")).to_be_checked()
+        page.get_by_role("tab", name="Heatmaps").click()
+        expect(page.locator(".um-heatmaps img")).to_have_count(2)
+        _whole(page, artifacts_dir / "photo-heatmaps.png")
+        page.get_by_role("tab", name="How to read this").click()
+        expect(page.get_by_text("as many manipulated as genuine files")).to_be_visible()
+
+
+def test_video_point_slider_and_strip_show_the_same_frame(
+    browser: Browser, fake_address: str, repo_root: Path, artifacts_dir: Path
+) -> None:
+    with _visit(browser, fake_address) as page:
+        _drop(page, repo_root / "app" / "samples" / "clip.mp4")
+        _drawn(page)
+        point = page.locator(".js-plotly-plot .trace").first.locator(".point").nth(20)
+        point.scroll_into_view_if_needed()
+        box = point.bounding_box()
+        assert box
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+        page.mouse.down()
+        page.mouse.up()
+        expect(page.get_by_text("Frame at 3.8 s")).to_be_visible()
+        expect(page.get_by_role("slider", name="Frame on show")).to_have_attribute("aria-valuetext", "3.8 s")
+        page.get_by_role("slider", name="Frame on show").focus()
+        page.keyboard.press("ArrowRight")
+        expect(page.get_by_text("Frame at 3.9 s")).to_be_visible()
+        page.get_by_role("slider", name=re.compile("Heatmap")).wait_for()
+        page.get_by_role("button", name="Show the frame at 1.1 s").click()
+        expect(page.get_by_text("Frame at 1.1 s")).to_be_visible()
+        page.get_by_text("Person 2", exact=True).first.click()
+        expect(page.get_by_role("radio", name="Person 2")).to_be_checked()
+        page.get_by_text("Show as table").click()
+        page.get_by_test_id("stDataFrame").wait_for()
+        _whole(page, artifacts_dir / "video-person-2.png")
+
+
+def test_cancel_and_errors(browser: Browser, fake_address: str, portrait_path: Path, artifacts_dir: Path) -> None:
+    with _visit(browser, fake_address, 420) as page:
+        _drop(page, portrait_path, "slow.jpg")
+        page.get_by_text(re.compile(r"Reading frames, \d+ of 100")).wait_for()
+        page.get_by_text(re.compile(r"About \d+ s left")).wait_for()
+        _whole(page, artifacts_dir / "progress.png")
+        begin = time.monotonic()
+        page.get_by_role("button", name="Cancel").click()
+        page.get_by_role("heading", name="Check a photo or a video").wait_for()
+        assert time.monotonic() - begin < 3  # a second on an idle machine
+        _drop(page, portrait_path, "bug.jpg")
+        page.get_by_text("Something went wrong on our side.").wait_for()
+        assert "Traceback" not in page.content()
+        page.get_by_role("button", name="Check another file").click()
+        _drop(page, portrait_path, "noface.jpg")
+        expect(page.get_by_role("heading", level=1)).to_have_text("No verdict")
+
+
+def test_the_app_as_users_start_it(
+    browser: Browser, repo_root: Path, portrait_path: Path, artifacts_dir: Path, tmp_path: Path
+) -> None:
+    """`streamlit run app/main.py` from the repository root, with the networks that come with it."""
+    streamlit = Path(sys.executable).with_name("streamlit")
+    published = (repo_root / "weights" / "manifest.json").is_file()
+    with (
+        _server([str(streamlit), "run", "app/main.py"], repo_root, tmp_path / "log.txt") as address,
+        _visit(browser, address) as page,
+    ):
+        if not published:
+            page.get_by_text("There are no weights").wait_for()
+            return
+        _drop(page, portrait_path)
+        page.locator(".um-scale").wait_for(timeout=2 * _WAIT_MS)
+        _drawn(page)
+        expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("evidence of manipulation"))
+        expect(page.get_by_text(re.compile(r"Heatmap \(Grad-CAM, "))).to_be_visible()
+        _whole(page, artifacts_dir / "real-photo.png")
+        page.get_by_role("button", name="Check another file").click()
+        _drop(page, repo_root / "app" / "samples" / "clip.mp4")
+        page.locator(".js-plotly-plot .point").first.wait_for(state="attached", timeout=2 * _WAIT_MS)
+        page.get_by_text(re.compile(r"Frame at \d+\.\d s")).wait_for()
+        expect(page.locator("div.um-avatar")).to_have_count(0, timeout=_WAIT_MS)
+        _whole(page, artifacts_dir / "real-video.png")
+        page.locator(".st-key-um-nav").get_by_role("link", name="Models").click()
+        page.locator(".um-model").first.wait_for()
+        page.get_by_test_id("stDataFrame").first.wait_for()
+        _whole(page, artifacts_dir / "real-models.png")
+    assert portrait_path.name not in (tmp_path / "log.txt").read_text()

@@ -1,0 +1,124 @@
+"""Results to figures and places on the scale, without Streamlit."""
+
+import itertools
+
+import pytest
+
+from app import charts
+from detector import Face, Person, Thresholds, TimelinePoint
+
+_EDGES = Thresholds(weak=0.5, strong=0.7, very_strong=0.9)
+_STRICT = Thresholds(weak=0.9, strong=0.985, very_strong=0.9987)
+_FACE = Face((0.0, 0.0, 50.0, 60.0), (), 0.9)
+
+
+def _person(probs: list[float | None], number: int = 1, times: list[float] | None = None, **changes: object) -> Person:
+    times = times or [float(i) for i in range(len(probs))]
+    rated = [(p, t) for p, t in zip(probs, times, strict=True) if p is not None]
+    values: dict[str, object] = {
+        "number": number,
+        "status": "ok",
+        "reason": None,
+        "band": "strong",
+        "prob_fake": 0.8,
+        "range": None,
+        "scores": (),
+        "on_screen_s": float(len(probs)),
+        "usable_frames": len(rated),
+        "worst_window_s": (1.0, 2.0),
+        "worst_time_s": max(rated)[1] if rated else None,
+        "timeline": tuple(TimelinePoint(t, _FACE, p, p) for p, t in zip(probs, times, strict=True)),
+    }
+    return Person(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("edges", [_EDGES, _STRICT, Thresholds(0.02, 0.03, 0.04)])
+def test_every_band_is_wide_enough_to_read(edges: Thresholds) -> None:
+    scale = charts.scale_of(edges)
+    assert sum(scale.widths) == pytest.approx(1)
+    assert min(scale.widths) >= 0.159
+
+
+def test_a_scale_with_room_is_drawn_to_measure() -> None:
+    assert charts.scale_of(Thresholds(0.25, 0.5, 0.75)).places == pytest.approx((0, 0.25, 0.5, 0.75, 1))
+
+
+@pytest.mark.parametrize("edges", [_EDGES, _STRICT])
+def test_places_rise_and_keep_to_their_band(edges: Thresholds) -> None:
+    scale = charts.scale_of(edges)
+    places = [scale.place(i / 1000) for i in range(-10, 1011)]
+    assert places == sorted(places)
+    assert places[0] == 0
+    assert places[-1] == 1
+    assert scale.place(edges.strong) == pytest.approx(scale.places[2])
+    assert scale.place(edges.strong - 1e-6) < scale.places[2] < scale.place(edges.strong + 1e-6)
+
+
+@pytest.mark.parametrize(("prob", "words"), [(0.0, "0 %"), (0.52, "52 %"), (0.985, "98.5 %"), (0.99996, "99.9 %")])
+def test_edges_never_read_as_certainty(prob: float, words: str) -> None:
+    assert charts.percent_edge(prob) == words
+
+
+def test_key_times_of_nobody() -> None:
+    assert charts.key_times(_person([])) == ()
+
+
+def test_key_times_without_a_judged_frame_still_show_the_person() -> None:
+    assert charts.key_times(_person([None] * 10), 5) == (0.0, 2.0, 4.0, 6.0, 8.0)
+
+
+def test_key_times_hold_the_worst_frame_and_stay_apart() -> None:
+    probs: list[float | None] = [0.1] * 10 + [0.8, 0.9, 0.95, 0.9, 0.8] + [0.1] * 10
+    times = charts.key_times(_person(probs), 5)
+    assert 12.0 in times
+    assert len(times) == 5
+    assert list(times) == sorted(times)
+    assert min(b - a for a, b in itertools.pairwise(times)) > 2
+
+
+def test_timeline_has_one_line_a_person_with_dashes_and_words() -> None:
+    figure = charts.timeline([_person([0.1, 0.8, 0.2]), _person([0.1, 0.1, 0.1], 2, band="little")], _EDGES, 2.0)
+    assert [trace.name for trace in figure.data] == ["Person 1", "Person 2"]
+    assert [trace.line.dash for trace in figure.data] == ["solid", "dash"]
+    assert all(trace.mode == "lines+markers" for trace in figure.data)
+    assert list(figure.data[0].customdata[1]) == [1, 1.0, "80 %"]
+    assert {"Person 1", "Person 2"} <= {note.text for note in figure.layout.annotations}
+
+
+def test_a_gap_breaks_the_line() -> None:
+    times = [0.0, 1.0, 2.0, 8.0, 9.0]
+    figure = charts.timeline([_person([0.5] * 5, times=times)], _EDGES, 9.0)
+    assert list(figure.data[0].x) == [0.0, 1.0, 2.0, 5.0, 8.0, 9.0]
+    assert figure.data[0].y[3] is None
+
+
+def test_frames_that_were_not_judged_leave_a_gap() -> None:
+    figure = charts.timeline([_person([0.5, None, 0.5])], _EDGES, 2.0)
+    assert figure.data[0].y[1] is None
+
+
+def test_a_person_without_any_score_has_no_line() -> None:
+    figure = charts.timeline([_person([None, None], band=None, worst_window_s=None)], _EDGES, 1.0)
+    assert len(figure.data) == 0
+
+
+def test_little_evidence_marks_no_window() -> None:
+    assert len(charts.timeline([_person([0.1, 0.2], band="little")], _EDGES, 1.0).layout.shapes) == 4
+    assert len(charts.timeline([_person([0.1, 0.8], band="strong")], _EDGES, 1.0).layout.shapes) == 5
+
+
+def test_the_figure_is_the_same_for_the_same_result() -> None:
+    person = _person([0.1, 0.8, 0.2])
+    assert charts.timeline([person], _EDGES, 2.0) == charts.timeline([person], _EDGES, 2.0)
+
+
+def test_bars_carry_their_intervals() -> None:
+    groups = [("A", [charts.Bar("faces", 0.9, 0.85, 0.95), charts.Bar("swaps", 0.8, None, None)])]
+    figure = charts.bars(groups, "AUC", 0.5)
+    assert list(figure.data[0].error_x.array) == pytest.approx([0.05, 0.0])
+    assert list(figure.data[0].error_x.arrayminus) == pytest.approx([0.05, 0.0])
+    assert list(figure.layout.yaxis.ticktext) == ["faces", "swaps"]
+
+
+def test_bars_of_nothing() -> None:
+    assert len(charts.bars([], "AUC", 0.5).data) == 0

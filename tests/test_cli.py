@@ -1,0 +1,379 @@
+"""`python -m detector`: what it prints, where, and its exit codes. A fake detector answers by the file's content."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from detector import (
+    Coverage,
+    Face,
+    FaceVerdict,
+    FileVerdict,
+    ImageVerdict,
+    ModelUsed,
+    ProbRange,
+    Score,
+    Thresholds,
+    UnknownModelError,
+    WeightsError,
+    __version__,
+)
+from detector.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[1]
+ENTRY = SimpleNamespace(false_alarms={"strong": {"n": 1000, "k": 21, "low": 0.014, "high": 0.032}})
+
+
+@dataclass
+class FakeDetector:
+    """Says "strong" of files that hold the word, "unreadable" of others; keeps what it was asked."""
+
+    models: str
+    entry: SimpleNamespace = field(default_factory=lambda: ENTRY)
+    asked: list[tuple[Path, int]] = field(default_factory=list)
+
+    def file(self, source: Path, *, max_frames: int, on_progress: Callable[[float, str], None] | None) -> FileVerdict:
+        self.asked.append((source, max_frames))
+        if on_progress:
+            on_progress(0.5, "Reading frames, 12 of 24")
+        content = source.read_text()
+        if content == "stop":
+            raise KeyboardInterrupt
+        if content == "bug":
+            raise ZeroDivisionError("a bug")
+        common: dict[str, Any] = {
+            "file": source.name,
+            "sha256": "ab" * 32,
+            "ensemble": self.models,
+            "version": __version__,
+            "weights_date": "2026-12-02",
+            "date": "2026-12-03T10:00:00Z",
+        }
+        if content != "strong":
+            nothing = dict.fromkeys(("band", "prob_fake", "range", "width", "height", "coverage", "thresholds"))
+            return FileVerdict(
+                **common,
+                **nothing,
+                kind="unknown",
+                status="unreadable",
+                reason="unsupported",
+                message="This kind of file is not supported. Save it as JPEG, PNG or MP4.",
+                models=(),
+            )
+        spread = ProbRange(0.74, 0.87, "re-encoding")
+        scores = (Score("resnet18", 0.9, True), Score("mobilenet_v2", 0.7, True))
+        face = Face((10.0, 10.0, 90.0, 123.0), (), 0.99)
+        return ImageVerdict(
+            **common,
+            kind="image",
+            status="ok",
+            reason=None,
+            message=None,
+            band="strong",
+            prob_fake=0.81,
+            range=spread,
+            width=640,
+            height=480,
+            coverage=Coverage(1, None, None, 1.0),
+            models=(ModelUsed("resnet18", "cd" * 32),),
+            thresholds=Thresholds(0.5, 0.7, 0.9),
+            faces=(FaceVerdict(1, face, "ok", None, "strong", 0.81, spread, scores, 100.0),),
+        )
+
+
+class Cli:
+    """Runs the command line in this process with the fake detector; keeps the detectors that it made."""
+
+    def __init__(self) -> None:
+        self.made: list[FakeDetector] = []
+
+    def __call__(self, *args: str | Path) -> int:
+        return main([str(a) for a in args], detector_factory=self._make)
+
+    def _make(self, models: str) -> FakeDetector:
+        self.made.append(FakeDetector(models))
+        return self.made[-1]
+
+
+@pytest.fixture
+def cli() -> Cli:
+    return Cli()
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Path:
+    """Two judged files and one that cannot be read, one of them in a subfolder, and hidden ones."""
+    for name, content in {
+        "a.jpg": "strong",
+        "sub/b.jpg": "strong",
+        "sub/c.txt": "text",
+        ".hidden.jpg": "strong",
+        ".cache/d.jpg": "strong",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+    return tmp_path
+
+
+def test_a_short_block_for_a_person(cli: Cli, media: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(media / "a.jpg") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.splitlines() == [
+        f"{media / 'a.jpg'}",
+        "  Strong evidence of manipulation  (The only face found)",
+        "  81 %  (range under re-encoding 74 to 87 %)",
+        "  - Both networks are above their threshold.",
+        "  - 1 face found, 113 pixels on its longer side.",
+        "  On genuine media from sources it never saw, this version reaches this band or a stronger one in 21 of 1000 "
+        "(95 % interval 1 to 3 %).",
+        "",
+    ]
+
+
+def test_a_file_that_cannot_be_read_has_a_result_too(cli: Cli, media: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(media / "sub/c.txt", media / "a.jpg") == 2
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.splitlines()[:3] == [
+        f"{media / 'sub/c.txt'}",
+        "  No verdict. This kind of file is not supported. Save it as JPEG, PNG or MP4.",
+        "",
+    ]
+    assert "Strong evidence" in out
+
+
+def test_json_is_one_object_a_file_one_a_line(cli: Cli, media: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli("--json", media) == 2
+    out, err = capsys.readouterr()
+    assert err == ""
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [(row["file"], row["status"]) for row in rows] == [
+        ("a.jpg", "ok"),
+        ("b.jpg", "ok"),
+        ("c.txt", "unreadable"),
+    ]
+    assert all(row["schema_version"] == "1.0" for row in rows)
+
+
+def test_folders_are_opened_and_hidden_files_passed_over(cli: Cli, media: Path) -> None:
+    cli(media)
+    assert [path.relative_to(media).as_posix() for path, _ in cli.made[0].asked] == ["a.jpg", "sub/b.jpg", "sub/c.txt"]
+
+
+def test_a_hidden_file_that_is_named_is_meant(cli: Cli, media: Path) -> None:
+    assert cli(media / ".hidden.jpg", media / ".cache") == 0
+    assert len(cli.made[0].asked) == 2
+
+
+def test_a_link_to_its_own_folder_does_not_go_round(cli: Cli, media: Path) -> None:
+    (media / "sub/loop").symlink_to(media, target_is_directory=True)
+    cli(media)
+    assert len(cli.made[0].asked) == 3
+
+
+def test_a_missing_file_is_a_line_and_the_others_go_on(
+    cli: Cli, media: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli(media / "none.jpg", media / "a.jpg") == 2
+    out, err = capsys.readouterr()
+    assert err == f"detector: {media / 'none.jpg'}: no such file or directory.\n"
+    assert "Strong evidence" in out
+
+
+@pytest.mark.parametrize("what", ["missing", "empty folder", "device", "name too long"])
+def test_nothing_to_look_at(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str) -> None:
+    argument = {
+        "missing": tmp_path / "none.jpg",
+        "empty folder": tmp_path,
+        "device": Path(os.devnull),
+        "name too long": tmp_path / ("x" * 300),
+    }[what]
+    assert cli(argument) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1 and err.startswith("detector: ")
+    assert not cli.made, "networks are not loaded for nothing"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnknownModelError("There is no network 'x'; known: average."),
+        WeightsError("The weights are missing. Run setup."),
+    ],
+)
+def test_wrong_models_or_weights_are_one_line_and_exit_1(
+    media: Path, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def factory(models: str) -> FakeDetector:
+        raise error
+
+    assert main([str(media / "a.jpg")], detector_factory=factory) == 1
+    assert capsys.readouterr() == ("", f"detector: {error}\n")
+
+
+def test_a_bug_keeps_its_traceback(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("bug")
+    with pytest.raises(ZeroDivisionError):
+        cli(tmp_path / "x")
+
+
+def test_an_interrupt_ends_quietly(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x").write_text("stop")
+    assert cli(tmp_path / "x") == 130
+    assert capsys.readouterr().err == "detector: Stopped.\n"
+
+
+def test_options_reach_the_detector(cli: Cli, media: Path) -> None:
+    cli("--models", "resnet18", "--max-frames", "8", media / "a.jpg")
+    assert cli.made[0].models == "resnet18" and cli.made[0].asked[0][1] == 8
+    cli(media / "a.jpg")
+    assert cli.made[1].models == "default" and cli.made[1].asked[0][1] == 32
+
+
+@pytest.mark.parametrize("argv", [[], ["--max-frames", "0", "a"], ["--max-frames", "x", "a"], ["--unknown", "a"]])
+def test_wrong_usage(cli: Cli, capsys: pytest.CaptureFixture[str], argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        cli(*argv)
+    assert error.value.code == 2
+    assert "usage: python -m detector" in capsys.readouterr().err
+
+
+def test_a_name_cannot_write_to_the_terminal(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a\x1b[2Jb\n.jpg"
+    path.write_text("strong")
+    assert cli(path) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and out.splitlines()[0].endswith("b\N{REPLACEMENT CHARACTER}.jpg")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_is_on_stderr_and_only_for_a_terminal(
+    cli: Cli, media: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        # rich reads these and may take the terminal for a dumb one
+        patch.setenv("TERM", "xterm")
+        patch.delenv("NO_COLOR", raising=False)
+        assert cli("--json", media / "a.jpg") == 0
+    assert "1 of 1" in terminal.getvalue() and "a.jpg" in terminal.getvalue()
+    out = capsys.readouterr().out
+    assert json.loads(out)["file"] == "a.jpg" and len(out.splitlines()) == 1
+    cli("--json", media / "a.jpg")
+    assert capsys.readouterr().err == ""
+
+
+def run(*args: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "detector", *map(str, args)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, **options)
+
+
+def test_version_and_help_do_without_networks() -> None:
+    result = run("--version")
+    assert (result.returncode, result.stdout) == (0, f"Unmask {__version__}\n")
+    result = run("--help")
+    assert result.returncode == 0 and "--max-frames" in result.stdout
+
+
+def test_the_program_itself_reports_a_missing_file(tmp_path: Path) -> None:
+    result = run(tmp_path / "none.jpg")
+    assert result.returncode == 2 and result.stdout == ""
+    assert result.stderr.count("\n") == 1 and "Traceback" not in result.stderr
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights that were never trained: everything works but the meaning."""
+    import torch
+
+    from detector.models.registry import build
+    from detector.weights import MANIFEST_VERSION, save_network, write_manifest
+
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    sha256, size = save_network(build("mobilenet_v2"), folder / "mobilenet_v2.safetensors")
+    record = {
+        "architecture": "mobilenet_v2",
+        "file": "mobilenet_v2.safetensors",
+        "sha256": sha256,
+        "bytes": size,
+        "input_size_px": 96,
+        "calibration": {"scale": 1.0, "offset": 0.0},
+        "curve": {"rates": [0.5, 0.1, 0.02, 0.005], "logits": [-1.0, 0.0, 1.0, 2.0]},
+        "false_alarms": ENTRY.false_alarms,
+    }
+    manifest = {
+        "manifest_version": MANIFEST_VERSION,
+        "date": "2026-12-02",
+        "default": "mobilenet_v2",
+        "models": {"mobilenet_v2": record},
+        "ensembles": {},
+        "limits": {"min_face_px": 24, "min_sharpness": 0.0},
+    }
+    write_manifest(folder, manifest)
+    return folder
+
+
+def test_photo_video_and_neither_through_the_whole_program(
+    untrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from detector import Detector
+
+    def run_here(*argv: str | Path) -> tuple[int, str]:
+        code = main([str(a) for a in argv], detector_factory=lambda name: Detector(name, weights_dir=untrained))
+        out, err = capsys.readouterr()
+        assert err == ""
+        return code, out
+
+    (tmp_path / "notes.mp4").write_text("no video at all")
+    samples = [ROOT / "app/samples/astronaut.jpg", ROOT / "app/samples/clip.mp4", tmp_path / "notes.mp4"]
+    code, out = run_here("--json", "--max-frames", "6", *samples)
+    assert code == 2
+    photo, video, neither = (json.loads(line) for line in out.splitlines())
+    assert (photo["kind"], photo["status"], len(photo["faces"])) == ("image", "ok", 1)
+    assert (video["kind"], video["status"], len(video["persons"])) == ("video", "ok", 1)
+    assert video["coverage"]["frames"] == 6
+    assert (neither["kind"], neither["status"], neither["reason"]) == ("unknown", "unreadable", "unsupported")
+    assert photo["models"] == video["models"] == neither["models"]
+
+    code, out = run_here("--models", "mobilenet_v2", samples[0])
+    assert code == 0 and "evidence of manipulation  (The only face found)" in out
+    assert "range under re-encoding" in out and "MobileNetV2 is " in out
+
+
+def test_a_network_that_was_not_published_is_a_line(
+    untrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from detector import Detector
+
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    argv = ["--models", "nonsense", str(tmp_path / "a.jpg")]
+    assert main(argv, detector_factory=lambda name: Detector(name, weights_dir=untrained)) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "nonsense" in err and "mobilenet_v2" in err
+
+
+def test_no_weights_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from detector import Detector
+
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    argv = [str(tmp_path / "a.jpg")]
+    assert main(argv, detector_factory=lambda name: Detector(name, weights_dir=tmp_path / "weights")) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "There are no weights" in err

@@ -1,0 +1,142 @@
+"""Figures of merit against scikit-learn, closed forms and hand-counted cases."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from detector.calibration import FalseAlarmCurve
+from train.data.samples import Sample
+from train.evaluate import false_alarms_by_faces, slice_figures
+from train.metrics import (
+    auc,
+    auc_interval,
+    brier,
+    class_balanced_weights,
+    ece,
+    eer,
+    rate_interval,
+    source_balanced_weights,
+    wilson,
+)
+from train.selection import selection_figures, weighted_quantile
+
+
+@pytest.fixture
+def scored() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    return labels, rng.normal(labels, 1.0)
+
+
+def test_auc_and_brier_are_scikit_learns(scored: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, scores = scored
+    assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
+    probs = 1 / (1 + np.exp(-scores))
+    assert brier(labels, probs) == pytest.approx(brier_score_loss(labels, probs))
+    assert math.isnan(auc(np.ones(3), np.arange(3.0)))
+
+
+def test_eer_of_gaussians(scored: tuple[np.ndarray, np.ndarray]) -> None:
+    rng = np.random.default_rng(1)
+    labels = np.repeat([0, 1], 50_000)
+    # two unit Gaussians 2 apart cross at 1: Phi(-1) = 0.1587
+    assert eer(labels, rng.normal(labels * 2.0, 1)) == pytest.approx(0.1587, abs=0.01)
+    assert eer(np.array([0, 0, 1, 1]), np.array([0.0, 1, 2, 3])) == 0
+
+
+def test_wilson_is_the_published_example() -> None:
+    # Newcombe 1998, table I: 81 of 263 and 0 of 20
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-4)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-4)
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_rate_interval_counts_groups_not_pictures() -> None:
+    hits = np.array([True] * 50 + [False] * 50)
+    alone = rate_interval(hits, [str(i) for i in range(100)])
+    grouped = rate_interval(hits, ["a"] * 50 + ["b"] * 50)
+    assert alone.value == grouped.value == 0.5
+    assert grouped.high - grouped.low > 2 * (alone.high - alone.low)  # type: ignore[operator]
+
+
+def test_auc_interval_needs_five_groups_in_each_class(scored: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, scores = scored
+    rng = np.random.default_rng(0)
+    found = auc_interval(labels, scores, [str(i) for i in range(400)], rng, rounds=200)
+    assert found.low is not None and found.high is not None
+    assert found.low < found.value < found.high
+    none = auc_interval(labels, scores, [f"{c}{i % 4}" for i, c in enumerate(labels)], rng)
+    assert none.low is None and none.value == found.value and none.n == 400
+
+
+def test_perfect_calibration_has_small_error_and_overconfidence_a_large_one() -> None:
+    rng = np.random.default_rng(0)
+    probs = rng.uniform(0, 1, 50_000)
+    labels = (rng.uniform(0, 1, 50_000) < probs).astype(int)
+    assert ece(labels, probs) < 0.01
+    assert ece(labels, np.where(probs > 0.5, 0.99, 0.01)) > 0.2
+
+
+def test_weights_balance_classes_and_sources() -> None:
+    labels = np.array([0] * 90 + [1] * 10)
+    assert class_balanced_weights(labels)[labels == 1].sum() == pytest.approx(0.5)
+    sources = ["big"] * 81 + ["tiny"] * 9 + ["f"] * 10
+    weights = source_balanced_weights(labels, sources)
+    assert weights[:81].sum() / weights[81:90].sum() == pytest.approx(3)
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_weighted_quantile() -> None:
+    assert weighted_quantile(np.array([3.0, 1.0, 2.0]), np.ones(3), 0.5) == 2.0
+    assert weighted_quantile(np.array([1.0, 2.0]), np.array([9.0, 1.0]), 0.9) == 1.0
+
+
+def make(label: int, source: str, n: int) -> list[Sample]:
+    return [
+        Sample(Path("x"), None, f"{source}/{label}/{i}", label, source, f"{source}-{i}", "m", "test") for i in range(n)
+    ]
+
+
+def test_selection_judges_fakes_against_unseen_genuine_faces() -> None:
+    samples = make(0, "seen", 30) + make(1, "seen", 30) + make(0, "new", 50)
+    rng = np.random.default_rng(0)
+    good = np.concatenate([rng.normal(-3, 1, 30), rng.normal(3, 1, 30), rng.normal(-3, 1, 50)])
+    leaked = np.concatenate([good[:60], rng.normal(3, 1, 50)])
+    assert selection_figures(samples, good, {"new"})["score"] > 0.95
+    found = selection_figures(samples, leaked, {"new"})
+    assert found["auc_slices"] > 0.95 and found["auc_unseen"] < 0.6 and found["tpr_at_2"] < 0.2
+    assert selection_figures(samples, good, set())["score"] == pytest.approx(
+        auc(np.array([s.label for s in samples]), good)
+    )
+
+
+def test_files_with_many_genuine_faces_alarm_no_more_often() -> None:
+    rng = np.random.default_rng(0)
+    rates = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
+    samples = make(0, "a", 20_000) + make(0, "b", 20_000)
+    scores = rng.exponential(size=40_000)
+    curve = FalseAlarmCurve(rates, tuple(-np.log(rates)))
+    found = false_alarms_by_faces(samples, scores, curve, {"a", "b"})
+    assert set(found) == {"1", "2-4", "5+"}
+    for row in found.values():
+        assert row["weak"] == pytest.approx(0.10, abs=0.03)
+        assert row["strong"] == pytest.approx(0.02, abs=0.012)
+
+
+def test_figures_of_slices() -> None:
+    curve = FalseAlarmCurve((0.5, 0.02, 0.005), (0.0, 1.0, 2.0))
+    samples = make(0, "both", 10) + make(1, "both", 10) + make(0, "genuine", 10) + make(1, "fakes", 10)
+    logits = np.array([-1.0] * 10 + [2.0] * 10 + [-1.0] * 9 + [5.0] + [0.5] * 10)
+    found = slice_figures(samples, logits, curve, {"genuine"}, {"fakes", "genuine"})
+    both, fakes, genuine = (found["slices"][n] for n in ("both", "fakes", "genuine"))
+    assert both["auc"]["value"] == 1 and both["against"] == "own"
+    assert both["fpr"]["value"] == 0 and both["tpr"]["value"] == 1 and both["accuracy"]["value"] == 1
+    assert fakes["against"] == "all genuine test faces" and "fpr" not in fakes and fakes["tpr"]["value"] == 0
+    assert fakes["auc"]["value"] == pytest.approx(19 / 20)
+    assert "auc" not in genuine and genuine["fpr"]["value"] == pytest.approx(0.1)
+    assert found["slices"]["unseen sources, genuine"]["genuine"] == 10
+    assert found["slices"]["unseen methods"]["manipulated"] == 10
+    assert found["pooled"]["n"] == 40 and 0 <= found["pooled"]["ece"] <= 1

@@ -1,0 +1,425 @@
+"""Wording, by table; and over every combination of band, status, reason and kind for the words that never appear."""
+
+import dataclasses
+import itertools
+import re
+from types import SimpleNamespace
+from typing import Any, get_args
+
+import pytest
+
+from detector import report
+from detector.types import (
+    BANDS,
+    REASONS,
+    Band,
+    Coverage,
+    Face,
+    FaceVerdict,
+    FileVerdict,
+    ImageVerdict,
+    Kind,
+    Person,
+    ProbRange,
+    Score,
+    Thresholds,
+    TimelinePoint,
+    VideoVerdict,
+)
+
+FORBIDDEN = re.compile(r"\b(real|fake|authentic|proven|certain)\w*|100 ?%|[/\\]|Traceback", re.IGNORECASE)
+ENTRY = SimpleNamespace(
+    false_alarms={
+        "weak": {"n": 1000, "k": 98, "rate": 0.098, "low": 0.081, "high": 0.118},
+        "strong": {"n": 1000, "k": 21, "rate": 0.021, "low": 0.014, "high": 0.032},
+        "very_strong": {"n": 1000, "k": 3, "rate": 0.003, "low": 0.001, "high": 0.009},
+    }
+)
+
+
+def face(
+    number: int = 1, band: Band | None = "strong", scores: tuple[Score, ...] = (), size: float = 113
+) -> FaceVerdict:
+    return FaceVerdict(
+        number=number,
+        face=Face((10.0, 10.0, 10.0 + 0.8 * size, 10.0 + size), (), 0.99),
+        status="ok" if band else "no_verdict",
+        reason=None if band else "face_too_small",
+        band=band,
+        prob_fake=0.81 if band else None,
+        range=None,
+        scores=scores if band else (),
+        sharpness=100.0,
+    )
+
+
+def person(number: int = 1, band: Band | None = "strong", scores: tuple[Score, ...] = ()) -> Person:
+    seen = Face((10.0, 10.0, 90.0, 110.0), (), 0.99)
+    timeline = tuple(TimelinePoint(0.5 * i, seen, 0.8 if i % 4 else None, 0.8) for i in range(32))
+    return Person(
+        number=number,
+        status="ok" if band else "no_verdict",
+        reason=None if band else "too_few_frames",
+        band=band,
+        prob_fake=0.81 if band else None,
+        range=None,
+        scores=scores if band else (),
+        on_screen_s=14.2,
+        usable_frames=24 if band else 2,
+        worst_window_s=(5.8, 9.1) if band else None,
+        worst_time_s=7.2 if band else None,
+        timeline=timeline,
+    )
+
+
+def common(kind: Kind, band: Band | None, reason: str | None = None) -> dict[str, Any]:
+    return {
+        "file": "x",
+        "sha256": "0" * 64,
+        "kind": kind,
+        "status": "ok" if band else "no_verdict",
+        "reason": reason,
+        "message": REASONS[reason] if reason else None,
+        "band": band,
+        "prob_fake": 0.81 if band else None,
+        "range": None,
+        "width": 640,
+        "height": 480,
+        "coverage": None,
+        "ensemble": "average",
+        "models": (),
+        "thresholds": Thresholds(0.5, 0.7, 0.9),
+        "version": "1.0",
+        "weights_date": "2026-12-02",
+        "date": "2026-12-03T10:00:00Z",
+    }
+
+
+def photo(band: Band | None = "strong", reason: str | None = None, **changes: Any) -> ImageVerdict:
+    parts = changes.pop("faces", (face(band=band),))
+    verdict = ImageVerdict(**common("image", band, reason), faces=parts)
+    return dataclasses.replace(verdict, **changes)
+
+
+def video(band: Band | None = "strong", reason: str | None = None, **changes: Any) -> VideoVerdict:
+    parts = changes.pop("persons", (person(band=band),))
+    verdict = VideoVerdict(**common("video", band, reason), persons=parts)
+    changes.setdefault("coverage", Coverage(frames=32, duration_s=16.0, analysed_s=16.0, share=1.0))
+    return dataclasses.replace(verdict, **changes)
+
+
+def scores(**above: bool) -> tuple[Score, ...]:
+    return tuple(Score(name, 0.8 if up else 0.2, up) for name, up in above.items())
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        (0.0, "under 1 %"),
+        (0.0099, "under 1 %"),
+        (0.01, "1 %"),
+        (0.125, "13 %"),
+        (0.5, "50 %"),
+        (0.81, "81 %"),
+        (0.99, "99 %"),
+        (0.9901, "over 99 %"),
+        (1.0, "over 99 %"),
+    ],
+)
+def test_percent(p: float, text: str) -> None:
+    assert report.percent(p) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.74, 0.87, "74 to 87 %"),
+        (0.812, 0.814, "81 %"),
+        (0.0, 0.03, "under 1 to 3 %"),
+        (0.0, 0.001, "under 1 %"),
+        (0.97, 1.0, "97 to over 99 %"),
+        (0.0, 1.0, "under 1 to over 99 %"),
+    ],
+)
+def test_span_percent(low: float, high: float, text: str) -> None:
+    assert report.span_percent(low, high) == text
+
+
+def test_band_words() -> None:
+    assert [report.band_word(band) for band in (*BANDS, None)] == [
+        "little",
+        "weak",
+        "strong",
+        "very strong",
+        "no verdict",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("band", "text"),
+    [
+        ("little", "Little evidence of manipulation"),
+        ("weak", "Weak evidence of manipulation"),
+        ("strong", "Strong evidence of manipulation"),
+        ("very_strong", "Very strong evidence of manipulation"),
+        (None, "No verdict"),
+    ],
+)
+def test_headline(band: Band | None, text: str) -> None:
+    assert report.headline(photo(band)) == text
+    assert report.headline(video(band)) == text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "text"),
+    [
+        (photo(), "The only face found"),
+        (photo(faces=(face(1), face(2), face(3, None))), "Face 1 of 3, the most suspicious"),
+        (video(), "The only person found"),
+        (video(persons=(person(1), person(2, "little"))), "Person 1 of 2, the most suspicious"),
+        (photo(None, "no_face", faces=()), "Photo"),
+        (video(None, "too_few_frames"), "Video"),
+        (FileVerdict(**common("unknown", None, "empty")), "File"),
+    ],
+)
+def test_eyebrow(verdict: FileVerdict, text: str) -> None:
+    assert report.eyebrow(verdict) == text
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        (scores(resnet18=True), "ResNet-18 is above its threshold."),
+        (scores(resnet18=False), "ResNet-18 is below its threshold."),
+        (scores(resnet18=True, mobilenet_v2=True), "Both networks are above their threshold."),
+        (scores(resnet18=False, mobilenet_v2=False), "Neither of the two networks is above its threshold."),
+        (
+            scores(resnet18=True, mobilenet_v2=False),
+            "One of two networks is above its threshold; that is ResNet-18.",
+        ),
+        (scores(a=True, b=True, c=True), "All three networks are above their threshold."),
+        (scores(a=False, b=False, c=False), "None of the three networks is above its threshold."),
+        (
+            scores(a=True, b=True, c=True, d=True, resnet50=False),
+            "Four of five networks are above their threshold; ResNet-50 is not.",
+        ),
+        (
+            scores(a=True, b=True, c=True, d=False, e=False),
+            "Three of five networks are above their threshold; d and e are not.",
+        ),
+        (
+            scores(a=True, b=True, c=False, d=False, e=False),
+            "Two of five networks are above their threshold: a and b.",
+        ),
+    ],
+)
+def test_the_line_on_networks(given: tuple[Score, ...], line: str) -> None:
+    assert report.facts(photo(faces=(face(scores=given),)))[0] == line
+    assert report.facts(video(persons=(person(scores=given),)))[0] == line
+
+
+BOTH = scores(resnet18=True, mobilenet_v2=True)
+AGREE = "Both networks are above their threshold."
+
+
+@pytest.mark.parametrize(
+    ("verdict", "lines"),
+    [
+        (photo(faces=(face(scores=BOTH),)), (AGREE, "1 face found, 113 pixels on its longer side.")),
+        (
+            photo(faces=(face(1, scores=BOTH), face(2, "little"), face(3, None))),
+            (AGREE, "3 faces found, 2 of them could be judged; face 1 is 113 pixels on its longer side."),
+        ),
+        (photo(None, "no_face", faces=()), ("The whole picture was looked at, 640 x 480 pixels.",)),
+        (
+            photo(None, "face_too_small", faces=(face(1, None, size=24), face(2, None, size=12))),
+            ("2 faces found, the largest 24 pixels.", "The whole picture was looked at, 640 x 480 pixels."),
+        ),
+        (
+            video(persons=(person(scores=BOTH),)),
+            (
+                AGREE,
+                "Most suspicious from 5.8 s to 9.1 s, in 5 frames.",
+                "The face could be judged in 24 of 32 frames.",
+            ),
+        ),
+        (
+            video(
+                persons=(person(1, scores=BOTH), person(2, None)),
+                coverage=Coverage(frames=32, duration_s=48.4, analysed_s=30.0, share=0.6198),
+            ),
+            (
+                AGREE,
+                "Most suspicious from 5.8 s to 9.1 s, in 5 frames.",
+                "The face could be judged in 24 of 32 frames; 1 of 2 persons could be judged.",
+                "62 % of the video was looked at, 30.0 s of 48.4 s.",
+            ),
+        ),
+        (
+            video(None, "no_face", persons=(), coverage=Coverage(32, None, None, 0.996)),
+            ("32 frames looked at.",),
+        ),
+        (
+            video(None, "too_few_frames", persons=(person(1, None),)),
+            ("1 person found, with at most 2 frames clear enough to judge.", "32 frames looked at."),
+        ),
+        (dataclasses.replace(photo(None, "truncated", faces=()), status="unreadable"), ()),
+        (FileVerdict(**{**common("unknown", None, "empty"), "status": "unreadable"}), ()),
+    ],
+)
+def test_facts(verdict: FileVerdict, lines: tuple[str, ...]) -> None:
+    assert report.facts(verdict) == lines
+
+
+def test_range_text() -> None:
+    assert report.range_text(photo()) == ""
+    assert report.range_text(photo(range=ProbRange(0.74, 0.87, "re-encoding"))) == "range under re-encoding 74 to 87 %"
+    assert report.range_text(video(range=ProbRange(0.74, 0.87, "bootstrap"))) == "95 % interval 74 to 87 %"
+
+
+@pytest.mark.parametrize(
+    ("band", "line"),
+    [
+        (
+            "very_strong",
+            "On genuine media from sources it never saw, this version reaches this band in 3 of 1000 "
+            "(95 % interval under 1 %).",
+        ),
+        (
+            "strong",
+            "On genuine media from sources it never saw, this version reaches this band or a stronger one in 21 of "
+            "1000 (95 % interval 1 to 3 %).",
+        ),
+        (
+            "weak",
+            "On genuine media from sources it never saw, this version reaches this band or a stronger one in 98 of "
+            "1000 (95 % interval 8 to 12 %).",
+        ),
+        (
+            "little",
+            "On genuine media from sources it never saw, this version stays in this band in 902 of 1000 (95 % interval "
+            "88 to 92 %). Manipulations of a new kind can stay in it too.",
+        ),
+        (None, ""),
+    ],
+)
+def test_error_rate_line(band: Band | None, line: str) -> None:
+    assert report.error_rate_line(photo(band), ENTRY) == line
+
+
+def test_a_rate_that_was_not_measured_is_not_made_up() -> None:
+    assert report.error_rate_line(photo(), SimpleNamespace(false_alarms={})) == ""
+
+
+@pytest.mark.parametrize(
+    ("verdict", "text"),
+    [
+        (
+            photo(),
+            "Unmask 1.0 (weights 2026-12-02) finds strong evidence that the face in this photo was manipulated. "
+            "This is a lead, not proof.",
+        ),
+        (
+            photo("very_strong", faces=(face(1, "very_strong"), face(2, "little"))),
+            "Unmask 1.0 (weights 2026-12-02) finds very strong evidence that face 1 of 2 in this photo was "
+            "manipulated. This is a lead, not proof.",
+        ),
+        (
+            video(),
+            "Unmask 1.0 (weights 2026-12-02) finds strong evidence that the face in this video was manipulated "
+            "between 5.8 s and 9.1 s. This is a lead, not proof.",
+        ),
+        (
+            video(persons=(person(1), person(2, None))),
+            "Unmask 1.0 (weights 2026-12-02) finds strong evidence that the face of person 1 of 2 in this video was "
+            "manipulated between 5.8 s and 9.1 s. This is a lead, not proof.",
+        ),
+        (
+            video("little"),
+            "Unmask 1.0 (weights 2026-12-02) finds little evidence that the face in this video was manipulated. "
+            "This is a lead, not proof.",
+        ),
+        (
+            photo(None, "no_face", faces=(), message="No face was found. Try a larger picture."),
+            "Unmask 1.0 (weights 2026-12-02) gives no verdict on this photo: no face was found. "
+            "That says nothing for or against manipulation.",
+        ),
+        (
+            FileVerdict(**{**common("unknown", None, "empty"), "weights_date": ""}),
+            "Unmask 1.0 gives no verdict on this file: the file is empty. "
+            "That says nothing for or against manipulation.",
+        ),
+    ],
+)
+def test_quote(verdict: FileVerdict, text: str) -> None:
+    assert report.quote(verdict) == text
+
+
+def test_reason_text_prefers_the_message_with_its_next_step() -> None:
+    assert report.reason_text(photo(None, "no_face", message="No face was found. Try a larger picture.")) == (
+        "No face was found. Try a larger picture."
+    )
+    assert report.reason_text(photo(None, "no_face", message=None)) == "No face was found."
+    assert report.reason_text(photo("weak")) == ""
+
+
+def every_verdict() -> list[FileVerdict]:
+    """Every band with every number of faces or persons, every reason with every kind."""
+    judged: list[FileVerdict] = []
+    for band, others, above in itertools.product(BANDS, range(4), range(4)):
+        marks = scores(**{name: i < above for i, name in enumerate(("resnet18", "mobilenet_v2", "efficientnet_b0"))})
+        for low, high in ((0.0, 1.0), (0.4, 0.6)):
+            judged += [
+                photo(
+                    band,
+                    faces=(face(1, band, marks), *(face(2 + i, None) for i in range(others))),
+                    range=ProbRange(low, high, "re-encoding"),
+                    prob_fake=high,
+                ),
+                video(
+                    band,
+                    persons=(person(1, band, marks), *(person(2 + i, None) for i in range(others))),
+                    range=ProbRange(low, high, "bootstrap"),
+                    prob_fake=high,
+                    coverage=Coverage(frames=32, duration_s=100.0, analysed_s=99.0, share=high),
+                ),
+            ]
+    silent: list[FileVerdict] = []
+    for reason, kind, status in itertools.product((*REASONS, None), get_args(Kind), ("no_verdict", "unreadable")):
+        base = {**common(kind, None, reason), "status": status}
+        silent.append(FileVerdict(**base))
+        if kind == "image":
+            silent += [ImageVerdict(**base, faces=faces) for faces in ((), (face(1, None),))]
+        if kind == "video":
+            silent += [VideoVerdict(**base, persons=persons) for persons in ((), (person(1, None),))]
+    return judged + silent
+
+
+def test_forbidden_words_never_appear() -> None:
+    verdicts = every_verdict()
+    assert {v.band for v in verdicts} == {*BANDS, None}
+    assert {v.reason for v in verdicts} == {*REASONS, None}
+    for verdict in verdicts:
+        shown = [
+            report.headline(verdict),
+            report.eyebrow(verdict),
+            report.reason_text(verdict),
+            report.range_text(verdict),
+            report.error_rate_line(verdict, ENTRY),
+            report.quote(verdict),
+            report.band_word(verdict.band),
+            "" if verdict.prob_fake is None else report.percent(verdict.prob_fake),
+            *report.facts(verdict),
+        ]
+        for text in shown:
+            assert not FORBIDDEN.search(text), text
+            assert "None" not in re.sub(r"None of the", "", text) and "  " not in text, text
+        assert len(report.facts(verdict)) <= 4
+        if verdict.band:
+            assert len(report.facts(verdict)) >= 2
+            assert report.quote(verdict).endswith("This is a lead, not proof.")
+
+
+def test_forbidden_words_are_not_in_the_tables_either() -> None:
+    for text in (*report.BAND_WORDS.values(), report.PROBABILITY_HELP, *REASONS.values()):
+        assert not FORBIDDEN.search(text), text

@@ -1,0 +1,273 @@
+"""The versioned JSON schema that CLI, app and API share, pinned key by key.
+
+Whoever changes an expectation here also decides on `SCHEMA_VERSION`: a new key raises the minor number, a renamed,
+removed or reinterpreted one the major number.
+"""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from detector import (
+    BANDS,
+    REASONS,
+    SCHEMA_VERSION,
+    Coverage,
+    Face,
+    FaceVerdict,
+    FileVerdict,
+    ImageVerdict,
+    ModelUsed,
+    Person,
+    ProbRange,
+    Score,
+    Thresholds,
+    TimelinePoint,
+    VideoVerdict,
+)
+from detector.report import to_json
+
+FACE = Face(
+    box=(10.04, 20.0, 110.0, 150.26),
+    landmarks=((40.0, 60.0), (80.0, 60.0), (60.0, 90.0), (45.0, 120.0), (75.0, 120.06)),
+    confidence=0.99912345,
+)
+COMMON: dict[str, Any] = {
+    "sha256": "ab" * 32,
+    "status": "ok",
+    "reason": None,
+    "message": None,
+    "band": "strong",
+    "prob_fake": 0.812349,
+    "width": 640,
+    "height": 480,
+    "ensemble": "average",
+    "models": (ModelUsed("resnet18", "cd" * 32),),
+    "thresholds": Thresholds(0.5, 0.7, 0.900001),
+    "version": "0.1.0",
+    "weights_date": "2026-12-02",
+    "date": "2026-12-03T10:00:00Z",
+}
+COMMON_JSON: dict[str, Any] = {
+    "schema_version": "1.0",
+    "sha256": "ab" * 32,
+    "status": "ok",
+    "reason": None,
+    "message": None,
+    "band": "strong",
+    "prob_fake": 0.8123,
+    "width": 640,
+    "height": 480,
+    "ensemble": "average",
+    "models": [{"name": "resnet18", "sha256": "cd" * 32}],
+    "thresholds": {"weak": 0.5, "strong": 0.7, "very_strong": 0.9},
+    "version": "0.1.0",
+    "weights_date": "2026-12-02",
+    "date": "2026-12-03T10:00:00Z",
+}
+
+IMAGE = ImageVerdict(
+    **COMMON,
+    file="photo.jpg",
+    kind="image",
+    range=ProbRange(0.74, 0.87, "re-encoding"),
+    coverage=Coverage(frames=1, duration_s=None, analysed_s=None, share=1.0),
+    faces=(
+        FaceVerdict(
+            number=1,
+            face=FACE,
+            status="ok",
+            reason=None,
+            band="strong",
+            prob_fake=0.812349,
+            range=ProbRange(0.74, 0.87, "re-encoding"),
+            scores=(Score("resnet18", 0.812349, True),),
+            sharpness=120.06,
+        ),
+        FaceVerdict(2, FACE, "no_verdict", "face_too_small", None, None, None, (), 9.0),
+    ),
+)
+IMAGE_JSON: dict[str, Any] = {
+    **COMMON_JSON,
+    "file": "photo.jpg",
+    "kind": "image",
+    "range": {"low": 0.74, "high": 0.87, "kind": "re-encoding"},
+    "coverage": {"frames": 1, "duration_s": None, "analysed_s": None, "share": 1.0},
+    "faces": [
+        {
+            "number": 1,
+            "box": [10.0, 20.0, 110.0, 150.3],
+            "landmarks": [[40.0, 60.0], [80.0, 60.0], [60.0, 90.0], [45.0, 120.0], [75.0, 120.1]],
+            "confidence": 0.9991,
+            "size_px": 130.3,
+            "sharpness": 120.1,
+            "status": "ok",
+            "reason": None,
+            "band": "strong",
+            "prob_fake": 0.8123,
+            "range": {"low": 0.74, "high": 0.87, "kind": "re-encoding"},
+            "scores": [{"model": "resnet18", "prob_fake": 0.8123, "above_threshold": True}],
+        },
+        {
+            "number": 2,
+            "box": [10.0, 20.0, 110.0, 150.3],
+            "landmarks": [[40.0, 60.0], [80.0, 60.0], [60.0, 90.0], [45.0, 120.0], [75.0, 120.1]],
+            "confidence": 0.9991,
+            "size_px": 130.3,
+            "sharpness": 9.0,
+            "status": "no_verdict",
+            "reason": "face_too_small",
+            "band": None,
+            "prob_fake": None,
+            "range": None,
+            "scores": [],
+        },
+    ],
+}
+
+VIDEO = VideoVerdict(
+    **COMMON,
+    file="clip.mp4",
+    kind="video",
+    range=ProbRange(0.74, 0.87, "bootstrap"),
+    coverage=Coverage(frames=48, duration_s=18.402, analysed_s=18.4, share=0.99991),
+    persons=(
+        Person(
+            number=1,
+            status="ok",
+            reason=None,
+            band="strong",
+            prob_fake=0.812349,
+            range=ProbRange(0.74, 0.87, "bootstrap"),
+            scores=(Score("resnet18", 0.812349, True),),
+            on_screen_s=14.204,
+            usable_frames=1,
+            worst_window_s=(5.801, 9.1),
+            worst_time_s=7.20049,
+            timeline=(TimelinePoint(7.20049, FACE, 0.9, 0.85004), TimelinePoint(8.0, FACE, None, None)),
+        ),
+    ),
+)
+VIDEO_JSON: dict[str, Any] = {
+    **COMMON_JSON,
+    "file": "clip.mp4",
+    "kind": "video",
+    "range": {"low": 0.74, "high": 0.87, "kind": "bootstrap"},
+    "coverage": {"frames": 48, "duration_s": 18.4, "analysed_s": 18.4, "share": 0.9999},
+    "persons": [
+        {
+            "number": 1,
+            "status": "ok",
+            "reason": None,
+            "band": "strong",
+            "prob_fake": 0.8123,
+            "range": {"low": 0.74, "high": 0.87, "kind": "bootstrap"},
+            "scores": [{"model": "resnet18", "prob_fake": 0.8123, "above_threshold": True}],
+            "on_screen_s": 14.2,
+            "usable_frames": 1,
+            "worst_window_s": [5.8, 9.1],
+            "worst_time_s": 7.2,
+            "timeline": [
+                {"time_s": 7.2, "box": [10.0, 20.0, 110.0, 150.3], "prob_fake": 0.9, "smoothed": 0.85},
+                {"time_s": 8.0, "box": [10.0, 20.0, 110.0, 150.3], "prob_fake": None, "smoothed": None},
+            ],
+        }
+    ],
+}
+
+UNREADABLE = FileVerdict(
+    file="notes.mp4",
+    sha256="ef" * 32,
+    kind="unknown",
+    status="unreadable",
+    reason="unsupported",
+    message="This kind of file is not supported. Save it as JPEG, PNG or MP4.",
+    band=None,
+    prob_fake=None,
+    range=None,
+    width=None,
+    height=None,
+    coverage=None,
+    ensemble="average",
+    models=(),
+    thresholds=None,
+    version="0.1.0",
+    weights_date="2026-12-02",
+    date="2026-12-03T10:00:00Z",
+)
+UNREADABLE_JSON: dict[str, Any] = {
+    "schema_version": "1.0",
+    "file": "notes.mp4",
+    "sha256": "ef" * 32,
+    "kind": "unknown",
+    "status": "unreadable",
+    "reason": "unsupported",
+    "message": "This kind of file is not supported. Save it as JPEG, PNG or MP4.",
+    "band": None,
+    "prob_fake": None,
+    "range": None,
+    "width": None,
+    "height": None,
+    "coverage": None,
+    "ensemble": "average",
+    "models": [],
+    "thresholds": None,
+    "version": "0.1.0",
+    "weights_date": "2026-12-02",
+    "date": "2026-12-03T10:00:00Z",
+}
+
+CASES = [(IMAGE, IMAGE_JSON), (VIDEO, VIDEO_JSON), (UNREADABLE, UNREADABLE_JSON)]
+IDS = ["image", "video", "unreadable"]
+
+
+def test_the_version_is_pinned() -> None:
+    assert SCHEMA_VERSION == "1.0"
+
+
+def test_the_codes_are_pinned() -> None:
+    assert BANDS == ("little", "weak", "strong", "very_strong")
+    assert set(REASONS) == {
+        "no_face",
+        "face_too_small",
+        "face_too_blurred",
+        "too_few_frames",
+        "empty",
+        "unreadable",
+        "unsupported",
+        "too_large",
+        "truncated",
+        "no_video",
+        "too_slow",
+    }
+
+
+@pytest.mark.parametrize(("verdict", "expected"), CASES, ids=IDS)
+def test_the_schema_is_pinned(verdict: FileVerdict, expected: dict[str, Any]) -> None:
+    assert verdict.to_dict() == expected
+
+
+@pytest.mark.parametrize(("verdict", "expected"), CASES, ids=IDS)
+def test_json_gives_the_same_values_back(verdict: FileVerdict, expected: dict[str, Any]) -> None:
+    line = to_json(verdict)
+    assert "\n" not in line and line.isascii()
+    assert json.loads(line) == expected
+    assert json.loads(to_json(verdict, indent=2)) == expected
+
+
+def test_a_name_that_no_encoding_can_hold_is_still_json() -> None:
+    odd = dataclasses.replace(IMAGE, file="caf\u00e9 \udc80 \u2028.jpg")
+    assert json.loads(to_json(odd))["file"] == odd.file
+
+
+def test_a_value_that_json_cannot_hold_is_a_bug_not_a_file() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json(dataclasses.replace(IMAGE, prob_fake=float("nan")))
+
+
+@pytest.mark.parametrize(("verdict", "_expected"), CASES, ids=IDS)
+def test_results_are_frozen(verdict: FileVerdict, _expected: dict[str, Any]) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        verdict.band = "little"  # type: ignore[misc]

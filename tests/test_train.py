@@ -1,0 +1,226 @@
+"""The recipes themselves, tiny: every file is written, a killed run goes on as if nothing had been, publishing works.
+
+The data are made from the one portrait that may be shared: crops, lights and colours of it as genuine faces, blends of
+it as manipulated ones. Nothing can be learned from them about real pictures, and nothing needs to be.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import train.recipes.cnn as cnn_recipe
+import train.recipes.publish as publish_recipe
+from detector.pipeline import Detector
+from detector.weights import read_manifest
+from train.__main__ import main
+from train.calibrate import MIN_GENUINE
+from train.experiment import Run
+from train.recipes.cnn import Cnn
+from train.recipes.publish import Publish
+
+PICTURES = 40
+
+
+@pytest.fixture(scope="module")
+def made_data(tmp_path_factory: pytest.TempPathFactory, portrait_path: Path) -> Path:
+    """real_data/ and fake_data/ with a face in every picture."""
+    root = tmp_path_factory.mktemp("data")
+    portrait = cv2.imread(str(portrait_path))
+    assert portrait is not None
+    rng = np.random.default_rng(0)
+    for name in ("real_data", "fake_data"):
+        (root / name).mkdir()
+        for i in range(PICTURES):
+            x, y = int(rng.integers(100, 140)), int(rng.integers(0, 20))
+            crop = portrait[y : y + 220, x : x + 220].astype(np.float32)
+            crop = crop * rng.uniform(0.7, 1.1) + rng.uniform(-20, 20)
+            if name == "fake_data":
+                crop[60:160, 60:160] = cv2.GaussianBlur(crop[60:160, 60:160], (0, 0), 3) + 15
+            cv2.imwrite(str(root / name / f"person{i}_0.png"), np.clip(crop, 0, 255).astype(np.uint8))
+    return root
+
+
+@pytest.fixture
+def tiny(made_data: Path, tmp_path: Path) -> Cnn:
+    return Cnn(
+        model="mobilenet_v2",
+        data_root=made_data,
+        epochs=2,
+        batch_size=8,
+        size_px=48,
+        images_per_epoch=24,
+        start="scratch",
+        workers=0,
+        amp=False,
+        runs_dir=tmp_path / "runs",
+    )
+
+
+def test_a_run_writes_every_file_and_says_what_it_did(tiny: Cnn, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = cnn_recipe.run(tiny)
+    assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == {
+        "run.json",
+        "metrics.jsonl",
+        "checkpoint.pt",
+        "best.safetensors",
+        "val_logits.npz",
+        "report/classification_report.txt",
+        "report/confusion_matrix.png",
+        "report/roc.png",
+        "report/reliability.png",
+        "report/learning_curves.png",
+        "report/figures.json",
+    }
+    record = json.loads((folder / "run.json").read_text())
+    assert record["options"]["epochs"] == 2 and record["start"] == "scratch" and record["images_planned"] == 48
+    assert str(tiny.runs_dir) not in (folder / "run.json").read_text()
+    epochs = Run(folder).events("epoch")
+    assert [row["epoch"] for row in epochs] == [1, 2]
+    assert all(0 <= row["accuracy"] <= 1 and row["loss"] > 0 for row in epochs)
+    said = capsys.readouterr().out
+    assert "epoch 2:" in said and "accuracy" in said
+
+
+def test_a_killed_run_resumes_bit_for_bit(tiny: Cnn, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = cnn_recipe.run(tiny)
+
+    killed = replace(tiny, runs_dir=tiny.runs_dir.parent / "killed")
+    said = cnn_recipe.say
+
+    def kill_in_second_epoch(text: str) -> None:
+        said(text)
+        if text.startswith("epoch 1"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(cnn_recipe, "say", kill_in_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        cnn_recipe.run(killed)
+    monkeypatch.setattr(cnn_recipe, "say", said)
+    folder = next(p for p in killed.runs_dir.iterdir() if p.name.startswith("cnn-"))
+    assert cnn_recipe.run(replace(killed, resume=folder)) == folder
+    first, second = (torch.load(f / "checkpoint.pt", weights_only=True) for f in (whole, folder))
+    assert first["epoch"] == second["epoch"] == 2
+    for key, value in first["ema"].items():
+        assert torch.equal(value, second["ema"][key]), key
+    one, two = load_file(whole / "best.safetensors"), load_file(folder / "best.safetensors")
+    assert all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_publishing_calibrates_compares_and_keeps_the_better(
+    tiny: Cnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("train.calibrate.MIN_GENUINE", 3)
+    monkeypatch.setattr("train.limits.SIZES_PX", (24, 60))
+    monkeypatch.setattr("train.limits.BLURS", (4.0, 1.0))
+    # the made validation set is too small to teach two epochs anything: calibration must see a rising score
+    folder = cnn_recipe.run(replace(tiny, epochs=1))
+    other = cnn_recipe.run(replace(tiny, epochs=1, model="resnet18"))
+    scored = publish_recipe.score
+
+    def with_signal(engine, samples, faces, workers, title):  # type: ignore[no-untyped-def]
+        noise = np.random.default_rng(0).normal(0, 0.3, len(samples))
+        assert len(scored(engine, samples, faces, workers, title)) == len(samples)
+        return np.array([s.label for s in samples]) + noise
+
+    monkeypatch.setattr(publish_recipe, "score", with_signal)
+    weights = tmp_path / "weights"
+    options = Publish(
+        runs=(folder, other), data_root=tiny.data_root, weights_dir=weights, runs_dir=tiny.runs_dir, workers=0
+    )
+    assert publish_recipe.run(options)
+    files = {p.relative_to(weights).as_posix() for p in weights.rglob("*") if p.is_file()}
+    assert files == {
+        "manifest.json",
+        "mobilenet_v2.safetensors",
+        "resnet18.safetensors",
+        "cards/average.md",
+        "cards/mobilenet_v2.md",
+        "cards/resnet18.md",
+    }
+    manifest = read_manifest(weights)
+    assert manifest.data["test_scored"] == 1
+    assert set(manifest.ensembles) == {"average"} and manifest.entry("average").members == ("mobilenet_v2", "resnet18")
+    assert Detector(weights_dir=weights).name == manifest.default
+    capsys.readouterr()
+
+    # the same set again is not better: it stays, side by side with what is there
+    assert not publish_recipe.run(options)
+    said = capsys.readouterr().out
+    assert "published" in said and "stays" in said
+    assert publish_recipe.run(replace(options, force=True))
+    assert read_manifest(weights).data["test_scored"] == 2
+
+
+def test_too_little_validation_cannot_be_published(
+    tiny: Cnn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = cnn_recipe.run(replace(tiny, epochs=1))
+    root = str(tiny.data_root)
+    weights = tmp_path / "weights"
+    arguments = ["publish", str(folder), "--data_root", root, "--weights_dir", str(weights)]
+    assert main([*arguments, "--runs_dir", str(tiny.runs_dir), "--workers", "0"]) == 1
+    said = capsys.readouterr().err
+    assert str(MIN_GENUINE) in said or "learned nothing" in said
+    assert not (weights / "manifest.json").exists() and not list(weights.iterdir())
+
+
+def test_the_command_line_takes_the_documented_options(made_data: Path, tmp_path: Path) -> None:
+    arguments = [
+        "cnn",
+        "--model",
+        "mobilenet_v2",
+        "--epochs",
+        "1",
+        "--batch_size",
+        "4",
+        "--lr",
+        "1e-4",
+        "--size_px",
+        "32",
+        "--images_per_epoch",
+        "4",
+    ]
+    arguments += ["--data_root", str(made_data), "--runs_dir", str(tmp_path), "--workers", "0", "--start", "scratch"]
+    assert main(arguments) == 0
+    assert any(p.name.startswith("cnn-mobilenet_v2") for p in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [[], ["cnn"], ["--data_root", "nowhere"]])
+def test_without_data_it_says_what_to_get_and_changes_nothing(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert "real_data" in said and "faces.csv" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["cnn", "--batch_size", "7"], "even"),
+        (["cnn", "--model", "nonsense"], "resnet18"),
+        (["cnn", "--twins", "1.5"], "share"),
+        (["publish", "nothing-here"], "not a finished run"),
+        (["publish"], "name at least one"),
+    ],
+)
+def test_impossible_options_get_a_line(
+    arguments: list[str], words: str, made_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if arguments[0] == "cnn":
+        arguments = [*arguments, "--data_root", str(made_data), "--runs_dir", str(tmp_path), "--workers", "0"]
+    assert main(arguments) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_unknown_options_fail() -> None:
+    with pytest.raises(SystemExit):
+        main(["cnn", "--learning-speed", "3"])

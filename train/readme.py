@@ -1,0 +1,168 @@
+"""The measured part of the README, made from the manifest and an evaluation, never typed by hand."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from detector.weights import Manifest
+from train.cards import metrics_table
+from train.experiment import write_text
+
+START, END = "<!-- figures -->", "<!-- /figures -->"
+
+GOALS = {
+    "140k": ("auc", 0.96),
+    "stylegan2-1024": ("auc", 0.97),
+    "dfl": ("auc", 0.88),
+    "timit": ("auc", 0.88),
+}
+"""Goals for the AUC of test slices; false alarms of every genuine slice should not be above `GOAL_FALSE_ALARMS`."""
+GOAL_FALSE_ALARMS = 0.05
+
+
+def update_readme(path: Path, manifest: Manifest, evaluation: Mapping[str, Any], bench: Path | None = None) -> None:
+    """Replaces what stands between the markers.
+
+    Raises:
+        ValueError: the file lacks the markers.
+    """
+    text = path.read_text()
+    if START not in text or END not in text:
+        raise ValueError(f"{path.name} needs the lines {START} and {END}")
+    before, rest = text.split(START, 1)
+    block = "\n".join([*figures(manifest), *_product(evaluation), *_speed(bench)]).rstrip()
+    write_text(path, f"{before}{START}\n{block}\n{END}{rest.split(END, 1)[1]}")
+
+
+def figures(manifest: Manifest) -> list[str]:
+    """Published networks, test slices, false alarms."""
+    record = manifest.entry("default").record
+    looks = manifest.data["test_scored"]
+    return [
+        f"Weights of {manifest.date}, default `{manifest.default}`. Test slices were scored {looks} "
+        f"time{'s' if looks > 1 else ''} for a set that was published here; nothing was chosen by them.",
+        "",
+        *_choices(manifest),
+        "",
+        "Test slices of the default (`python -m train publish` measures, `python -m train evaluate` repeats). AUC, and "
+        "at the threshold accuracy, false alarms and share caught, with 95 % intervals over groups (persons, videos). "
+        "A star: manipulated faces only, scored against all genuine test faces. Pooled and class-balanced over "
+        f"{record['metrics']['pooled']['n']:,} faces: ECE {record['metrics']['pooled']['ece']:.3f}, Brier score "
+        f"{record['metrics']['pooled']['brier']:.3f}.",
+        "",
+        *metrics_table(record),
+        "",
+        *_goals(record),
+        "",
+        "False alarms on genuine test faces of sources that neither trained nor tuned anything:",
+        "",
+        *_false_alarms(record),
+        "",
+    ]
+
+
+def _choices(manifest: Manifest) -> list[str]:
+    lines = [
+        "| choice | parameters | MB | trained | validation score | AUC on 140k | ECE | Brier |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in manifest.names():
+        record = manifest.entry(name).record
+        members = [manifest.models[m] for m in manifest.entry(name).members]
+        trained = " + ".join(f"{m['training']['hours']:.1f} h, {m['training']['images_seen']:,} faces" for m in members)
+        slices = record["metrics"]["slices"]
+        on_140k = f"{slices['140k']['auc']['value']:.3f}" if "140k" in slices else ""
+        lines.append(
+            f"| {name} | {sum(m['parameters'] for m in members) / 1e6:.1f} M | "
+            f"{sum(m['bytes'] for m in members) / 1e6:.1f} | {trained} | "
+            f"{manifest.data['validation_scores'][name]:.3f} | {on_140k} | {record['metrics']['pooled']['ece']:.3f} | "
+            f"{record['metrics']['pooled']['brier']:.3f} |"
+        )
+    return lines
+
+
+def _goals(record: Mapping[str, Any]) -> list[str]:
+    slices = record["metrics"]["slices"]
+    lines = []
+    for name, (figure, goal) in GOALS.items():
+        if name in slices:
+            value = slices[name][figure]["value"]
+            lines.append(f"- {name}: AUC {value:.3f}, goal {goal:.2f}: {'met' if value >= goal else 'missed'}.")
+    above = [
+        name
+        for name, row in slices.items()
+        if "fpr" in row and row["fpr"]["low"] is not None and row["fpr"]["low"] > GOAL_FALSE_ALARMS
+    ]
+    lines.append(
+        f"- False alarms not above {GOAL_FALSE_ALARMS:.0%} on any genuine slice (the lower bound decides): "
+        + ("met." if not above else f"missed on {', '.join(above)}.")
+    )
+    return lines
+
+
+def _false_alarms(record: Mapping[str, Any]) -> list[str]:
+    lines = ["| band | faces | 95 % interval | n |", "|---|---|---|---|"]
+    for band, row in record["false_alarms"].items():
+        lines.append(
+            f"| {band.replace('_', ' ')} or stronger | {row['rate']:.1%} | {row['low']:.1%} to {row['high']:.1%} | "
+            f"{row['n']} |"
+        )
+    lines += ["", "| genuine faces in a made file | weak or stronger | strong or stronger | very strong |"]
+    lines.append("|---|---|---|---|")
+    for number, row in record["false_alarms_by_faces"].items():
+        lines.append(f"| {number} | {row['weak']:.1%} | {row['strong']:.1%} | {row['very_strong']:.1%} |")
+    return lines
+
+
+def _product(evaluation: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "The same pictures and clips through `Detector.file`, as a user's files go (`python -m train evaluate`):",
+        "",
+        "| slice | pictures | got a verdict | AUC by the training loader | AUC by the product |",
+        "|---|---|---|---|---|",
+    ]
+    for row in evaluation["product_against_loader"]:
+        lines.append(
+            f"| {row['slice']} | {row['faces']} | {row['verdict_share']:.1%} | {row['loader']:.3f} | "
+            f"{row['product']:.3f} |"
+        )
+    if evaluation["clips"]:
+        lines += [
+            "",
+            "| clips of | clips | with verdict | AUC of clips | AUC of their frames | AUC of stored faces, loader | "
+            "genuine clips at the threshold |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for row in evaluation["clips"]:
+            lines.append(
+                f"| {row['slice']} | {row['clips']} | {row['with_verdict']} | {_figure(row['auc_clips'])} | "
+                f"{_figure(row['auc_frames_product'])} | {_figure(row['auc_faces_loader'])} | "
+                f"{row['genuine_at_threshold']} of {row['genuine']} |"
+            )
+    return [*lines, ""]
+
+
+def _figure(value: float | None) -> str:
+    return "one class only" if value is None else f"{value:.3f}"
+
+
+def _speed(bench: Path | None) -> list[str]:
+    if bench is None or not bench.is_file():
+        return []
+    data = json.loads(bench.read_text())
+    machine = data["machine"]
+    lines = [
+        f"Speed (`make bench`; {machine['processor']}, {machine['cores']} cores, torch {machine['torch']}, "
+        f"{data['models']}, {data['clip_mbit_s']:.1f} Mbit/s clip):",
+        "",
+        "| work | median | slowest | goal |",
+        "|---|---|---|---|",
+    ]
+    for row in data["files"]:
+        lines.append(
+            f"| {row['file']}, warm | {row['median_s']:.2f} s | {max(row['runs_s']):.2f} s | {row['goal_s']:.0f} s |"
+        )
+    lines.append(f"| load the networks | {data['load_s']:.2f} s | | |")
+    lines.append(f"| most memory, photo / clip | {data['peak_mib_after_photo']:.0f} / {data['peak_mib']:.0f} MiB | | |")
+    return [*lines, ""]
