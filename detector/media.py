@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import av
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -212,6 +211,8 @@ def _read_with_pillow(source: Source) -> RGB:
 
 def _read_odd_bitmap(source: Source, refusal: MediaError) -> RGB:
     """FFmpeg reads bitmaps that Pillow refuses: unusual bit fields, more colours in the palette than it can use."""
+    import av  # here alone, so that a machine that only trains does without it
+
     with open_source(source) as file:
         header = file.read(26)
         if len(header) < 26:

@@ -57,7 +57,7 @@ def tiny(made_data: Path, tmp_path: Path) -> Cnn:
         images_per_epoch=24,
         start="scratch",
         workers=0,
-        amp=False,
+        amp="off",
         runs_dir=tmp_path / "runs",
     )
 

@@ -147,6 +147,11 @@ def _train_epoch(
     return loss_sum / seen, right / seen
 
 
+def amp_pays(device: torch.device) -> bool:
+    """Whether bfloat16 is faster here: on GPUs, and on CPUs with AMX (measured 0.6 times the speed on one without)."""
+    return device.type == "cuda" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
+
+
 def to_device(crops: Tensor, device: torch.device) -> Tensor:
     """uint8 crops to float in [0, 1] on the device, channels last."""
     return crops.to(device, non_blocking=True).to(torch.float32, memory_format=torch.channels_last) / 255

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from train.data.detections import find_faces
 from train.data.samples import DataError, Sample, fingerprint, unseen_sources
 from train.data.sources import find_data_root, load_samples
 from train.experiment import Run, environment, options_record
-from train.loop import FitOptions, fit, predict
+from train.loop import FitOptions, amp_pays, fit, predict
 from train.progress import Bar, say
 from train.report import write_report
 from train.selection import selection_figures
@@ -60,8 +60,8 @@ class Cnn:
     """auto (a file of starting weights if there is one), file, online, scratch, or a .safetensors file."""
     pretrained: Path | None = None
     """Folder of starting weights; else $UNMASK_PRETRAINED, else pretrained/ beside the data."""
-    amp: bool = True
-    """bfloat16 autocast; pays on GPUs and on CPUs with AMX, costs on older ones."""
+    amp: Literal["auto", "on", "off"] = "auto"
+    """bfloat16 autocast; auto = on GPUs and on CPUs with AMX, where it pays, and not on others, where it costs."""
     workers: int = 2
     """Processes that prepare pictures."""
     seed: int = 0
@@ -119,6 +119,7 @@ def load_faces(data_root: Path | None, runs_dir: Path, seed: int, workers: int) 
 def run(options: Cnn) -> Path:
     """Trains, scores validation, writes the report; returns the run folder."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    amp = options.amp == "on" or (options.amp == "auto" and amp_pays(device))
     data = load_faces(options.data_root, options.runs_dir, options.seed, options.workers)
     torch.manual_seed(options.seed)
     network = build(options.model, options.dropout)
@@ -134,7 +135,7 @@ def run(options: Cnn) -> Path:
     record.write_record(
         recipe="cnn",
         options=options_record(options),
-        environment=environment(),
+        environment={**environment(), "amp": amp},
         data=data.fingerprint,
         start=start,
         images_planned=steps * options.batch_size * options.epochs,
@@ -152,7 +153,7 @@ def run(options: Cnn) -> Path:
             yield from loader
 
         def evaluate(averaged: Network) -> dict[str, float]:
-            logits = predict(averaged, val_crops.split(EVAL_BATCH), device, options.amp)
+            logits = predict(averaged, val_crops.split(EVAL_BATCH), device, amp)
             return selection_figures(data.val, logits, data.unseen)
 
         def on_epoch(row: dict[str, Any]) -> None:
@@ -172,7 +173,7 @@ def run(options: Cnn) -> Path:
                 ema_decay=options.ema_decay,
                 patience=options.patience,
                 warmup_steps=min(200, max(1, steps * options.epochs // 10)),
-                amp=options.amp,
+                amp=amp,
                 seed=options.seed,
             ),
             record,

@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from detector.engine import Engine
-from detector.pipeline import Detector
 from detector.types import FileVerdict, VideoVerdict
 from detector.weights import default_folder, read_manifest
 from train.cards import metrics_table
@@ -26,6 +25,9 @@ from train.progress import Bar, say
 from train.readme import update_readme
 from train.recipes.cnn import load_faces
 from train.recipes.publish import choice_logits, score
+
+if TYPE_CHECKING:
+    from detector.pipeline import Detector
 
 WHOLE_IMAGE = ("140k", "utkface")
 """Slices whose pictures were stored whole, not as crops: a user's photo in small."""
@@ -56,6 +58,9 @@ class Evaluate:
 
 def run(options: Evaluate) -> Path:
     """Prints the tables and writes them into a run folder."""
+    # video and heatmap packages, which a machine that only trains may lack
+    from detector.pipeline import Detector
+
     manifest = read_manifest(options.weights_dir or default_folder())
     entry = manifest.entry("default")
     data = load_faces(options.data_root, options.runs_dir, 0, options.workers)
@@ -93,7 +98,7 @@ def run(options: Evaluate) -> Path:
     return record.folder
 
 
-def _pictures(detector: Detector, samples: Sequence[Sample]) -> dict[str, FileVerdict]:
+def _pictures(detector: "Detector", samples: Sequence[Sample]) -> dict[str, FileVerdict]:
     found = {}
     with Bar("Pictures through the product") as bar:
         for i, sample in enumerate(samples, 1):
@@ -134,7 +139,7 @@ def _compare(
 
 
 def _clips(
-    detector: Detector, clips: Sequence[Clip], max_frames: int, test: Sequence[Sample], by_loader: dict[str, float]
+    detector: "Detector", clips: Sequence[Clip], max_frames: int, test: Sequence[Sample], by_loader: dict[str, float]
 ) -> list[dict[str, Any]]:
     """Of each slice of clips: AUC of frames and of clips by the product, and of the loader's faces of that slice."""
     verdicts: list[VideoVerdict] = []

@@ -23,7 +23,7 @@ NETWORKS: tuple[tuple[Cnn, float], ...] = (
         45.0,
     ),
     (
-        Cnn(model="resnet18", size_px=128, epochs=6, images_per_epoch=9_000, batch_size=48, lr=6e-4, ema_decay=0.995),
+        Cnn(model="resnet18", size_px=128, epochs=5, images_per_epoch=10_000, batch_size=48, lr=6e-4, ema_decay=0.995),
         30.0,
     ),
 )
@@ -40,8 +40,6 @@ class Reference:
     """Folder of starting weights; else $UNMASK_PRETRAINED, else pretrained/ beside the data."""
     runs_dir: Path = Path("runs")
     """Where run folders go."""
-    amp: bool = False
-    """bfloat16 autocast; pays on GPUs and on CPUs with AMX."""
     workers: int = 2
     """Processes that prepare pictures."""
 
@@ -67,7 +65,6 @@ def run(options: Reference) -> Path:
                 data_root=options.data_root,
                 pretrained=options.pretrained,
                 runs_dir=options.runs_dir,
-                amp=options.amp,
                 workers=options.workers,
             )
         )
