@@ -6,8 +6,10 @@ Keyed by the hash of the picture's bytes and named after the detector's settings
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -50,8 +52,12 @@ def find_faces(
     missing = {keys[s.name]: s for s in samples if keys[s.name] not in known}
     if missing:
         logger.info("looking for faces in %d pictures", len(missing))
-        with path.open("a") as handle, ProcessPoolExecutor(workers) as pool:
-            results = pool.map(_largest, missing.values(), chunksize=16)
+        with path.open("a") as handle, ExitStack() as stack:
+            results: Iterable[Face | None] = map(_largest, missing.values())
+            if workers > 1:
+                # spawned, not forked: torch's threads do not survive a fork
+                pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread)
+                results = stack.enter_context(pool).map(_largest, missing.values(), chunksize=16)
             for done, (key, face) in enumerate(zip(missing, results, strict=True), 1):
                 known[key] = face
                 handle.write(json.dumps({"key": key, "face": face and [face.box, face.landmarks, face.confidence]}))
@@ -64,7 +70,6 @@ def find_faces(
 def _largest(sample: Sample) -> Face | None:
     global _detector
     if _detector is None:
-        torch.set_num_threads(1)
         _detector = FaceDetector()
     try:
         image = read_image(sample.read())
@@ -72,6 +77,10 @@ def _largest(sample: Sample) -> Face | None:
         raise MediaError(f"{sample.name}: {error}", error.reason) from error
     faces = _detector.detect([image])[0]
     return faces[0] if faces else None
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 def _key(sample: Sample) -> str:

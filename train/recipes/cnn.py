@@ -97,7 +97,7 @@ def load_faces(data_root: Path | None, runs_dir: Path, seed: int, workers: int) 
     root = find_data_root(data_root)
     samples = load_samples(root, seed)
     with Bar("Looking for faces") as bar:
-        faces = find_faces(samples, runs_dir / "cache", workers=max(1, workers), on_progress=bar.at)
+        faces = find_faces(samples, runs_dir / "cache", workers=workers, on_progress=bar.at)
     kept = [s for s in samples if s.name in faces]
     missing: dict[str, int] = {}
     for s in samples:

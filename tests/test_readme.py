@@ -1,0 +1,54 @@
+"""The README's figures are the published ones, and writing them works."""
+
+from pathlib import Path
+
+import pytest
+
+from detector.weights import read_manifest
+from train.cards import card, metrics_table
+from train.readme import END, START, figures, update_readme
+
+EVALUATION = {
+    "product_against_loader": [{"slice": "140k", "faces": 10, "verdict_share": 1.0, "loader": 0.9, "product": 0.91}],
+    "clips": [
+        {
+            "slice": "dfl",
+            "clips": 4,
+            "genuine": 2,
+            "with_verdict": 4,
+            "auc_clips": None,
+            "auc_frames_product": 0.7,
+            "auc_faces_loader": 0.71,
+            "genuine_at_threshold": 0,
+        }
+    ],
+}
+
+
+def test_the_readme_shows_the_published_figures(repo_root: Path) -> None:
+    text = (repo_root / "README.md").read_text()
+    for line in figures(read_manifest()):
+        assert line in text, "README is behind weights/manifest.json: run `python -m train evaluate --readme README.md`"
+
+
+def test_the_cards_are_those_of_the_manifest(repo_root: Path) -> None:
+    manifest = read_manifest()
+    cards = repo_root / "weights" / "cards"
+    assert {p.stem for p in cards.glob("*.md")} == set(manifest.names())
+    for name in manifest.names():
+        assert (cards / f"{name}.md").read_text() == card(manifest, name)
+
+
+def test_figures_are_written_between_the_markers_only(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(f"before\n{START}\nold\n{END}\nafter\n")
+    manifest = read_manifest()
+    for _ in range(2):
+        update_readme(path, manifest, EVALUATION)
+    text = path.read_text()
+    assert text.startswith("before\n") and text.endswith(f"{END}\nafter\n") and "old" not in text
+    assert text.count("| dfl | 4 | 4 | one class only | 0.700 | 0.710 | 0 of 2 |") == 1
+    assert metrics_table(manifest.entry("default").record)[2] in text
+    path.write_text("nothing")
+    with pytest.raises(ValueError, match="needs the lines"):
+        update_readme(path, manifest, EVALUATION)
