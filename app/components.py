@@ -94,11 +94,9 @@ def _of_face(face: FaceVerdict) -> Subject:
 
 
 def _of_person(person: Person) -> Subject:
-    time_s = person.worst_time_s
-    if time_s is None and person.timeline:
-        time_s = person.timeline[len(person.timeline) // 2].time_s
+    best = session.best_time(person)
     detail = f"on screen {charts.seconds(person.on_screen_s)}"
-    return Subject("Person", person.number, person.band, person.reason, person.prob_fake, person.range, detail, time_s)
+    return Subject("Person", person.number, person.band, person.reason, person.prob_fake, person.range, detail, best)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +21,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from detector import Cancelled, DetectorError, Face, FileVerdict, ImageVerdict, VideoVerdict
+from detector import Cancelled, DetectorError, Face, FileVerdict, ImageVerdict, Person, VideoVerdict
 
 if TYPE_CHECKING:
     from detector import Detector
@@ -219,14 +220,14 @@ class Case:
 
     def thumb(self, time_s: float) -> Picture | None:
         """A small picture of the frame at a time."""
-        return self._ask(("thumb", time_s), lambda: jpeg(self._full(time_s), _THUMB_PX))
+        return self._still(("thumb", time_s), lambda: jpeg(self._full(time_s), _THUMB_PX))
 
     def portrait(self, number: int, time_s: float | None = None) -> Picture | None:
         """A small square picture of one face."""
         face = self.face_at(number, time_s)
         if face is None:
             return Picture(b"")
-        return self._ask(("portrait", number, time_s), lambda: jpeg(_square(self._full(time_s), face), _THUMB_PX))
+        return self._still(("portrait", number, time_s), lambda: jpeg(_square(self._full(time_s), face), _THUMB_PX))
 
     def heat(self, number: int, network: str, time_s: float | None = None) -> Picture | None:
         """The same picture as `frame`, with the heatmap of one face by one network over it at full strength."""
@@ -261,6 +262,32 @@ class Case:
         box = (x0 * factor, y0 * factor, x1 * factor, y1 * factor)
         return replace(jpeg(overlay(small, heatmap.heat, box, 1.0), _FRAME_PX), note=note)
 
+    def _still(self, key: tuple[Any, ...], make: Callable[[], Picture]) -> Picture | None:
+        """A picture that one pass through the video gives along with all others; alone only where that pass failed."""
+        in_the_pass = key not in self._pictures and isinstance(self.verdict, VideoVerdict)
+        if in_the_pass and self._ask(("stills",), self._draw_stills) is None:
+            return None
+        return self._ask(key, make)
+
+    def _draw_stills(self) -> Picture:
+        """Every frame that was looked at, large and small, and the persons' portraits, decoding the video once."""
+        from detector.pipeline import MAX_FRAMES
+        from detector.video import iter_frames
+
+        assert isinstance(self.verdict, VideoVerdict)
+        portraits = {best_time(person): person.number for person in reversed(self.verdict.persons)}
+        with closing(iter_frames(self.data, max_frames=MAX_FRAMES)) as frames:
+            for frame in frames:
+                if self._stop.is_set():
+                    break
+                time_s, image = frame.time_s, frame.image
+                self._keep(("frame", time_s), jpeg(image, _FRAME_PX))
+                self._keep(("thumb", time_s), jpeg(image, _THUMB_PX))
+                face = self.face_at(portraits[time_s], time_s) if time_s in portraits else None
+                if face is not None:
+                    self._keep(("portrait", portraits[time_s], time_s), jpeg(_square(image, face), _THUMB_PX))
+        return Picture(b"")
+
     def _full(self, time_s: float | None) -> np.ndarray:
         """(H, W, 3) uint8 RGB in full size; the last one is kept, since a frame is asked for several times in a row."""
         if self._last_full is None or self._last_full[0] != time_s:
@@ -284,21 +311,24 @@ class Case:
         return None
 
     def _make(self, key: tuple[Any, ...], make: Callable[[], Picture]) -> None:
-        picture = Picture(b"")
+        picture = self._pictures.get(key, Picture(b""))
         try:
-            if not self._stop.is_set():
+            if key not in self._pictures and not self._stop.is_set():
                 picture = make()
         except DetectorError:
             logger.warning("a picture of kind %s could not be made", key[0])
         except Exception as error:
             log_bug("a picture", error)
         finally:
-            with self._lock:
-                self._pictures[key] = picture
-                self._asked.discard(key)
-                self.drawn += 1
-                while len(self._pictures) > _MAX_PICTURES:
-                    self._pictures.popitem(last=False)
+            self._keep(key, picture)
+            self._asked.discard(key)
+
+    def _keep(self, key: tuple[Any, ...], picture: Picture) -> None:
+        with self._lock:
+            self._pictures[key] = picture
+            self.drawn += 1
+            while len(self._pictures) > _MAX_PICTURES:
+                self._pictures.popitem(last=False)
 
     def _analyse(self) -> None:
         if self._stop.is_set():
@@ -326,6 +356,13 @@ class Case:
 
     def _on_progress(self, done: float, what: str) -> None:
         self._progress = Progress(min(max(done, 0.0), 1.0), what, None)
+
+
+def best_time(person: Person) -> float | None:
+    """The frame to look at first: the most suspicious one, else the middle of those that show the person."""
+    if person.worst_time_s is not None:
+        return person.worst_time_s
+    return person.timeline[len(person.timeline) // 2].time_s if person.timeline else None
 
 
 class _Close:

@@ -8,6 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from detector import (
 )
 from detector.explain.gradcam import Heatmap
 from detector.media import read_image, sniff_kind
-from detector.video import probe
+from detector.video import iter_frames, probe
 from detector.weights import Manifest
 
 THRESHOLDS = Thresholds(weak=0.52, strong=0.71, very_strong=0.93)
@@ -207,7 +208,8 @@ class FakeDetector:
         info = probe(source)
         end = info.duration_s or 1.0
         u = info.width / 640
-        times = [end * i / 32 for i in range(32)]
+        with closing(iter_frames(source, max_frames=32)) as frames:
+            times = [frame.time_s for frame in frames]
         curve = [0.25 + 0.62 * math.exp(-(((t / end) - 0.45) ** 2) / 0.02) for t in times]
         one = tuple(_point(t, _face(140 * u, 60 * u, 140 * u), p) for t, p in zip(times, curve, strict=True))
         two = tuple(

@@ -254,7 +254,7 @@ def test_video_point_slider_and_strip_show_the_same_frame(
         expect(page.get_by_role("slider", name="Frame on show")).to_have_attribute("aria-valuetext", "3.8 s")
         page.get_by_role("slider", name="Frame on show").focus()
         page.keyboard.press("ArrowRight")
-        expect(page.get_by_text("Frame at 3.9 s")).to_be_visible()
+        expect(page.get_by_text("Frame at 4.0 s")).to_be_visible()
         page.get_by_role("slider", name=re.compile("Heatmap")).wait_for()
         page.get_by_role("button", name="Show the frame at 1.1 s").click()
         expect(page.get_by_text("Frame at 1.1 s")).to_be_visible()
