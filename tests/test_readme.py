@@ -41,12 +41,12 @@ def test_the_cards_are_those_of_the_manifest(repo_root: Path) -> None:
 
 def test_figures_are_written_between_the_markers_only(tmp_path: Path) -> None:
     path = tmp_path / "README.md"
-    path.write_text(f"before\n{START}\nold\n{END}\nafter\n")
+    path.write_text(f"before\n{START}\nstale line\n{END}\nafter\n")
     manifest = read_manifest()
     for _ in range(2):
         update_readme(path, manifest, EVALUATION)
     text = path.read_text()
-    assert text.startswith("before\n") and text.endswith(f"{END}\nafter\n") and "old" not in text
+    assert text.startswith("before\n") and text.endswith(f"{END}\nafter\n") and "stale line" not in text
     assert text.count("| dfl | 4 | 4 | one class only | 0.700 | 0.710 | 0 of 2 |") == 1
     assert metrics_table(manifest.entry("default").record)[2] in text
     path.write_text("nothing")
