@@ -192,7 +192,7 @@ def networks_popover() -> None:
             key="networks",
             on_change=choose,
         )
-        small("All together are the most reliable. A change checks the file again.")
+        small("The first is the default. A change checks the file again.")
 
 
 def models_label(name: str) -> str:
@@ -207,7 +207,7 @@ def models_label(name: str) -> str:
 def verdict_card(case: Case, verdict: FileVerdict) -> None:
     """What was found, in words first; then scale, facts, error rate, sentence to quote, JSON."""
     with st.container(border=True, key="um-verdict", height="stretch"):
-        st.html(verdict_html(verdict, _error_rate(verdict)))
+        st.html(verdict_html(verdict, report.error_rate_line(verdict, case.entry) if case.entry else ""))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _copy(data={"text": report.quote(verdict)}, key="copy", width="content")
             st.download_button(
@@ -218,10 +218,6 @@ def verdict_card(case: Case, verdict: FileVerdict) -> None:
                 on_click="ignore",
                 key="json",
             )
-
-
-def _error_rate(verdict: FileVerdict) -> str:
-    return report.error_rate_line(verdict, session.manifest().entry(verdict.ensemble)) if verdict.band else ""
 
 
 def verdict_html(verdict: FileVerdict, error_rate: str) -> str:

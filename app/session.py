@@ -26,6 +26,7 @@ from detector import Cancelled, DetectorError, Face, FileVerdict, ImageVerdict, 
 if TYPE_CHECKING:
     from detector import Detector
     from detector.explain.gradcam import Heatmap
+    from detector.report import HasFalseAlarms
     from detector.weights import Manifest
 
 logger = logging.getLogger("unmask.app")
@@ -55,7 +56,9 @@ def log_bug(where: str, error: BaseException) -> None:
 def build_detector(name: str) -> "Detector":
     """A detector by the name of an ensemble or a network; tests put a fake here."""
     from detector import Detector
+    from detector.engine import leave_cores_free
 
+    leave_cores_free()
     return Detector(name)
 
 
@@ -118,6 +121,8 @@ class Worker:
                 task()
             except BaseException as error:
                 log_bug("worker", error)
+            # or the last user's file would stay in memory until somebody else brings one
+            del task
 
 
 @st.cache_resource(show_spinner=False)
@@ -160,6 +165,7 @@ class Case:
         self.verdict: FileVerdict | None = None
         self.error: str | None = None
         self.playable: str | None = None
+        self.entry: HasFalseAlarms | None = None
         self._line = line
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -193,10 +199,15 @@ class Case:
         return now
 
     def stop(self) -> None:
-        """Stop whatever is going on. The worker notices at its next step; the page need not wait for it."""
-        self._stop.set()
+        """Stop the analysis, if it still runs. The worker notices at its next step; the page need not wait for it."""
         if self.busy:
+            self._stop.set()
             self.state = "stopped"
+
+    def close(self) -> None:
+        """Stop whatever is going on, pictures as well: nobody will look at this case any more."""
+        self.stop()
+        self._stop.set()
 
     def face_at(self, number: int, time_s: float | None) -> Face | None:
         """The face of a person at a time (of the nearest frame that shows the person), or a photo's face."""
@@ -322,6 +333,9 @@ class Case:
         finally:
             self._keep(key, picture)
             self._asked.discard(key)
+            if not self._asked:
+                # a large photo takes hundreds of megabytes as an array
+                self._last_full = self._last_heat = None
 
     def _keep(self, key: tuple[Any, ...], picture: Picture) -> None:
         with self._lock:
@@ -351,6 +365,8 @@ class Case:
         else:
             if not self._stop.is_set():
                 self.verdict = verdict
+                # of the networks that judged, even if others have been published since
+                self.entry = detector.entry
                 self.playable = _playable(verdict, self.data)
                 self.state = "done"
 
@@ -398,7 +414,8 @@ def close() -> None:
     """Forget the current file and everything made of it; stop its analysis if it still runs."""
     case = current()
     if case is not None:
-        case.stop()
+        case.close()
+        _at_close().case = None
     for key in ("case", "person", "time_s", "network"):
         st.session_state.pop(key, None)
     # a new key drops the upload that Streamlit keeps in memory

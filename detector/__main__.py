@@ -181,8 +181,10 @@ def _progress(title: str) -> Iterator[OnProgress | None]:
 
 
 def _detector(models: str) -> FileDetector:
+    from detector.engine import leave_cores_free
     from detector.pipeline import Detector
 
+    leave_cores_free()
     return Detector(models)
 
 

@@ -1,5 +1,6 @@
 """One ready network: crops in, calibrated logits out; batch, device and precision are decided here."""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,15 @@ from detector.weights import Manifest, load_network
 
 _BATCH = 16
 """Faces per forward pass: more does not pay on two cores and costs memory."""
+
+
+def leave_cores_free() -> None:
+    """Has torch compute on half of the cores: for programs, called once before the first network runs.
+
+    Its threads wait for each other in busy loops. With as many as there are cores, any other load on the machine (a
+    browser, a second session) makes each wait for one that is not running: a clip of 5 s was seen to take minutes.
+    """
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
 
 
 class Engine:

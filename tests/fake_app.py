@@ -104,6 +104,7 @@ class FakeDetector:
 
     def __init__(self, name: str = "average") -> None:
         self.asked_for = name
+        self.entry = manifest().entry("average")
         self.explained: list[tuple[str | None, tuple[float, ...]]] = []
 
     def file(

@@ -1,10 +1,12 @@
 """The page, driven by Streamlit's AppTest, with a detector of known output behind it (`fake_app.py`)."""
 
+import gc
 import importlib.util
 import json
 import re
 import time
 import tomllib
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -283,6 +285,14 @@ def test_closing_the_page_stops_the_work(page: AppTest, photo: bytes) -> None:
     assert at.session_state["case"] is not case
 
 
+def test_a_lost_connection_keeps_what_was_found(page: AppTest, photo: bytes) -> None:
+    at = _until_drawn(_drop(page, "portrait.jpg", photo))
+    st.cache_resource.clear()
+    at.segmented_control(key="person_choice").set_value(2).run()
+    at = _until_drawn(at)
+    assert _media(at)["heat"]
+
+
 def test_another_network_checks_the_file_again(page: AppTest, made: list[Any], photo: bytes) -> None:
     at = _until_drawn(_drop(page, "portrait.jpg", photo))
     first = at.session_state["case"]
@@ -295,7 +305,10 @@ def test_another_network_checks_the_file_again(page: AppTest, made: list[Any], p
 
 def test_check_another_file_forgets_the_first(page: AppTest, photo: bytes) -> None:
     at = _until_drawn(_drop(page, "portrait.jpg", photo))
+    case = weakref.ref(at.session_state["case"])
     at.button(key="another").click().run()
+    gc.collect()
+    assert case() is None, "somebody still holds the first user's file"
     assert "case" not in at.session_state
     assert "Strong evidence" not in _text(at)
     assert len(at.file_uploader) == 1

@@ -233,8 +233,10 @@ def measure(options: Options, folder: Path) -> dict[str, Any]:
             job.result()
 
     start = time.perf_counter()
+    from detector.engine import leave_cores_free
     from detector.pipeline import Detector
 
+    leave_cores_free()  # as the app and the command line do
     import_s = time.perf_counter() - start
     start = time.perf_counter()
     detector = Detector(options.models)
