@@ -172,7 +172,7 @@ class Detector:
         for number, j in enumerate(order, 1):
             within = None
             if j.logits is not None and number <= RANGED_FACES:
-                step(0.7 + 0.3 * number / min(len(order), RANGED_FACES), "Trying re-encoded versions")
+                step(0.7 + 0.3 * (number - 1) / min(len(order), RANGED_FACES), "Trying re-encoded versions")
                 within = self._range(image, j)
             verdicts.append(self._face_verdict(number, j, len(scored), within))
         best = verdicts[0] if scored else None
@@ -371,7 +371,13 @@ class Detector:
             for (time, _), p, s in zip(usable, sigmoid(logits), sigmoid(smooth(logits)), strict=True)
         }
         timeline = tuple(TimelinePoint(t, j.face, *probs.get(t, (None, None))) for t, j in seen)
-        shared = {"number": number, "on_screen_s": len(seen) * spacing, "timeline": timeline}
+        on_screen = len(seen) * spacing
+        shared = {
+            "number": number,
+            # each frame stands for the time around it, which must not reach past the end
+            "on_screen_s": min(on_screen, duration_s) if duration_s else on_screen,
+            "timeline": timeline,
+        }
         if run is None:
             small = [j.reason for _, j in seen if j.reason]
             reason = max(set(small), key=small.count) if len(small) > len(seen) / 2 else "too_few_frames"

@@ -40,6 +40,7 @@ def test_a_portrait_gets_a_band_a_probability_and_a_range(detector: Detector, sa
     assert {s.model for s in verdict.faces[0].scores} == {m.name for m in verdict.models}
     assert [share for share, _ in said] == sorted(share for share, _ in said)
     assert said[-1] == (1.0, "Done")
+    assert all(share < 1 for share, _ in said[:-1])
 
 
 def test_bytes_path_and_text_give_the_same(detector: Detector, samples: Path) -> None:
@@ -95,6 +96,8 @@ def test_a_video_gets_persons_and_a_timeline(detector: Detector, samples: Path) 
     assert person.worst_window_s[0] <= person.worst_time_s <= person.worst_window_s[1]
     assert verdict.coverage is not None and verdict.coverage.frames == 12
     assert 0 < verdict.coverage.share <= 1
+    assert verdict.coverage.duration_s is not None
+    assert 0 < person.on_screen_s <= verdict.coverage.duration_s
 
 
 def test_too_few_frames_give_no_verdict(detector: Detector, samples: Path) -> None:
