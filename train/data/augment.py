@@ -19,7 +19,7 @@ from detector.types import Face
 class Augmentation:
     """Chances and ranges; the defaults are the reference recipe's."""
 
-    clean: float = 0.25
+    clean: float = 0.35
     """Share of samples that keep their pixels (framing and flip apart), so that fine traces can be learned too."""
     shift: float = 0.05
     """Largest shift of the crop, as a share of its side."""

@@ -2,7 +2,8 @@
 
 A slice that holds one class only would let a network learn the source instead of the trace: so each batch holds as
 many genuine as manipulated faces, sources are drawn by the square root of their size, and a share of the genuine
-faces comes with a blended twin made from the same picture under the same augmentation.
+faces comes with a blended twin made from the same picture under the same augmentation. A further share are partners
+of the batch's fakes: genuine faces of the same group (the same person, clip or original), where there are any.
 """
 
 from collections import defaultdict
@@ -25,11 +26,13 @@ from train.data.self_blend import self_blend
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One item of a batch: which sample, the seed of its history, and whether to make its blended twin."""
+    """One item of a batch: which sample, the seed of its history, whether to make its blended twin, whether whole."""
 
     index: int
     seed: int
     twin: bool = False
+    whole: bool = True
+    """False: a random window of the crop is enough."""
 
 
 def source_weights(samples: Sequence[Sample], indices: Sequence[int]) -> np.ndarray:
@@ -60,15 +63,32 @@ class PairedBatches(Sampler[list[Draw]]):
         steps: batches in an epoch.
         twins: share of the manipulated half that are self-blended twins of genuine faces in the same batch.
         seed: of the whole run.
+        partners: share of the genuine half that are of the same source and group as a fake of the same batch.
+        whole_from: first epoch (from 0) whose draws ask for whole crops, not for windows.
     """
 
-    def __init__(self, samples: Sequence[Sample], batch_size: int, steps: int, twins: float, seed: int) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        batch_size: int,
+        steps: int,
+        twins: float,
+        seed: int,
+        partners: float = 0.0,
+        whole_from: int = 0,
+    ) -> None:
         self.genuine = [i for i, s in enumerate(samples) if s.label == 0]
         self.fake = [i for i, s in enumerate(samples) if s.label == 1]
         self.weights = source_weights(samples, self.genuine), source_weights(samples, self.fake)
         self.half = batch_size // 2
         self.twins = round(self.half * twins)
-        self.steps, self.seed, self.epoch = steps, seed, 0
+        # twins are made of the first genuine faces, partners replace the last: never the same ones
+        self.partners = min(round(self.half * partners), self.half - self.twins)
+        self.steps, self.seed, self.epoch, self.whole_from = steps, seed, 0, whole_from
+        self.origins = [(s.source, s.group) for s in samples]
+        self.by_origin: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for i in self.genuine:
+            self.by_origin[self.origins[i]].append(i)
 
     def __len__(self) -> int:
         return self.steps
@@ -78,21 +98,37 @@ class PairedBatches(Sampler[list[Draw]]):
         for _ in range(self.steps):
             genuine = rng.choice(self.genuine, self.half, p=self.weights[0])
             fake = rng.choice(self.fake, self.half - self.twins, p=self.weights[1])
+            for place in range(self.partners):
+                related = self.by_origin.get(self.origins[fake[place]])
+                if related:
+                    genuine[-1 - place] = rng.choice(related)
             seeds = rng.integers(2**32, size=2 * self.half)
-            draws = [Draw(int(i), int(s)) for i, s in zip(genuine, seeds[: self.half], strict=True)]
-            # a twin shares its partner's seed, so both go through the same framing and the same degradation
-            draws += [Draw(d.index, d.seed, twin=True) for d in draws[: self.twins]]
-            draws += [Draw(int(i), int(s)) for i, s in zip(fake, seeds[self.half + self.twins :], strict=True)]
+            whole = self.epoch >= self.whole_from
+            draws = [Draw(int(i), int(s), whole=whole) for i, s in zip(genuine, seeds[: self.half], strict=True)]
+            # a twin shares its original's seed, so both go through the same framing and the same degradation
+            draws += [Draw(d.index, d.seed, twin=True, whole=whole) for d in draws[: self.twins]]
+            rest = zip(fake, seeds[self.half + self.twins :], strict=True)
+            draws += [Draw(int(i), int(s), whole=whole) for i, s in rest]
             yield draws
 
 
 class TrainFaces(Dataset[tuple[Tensor, float]]):
-    """Augmented crops: `Draw` -> ((3, S, S) uint8, label)."""
+    """Augmented crops: `Draw` -> ((3, S, S) uint8, label), or ((3, W, W) uint8, label) for draws that are not whole.
+
+    A window keeps the crop's scale: small traces stay as large as they are in use, for less work a face, and no
+    arrangement of a whole portrait can be learned by heart.
+    """
 
     def __init__(
-        self, samples: Sequence[Sample], faces: dict[str, Face], size_px: int, augmentation: Augmentation
+        self,
+        samples: Sequence[Sample],
+        faces: dict[str, Face],
+        size_px: int,
+        augmentation: Augmentation,
+        window_px: int | None = None,
     ) -> None:
         self.samples, self.faces, self.size_px, self.augmentation = samples, faces, size_px, augmentation
+        self.window_px = window_px or size_px
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, float]:
         sample = self.samples[draw.index]
@@ -109,6 +145,9 @@ class TrainFaces(Dataset[tuple[Tensor, float]]):
         crop = resize(crop, self.size_px, self.size_px)
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
+        if not draw.whole:
+            y, x = rng.integers(0, self.size_px - self.window_px + 1, 2)
+            crop = crop[y : y + self.window_px, x : x + self.window_px]
         return to_tensor(crop), float(draw.twin or sample.label == 1)
 
 

@@ -47,6 +47,13 @@ class Cnn:
     """Side of the crops that the network sees, in training and ever after."""
     twins: float = 0.35
     """Share of the manipulated half of a batch that are self-blended twins of its genuine faces."""
+    partners: float = 0.2
+    """Share of the genuine half of a batch that share person or clip with one of its fakes."""
+    window: float = 1.0
+    """Side of the random window that the network sees of a crop in training, as a share of the crop's side: below 1,
+    larger crops cost less. Validation and use always see whole crops."""
+    whole_epochs: int = 0
+    """Last epochs that see whole crops all the same; 0 = a fifth of them."""
     weight_decay: float = 0.02
     dropout: float = 0.2
     label_smoothing: float = 0.05
@@ -75,6 +82,8 @@ class Cnn:
             raise ValueError("batch_size must be even and at least 2: half of each batch is genuine")
         if not 0 <= self.twins < 1:
             raise ValueError("twins is a share from 0 to below 1")
+        if not 0 <= self.partners <= 1 or not 0.3 <= self.window <= 1:
+            raise ValueError("partners is a share from 0 to 1, window one from 0.3 to 1")
         if self.epochs < 1 or self.size_px < 32:
             raise ValueError("epochs must be at least 1 and size_px at least 32")
 
@@ -143,8 +152,19 @@ def run(options: Cnn) -> Path:
         unseen_val_sources=sorted(data.unseen),
     )
     val_crops = eval_crops(data.val, data.faces, options.size_px, options.workers)
-    sampler = PairedBatches(data.train, options.batch_size, steps, options.twins, options.seed)
-    loader = train_loader(TrainFaces(data.train, data.faces, options.size_px, Augmentation()), sampler, options.workers)
+    window_px = round(options.size_px * options.window / 16) * 16 if options.window < 1 else options.size_px
+    whole_epochs = options.whole_epochs or math.ceil(options.epochs / 5)
+    sampler = PairedBatches(
+        data.train,
+        options.batch_size,
+        steps,
+        options.twins,
+        options.seed,
+        partners=options.partners,
+        whole_from=options.epochs - whole_epochs if options.window < 1 else 0,
+    )
+    faces = TrainFaces(data.train, data.faces, options.size_px, Augmentation(), window_px)
+    loader = train_loader(faces, sampler, options.workers)
     with Bar(options.model) as bar:
 
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
