@@ -176,6 +176,43 @@ def test_batches_are_balanced_paired_and_repeatable() -> None:
     assert list(sampler) != first
 
 
+def test_partners_share_person_or_clip_with_a_fake_of_their_batch() -> None:
+    # one genuine and one manipulated face of each of 20 persons, and 200 genuine faces of others
+    samples = [replace(sample(f"{label}{i}", label), group=f"p{i}") for i in range(20) for label in (0, 1)]
+    samples += [sample(f"r{i}", 0, "others") for i in range(200)]
+    for batch in PairedBatches(samples, 16, 5, twins=0.5, seed=3, partners=0.5):
+        partners, fakes = batch[4:8], batch[12:]
+        assert [samples[d.index].group for d in partners][::-1] == [samples[d.index].group for d in fakes]
+        assert all(samples[d.index].label == 0 for d in partners)
+        assert [d.index for d in batch[8:12]] == [d.index for d in batch[:4]]  # twins are made of the others
+    # a fake with no genuine face of its group leaves the draw as it was
+    lonely = [sample(f"r{i}", 0) for i in range(50)] + [replace(sample(f"f{i}", 1), group=f"x{i}") for i in range(50)]
+    plain = list(PairedBatches(lonely, 16, 5, twins=0.5, seed=3))
+    assert list(PairedBatches(lonely, 16, 5, twins=0.5, seed=3, partners=0.5)) == plain
+
+
+def test_windows_are_parts_of_the_same_crop_until_the_last_epochs(tmp_path: Path) -> None:
+    samples = [sample(f"r{i}", 0) for i in range(9)] + [sample(f"f{i}", 1) for i in range(9)]
+    sampler = PairedBatches(samples, 4, 2, twins=0.5, seed=3, whole_from=2)
+    for epoch, whole in ((0, False), (1, False), (2, True)):
+        sampler.epoch = epoch
+        assert {d.whole for batch in sampler for d in batch} == {whole}
+    path = tmp_path / "a.png"
+    Image.fromarray(picture(np.random.default_rng(0))).save(path)
+    framing = replace(Augmentation(), clean=1.0)
+    dataset = TrainFaces([replace(sample("a", 0), path=path)], {"a": FACE}, 96, framing, window_px=64)
+    whole, _ = dataset[Draw(0, 5)]
+    window, _ = dataset[Draw(0, 5, whole=False)]
+    assert whole.shape == (3, 96, 96) and window.shape == (3, 64, 64)
+    places = [(y, x) for y in range(33) for x in range(33) if (whole[:, y : y + 64, x : x + 64] == window).all()]
+    assert len(places) == 1
+    # a twin sees the same window as its original
+    twin, _ = dataset[Draw(0, 5, twin=True, whole=False)]
+    whole_twin, _ = dataset[Draw(0, 5, twin=True)]
+    y, x = places[0]
+    assert (whole_twin[:, y : y + 64, x : x + 64] == twin).all()
+
+
 def test_a_large_source_does_not_drown_a_small_one() -> None:
     samples = [sample(f"l{i}", 0, "large") for i in range(900)] + [sample(f"s{i}", 0, "small") for i in range(9)]
     weights = source_weights(samples, range(len(samples)))

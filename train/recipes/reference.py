@@ -12,6 +12,20 @@ from train.recipes.cnn import Cnn
 NETWORKS: tuple[tuple[Cnn, float], ...] = (
     (
         Cnn(
+            model="efficientnet_b0",
+            size_px=192,
+            window=0.75,
+            epochs=14,
+            images_per_epoch=11_008,
+            twins=0.25,
+            dropout=0.3,
+            weight_decay=0.05,
+            patience=14,
+        ),
+        33.0,
+    ),
+    (
+        Cnn(
             model="mobilenet_v2",
             size_px=160,
             epochs=6,
@@ -19,6 +33,7 @@ NETWORKS: tuple[tuple[Cnn, float], ...] = (
             batch_size=48,
             lr=1e-3,
             ema_decay=0.995,
+            partners=0.0,
         ),
         35.0,
     ),
@@ -32,6 +47,7 @@ NETWORKS: tuple[tuple[Cnn, float], ...] = (
             lr=6e-4,
             ema_decay=0.995,
             twins=0.25,
+            partners=0.0,
         ),
         45.0,
     ),
