@@ -99,6 +99,11 @@ def _of_person(person: Person) -> Subject:
     return Subject("Person", person.number, person.band, person.reason, person.prob_fake, person.range, detail, best)
 
 
+def reason_of_one(reason: str | None) -> str:
+    """Why one face or person has no band, in a few words."""
+    return _REASON_OF_ONE.get(reason or "", REASONS.get(reason or "", ""))
+
+
 @contextmanager
 def one_line_errors(where: str) -> Iterator[None]:
     """Whatever goes wrong inside, the page shows one line; details of a bug go to the log, without file names.
@@ -462,7 +467,7 @@ def _person_html(case: Case, subject: Subject, on: bool) -> str:
     picture = f'<img class="um-avatar" alt="" src="{portrait}">' if portrait else '<div class="um-avatar"></div>'
     detail = subject.detail
     if subject.band is None:
-        detail = _REASON_OF_ONE.get(subject.reason or "", REASONS.get(subject.reason or "", detail))
+        detail = reason_of_one(subject.reason) or detail
     elif subject.range is not None:
         detail = f"{report.range_of(subject.range)}, {detail}"
     return (

@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import components as ui
-from app.views import about, models, verify
+from app.views import about, live, models, verify
 
 st.set_page_config(
     page_title="Unmask",
@@ -16,6 +16,7 @@ st.set_page_config(
 ui.style()
 pages = [
     st.Page(verify.page, title="Check", url_path="check", default=True),
+    st.Page(live.page, title="Live", url_path="live"),
     st.Page(models.page, title="Models", url_path="models"),
     st.Page(about.page, title="About", url_path="about"),
 ]

@@ -70,6 +70,15 @@ class _Judged:
     logits: np.ndarray | None
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A face in one frame of a stream: its calibrated logit, or the reason why there is none."""
+
+    face: Face
+    reason: str | None
+    logit: float | None
+
+
 class Detector:
     """Judges photos and videos with one published network or an ensemble of them.
 
@@ -277,6 +286,11 @@ class Detector:
         crop = engine.tensor([crop_face(image, face, engine.size_px)])
         heat, box = paste_heat(heatmap(engine.network, engine.network.last_features, crop), crop_frame(face))
         return Heatmap(heat=heat, box=box, model=engine.name)
+
+    def glance(self, image: np.ndarray) -> tuple[Glance, ...]:
+        """Every face of one frame of a stream, (H, W, 3) uint8 RGB, judged by itself, without range or history."""
+        judged = self._judge_all(image, self._video_faces.detect([image])[0])
+        return tuple(Glance(j.face, j.reason, None if j.logits is None else self._combined(j.logits)) for j in judged)
 
     def _about(self, source: Source, name: str | None) -> dict[str, Any]:
         try:

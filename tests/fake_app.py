@@ -31,6 +31,7 @@ from detector import (
 )
 from detector.explain.gradcam import Heatmap
 from detector.media import read_image, sniff_kind
+from detector.pipeline import Glance
 from detector.video import iter_frames, probe
 from detector.weights import Manifest
 
@@ -131,6 +132,14 @@ class FakeDetector:
         if kind == "video":
             return self._video(source, name)
         return self._image(source, name)
+
+    def glance(self, image: np.ndarray) -> tuple[Glance, ...]:
+        u = image.shape[1] / 854
+        time.sleep(0.05)
+        return (
+            Glance(_face(160 * u, 100 * u, 160 * u), None, 1.0),
+            Glance(_face(500 * u, 100 * u, 160 * u), None, -3.0),
+        )
 
     def explain(self, image: np.ndarray, face: Face, model: str | None = None) -> Heatmap:
         self.explained.append((model, face.box))

@@ -22,7 +22,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("engine",),
     ("faces", "explain"),
     ("pipeline",),
-    ("report", "casebook"),
+    ("report", "casebook", "live"),
     ("__main__", "api", "scan"),
 )
 """First name below `detector` -> row. A new module needs a place here."""

@@ -1,0 +1,134 @@
+"""Live camera: the browser's camera with boxes and smoothed bands drawn in."""
+
+import html
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import components as ui
+from app import session
+from detector import DetectorError, report
+
+if TYPE_CHECKING:
+    from detector.live import LiveFace
+
+_MAX_STREAMS = 2
+"""Streams that one server follows at once: each keeps a core busy."""
+
+
+@st.cache_resource(show_spinner=False)
+def _places() -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(_MAX_STREAMS)
+
+
+def page() -> None:
+    """The page under /live."""
+    st.html(
+        '<div class="um"><h1>Live camera</h1><p class="um-small">Faces in your camera\'s picture, with evidence that '
+        "is averaged over two seconds. The picture goes to this computer's own copy of Unmask, nothing is recorded.</p>"
+        "</div>"
+        if session.is_local()
+        else '<div class="um"><h1>Live camera</h1><p class="um-small">Faces in your camera\'s picture, with evidence '
+        "that is averaged over two seconds. The picture is sent to this server, nothing is recorded.</p></div>"
+    )
+    try:
+        session.model_names()
+    except DetectorError as error:
+        st.warning(str(error))
+        return
+    # heavy, and needed by this page alone
+    from streamlit_webrtc import WebRtcMode, webrtc_streamer
+
+    from app.camera import Camera
+
+    # taken here: the stream's threads have no session
+    models, places = session.models(), _places()
+    with st.container(key="um-two"):
+        left, right = st.columns([1.4, 1], gap="medium")
+        with left, st.container(border=True, key="um-live"):
+            stream = webrtc_streamer(
+                key="live",
+                mode=WebRtcMode.SENDRECV,
+                # no server is asked how this computer is seen from outside: browser and app sit on the same one
+                rtc_configuration={"iceServers": _ice_servers()},
+                media_stream_constraints={
+                    "video": {"width": {"ideal": 854}, "height": {"ideal": 480}, "frameRate": {"ideal": 25, "max": 30}},
+                    "audio": False,
+                },
+                video_processor_factory=lambda: Camera(models, places),
+                async_processing=True,
+                media_toggle_controls=False,
+                translations={"start": "Start camera", "stop": "Stop camera", "select_device": "Choose a camera"},
+                video_html_attrs={
+                    "autoPlay": True,
+                    "controls": False,
+                    "muted": True,
+                    "style": {"width": "100%", "background": "#11161F"},
+                },
+            )
+            if not session.is_local() and not _ice_servers():
+                ui.small(
+                    "From another computer this needs https and, through most networks, a relay server "
+                    "(UNMASK_ICE_SERVERS); on your own computer it works as it is."
+                )
+        with right, st.container(border=True, key="um-verdict"):
+            camera = stream.video_processor if stream.state.playing else None
+            if isinstance(camera, Camera):
+                st.session_state.camera = camera
+                _watch()
+            else:
+                st.html(
+                    '<div class="um"><p class="um-eyebrow">Camera off</p><p>Start the camera and look into it. '
+                    "Bands appear after about a second.</p></div>"
+                )
+    st.html(f'<div class="um um-read"><h3>What live video does to evidence</h3>{_NOTE}</div>')
+
+
+_NOTE = (
+    "<p>A live picture is a poor witness. The browser compresses it on its way, harder when the computer is busy, and "
+    "that hides traces. Bands here are averaged over two seconds only and are not corrected for how long you watch: in "
+    "some minutes of genuine video, a chance alarm is to be expected. Nothing here is kept, so nothing can be "
+    "quoted.</p><p>To judge a call or a broadcast, record it in the best quality you can get and check the file on "
+    "the Check page.</p>"
+)
+
+
+def _ice_servers() -> list[dict[str, str]]:
+    """Relay servers that whoever runs a server has named, as URLs separated by blanks; none by default."""
+    return [{"urls": url} for url in os.environ.get("UNMASK_ICE_SERVERS", "").split()]
+
+
+@st.fragment(run_every=0.5)
+def _watch() -> None:
+    from app.camera import Camera
+
+    with ui.one_line_errors("live"):
+        camera = st.session_state.get("camera")
+        if not isinstance(camera, Camera):
+            return
+        if camera.turned_away:
+            ui.small("Too many cameras are being watched on this server. Try again in a minute.")
+            return
+        state = camera.state()
+        if state.failed:
+            st.error(session.BUG_MESSAGE)
+            return
+        rows = "".join(_row(face) for face in state.faces)
+        if not rows:
+            rows = "<p>Loading the networks…</p>" if camera.loading else "<p>No face in the picture.</p>"
+        latency = "" if state.latency_s is None else f" · {1000 * state.latency_s:.0f} ms behind"
+        pace = f"{camera.frames_per_second:.0f} frames a second · {state.per_second:.1f} analysed a second{latency}"
+        st.html(
+            f'<div class="um"><p class="um-eyebrow">In the picture now</p>{rows}'
+            f'<p class="um-small um-live-pace">{pace}</p></div>'
+        )
+
+
+def _row(face: "LiveFace") -> str:
+    if face.band is not None and face.prob_fake is not None:
+        words = f"{report.band_word(face.band).capitalize()} evidence, {report.percent(face.prob_fake)}"
+        return f'<p><b>Face {face.number}</b> <span class="um-word-{face.band}">{html.escape(words)}</span></p>'
+    words = "looking…" if face.reason is None else f"no verdict: {ui.reason_of_one(face.reason)}"
+    return f'<p><b>Face {face.number}</b> <span class="um-word-none">{html.escape(words)}</span></p>'
