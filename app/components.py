@@ -61,7 +61,7 @@ class Subject:
     number: int
     band: Band | None
     reason: str | None
-    prob_fake: float | None
+    estimate: str
     range: ProbRange | None
     detail: str
     best_time_s: float | None
@@ -73,10 +73,10 @@ class Subject:
 
     @property
     def in_words(self) -> str:
-        """ "Strong, 81 %" or "No verdict"."""
-        if self.band is None or self.prob_fake is None:
+        """ "Strong, 81 %", "Strong, 2 of 3 networks" or "No verdict"."""
+        if self.band is None:
             return "No verdict"
-        return f"{report.band_word(self.band).capitalize()}, {report.percent(self.prob_fake)}"
+        return f"{report.band_word(self.band).capitalize()}, {self.estimate}"
 
 
 def subjects(verdict: FileVerdict) -> tuple[Subject, ...]:
@@ -90,13 +90,14 @@ def subjects(verdict: FileVerdict) -> tuple[Subject, ...]:
 
 def _of_face(face: FaceVerdict) -> Subject:
     detail = f"{round(face.face.size_px)} px"
-    return Subject("Face", face.number, face.band, face.reason, face.prob_fake, face.range, detail, None)
+    return Subject("Face", face.number, face.band, face.reason, report.estimate(face), face.range, detail, None)
 
 
 def _of_person(person: Person) -> Subject:
     best = session.best_time(person)
     detail = f"on screen {charts.seconds(person.on_screen_s)}"
-    return Subject("Person", person.number, person.band, person.reason, person.prob_fake, person.range, detail, best)
+    said = report.estimate(person)
+    return Subject("Person", person.number, person.band, person.reason, said, person.range, detail, best)
 
 
 def reason_of_one(reason: str | None) -> str:
@@ -240,7 +241,7 @@ def verdict_html(verdict: FileVerdict, error_rate: str) -> str:
         if verdict.thresholds is not None:
             parts.append(scale_html(verdict.prob_fake, verdict.band, verdict.range, verdict.thresholds))
         detail = f' <span class="um-small">({html.escape(report.range_text(verdict))})</span>' if verdict.range else ""
-        parts.append(f"<p><b>{report.percent(verdict.prob_fake)}</b>{detail}</p>")
+        parts.append(f"<p><b>{report.estimate(verdict)}</b>{detail}</p>")
     facts = report.facts(verdict)
     if facts:
         parts.append("<ul>" + "".join(f"<li>{html.escape(fact)}</li>" for fact in facts) + "</ul>")

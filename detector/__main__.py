@@ -15,10 +15,10 @@ from detector.report import (
     PROBABILITY_HELP,
     HasFalseAlarms,
     error_rate_line,
+    estimate,
     eyebrow,
     facts,
     headline,
-    percent,
     range_text,
     reason_text,
     to_json,
@@ -145,7 +145,7 @@ def block(name: str, verdict: FileVerdict, entry: HasFalseAlarms) -> str:
         spread = range_text(verdict)
         lines += [
             f"  {headline(verdict)}  ({eyebrow(verdict)})",
-            f"  {percent(verdict.prob_fake)}" + (f"  ({spread})" if spread else ""),
+            f"  {estimate(verdict)}" + (f"  ({spread})" if spread else ""),
         ]
     lines += [f"  - {fact}" for fact in facts(verdict)]
     rate = error_rate_line(verdict, entry)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from detector.aggregate import MIN_FRAMES, PersonScore, person_score, smooth
-from detector.calibration import average_logit, band_of, edges, sigmoid, thresholds
+from detector.calibration import band_of, edges, sigmoid, thresholds
 from detector.engine import Engine
+from detector.ensemble import VOTES
 from detector.errors import Cancelled, MediaError
 from detector.explain.gradcam import Heatmap, heatmap
 from detector.faces.align import crop_face, crop_frame, paste_heat, resize, sharpness
@@ -36,7 +37,7 @@ from detector.types import (
 )
 from detector.version import __version__
 from detector.video import covered_s, iter_frames, probe
-from detector.weights import read_manifest
+from detector.weights import load_ensemble, read_manifest
 
 Source = Path | bytes
 OnProgress = Callable[[float, str], None]
@@ -99,6 +100,7 @@ class Detector:
         self.manifest = read_manifest(weights_dir)
         self.entry = self.manifest.entry(models)
         self.name = self.entry.name
+        self._ensemble = load_ensemble(self.manifest, self.name)
         self._engines = tuple(Engine(self.manifest, member) for member in self.entry.members)
         self._photo_faces = FaceDetector()
         self._video_faces = FaceDetector(min_face_px=_VIDEO_MIN_FACE_PX, working_px=_VIDEO_WORKING_PX)
@@ -330,21 +332,25 @@ class Detector:
 
     def _combine(self, logits: Sequence[np.ndarray | None] | np.ndarray) -> np.ndarray:
         """Members' calibrated logits (N, M) to this choice's calibrated logits (N,)."""
-        stacked = np.stack([row for row in logits if row is not None])
-        if len(self._engines) == 1:
-            return stacked[:, 0]
-        return self.entry.calibration(average_logit(stacked))
+        return self._ensemble(np.stack([row for row in logits if row is not None]))
 
     def _combined(self, logits: np.ndarray | None) -> float:
         return 0.0 if logits is None else float(self._combine([logits])[0])
 
     def _scores(self, logits: np.ndarray, chances: int) -> tuple[Score, ...]:
-        """Each network alone, against its own strong edge."""
-        found = []
-        for engine, logit in zip(self._engines, logits, strict=True):
-            edge = edges(self.manifest.entry(engine.name).curve, chances)["strong"]
-            found.append(Score(engine.name, float(sigmoid(logit)), bool(logit > edge)))
-        return tuple(found)
+        """Each network alone, against its own strong edge; where networks vote, against the edge of its vote."""
+        if self._ensemble.kind in VOTES:
+            limits = list(self._ensemble.edges)
+        else:
+            limits = [edges(self.manifest.entry(e.name).curve, chances)["strong"] for e in self._engines]
+        return tuple(
+            Score(engine.name, float(sigmoid(logit)), bool(logit > edge))
+            for engine, logit, edge in zip(self._engines, logits, limits, strict=True)
+        )
+
+    def _votes(self, logits: np.ndarray) -> int | None:
+        """How many networks vote for manipulation; None where none of them votes."""
+        return int(self._ensemble.votes(logits[None]).sum()) if self._ensemble.kind in VOTES else None
 
     def _face_verdict(self, number: int, judged: _Judged, n: int, within: ProbRange | None) -> FaceVerdict:
         if judged.logits is None:
@@ -360,6 +366,7 @@ class Detector:
             range=within,
             scores=self._scores(judged.logits, n),
             sharpness=judged.sharpness,
+            votes=self._votes(judged.logits),
         )
 
     def _range(self, image: np.ndarray, judged: _Judged) -> ProbRange:
@@ -426,6 +433,7 @@ class Detector:
                 min(end, duration_s) if duration_s else end,
             ),
             worst_time_s=usable[worst][0],
+            votes=self._votes(members),
         )
 
 

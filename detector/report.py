@@ -63,6 +63,19 @@ def span_percent(low: float, high: float) -> str:
     return f"{last} %" if first == last else f"{first} to {last} %"
 
 
+def estimate(found: FileVerdict | FaceVerdict | Person) -> str:
+    """The figure of a file, face or person: "81 %", or "2 of 3 networks" where networks vote; empty without a verdict.
+
+    A vote is a count: a percentage would claim more steps than it has.
+    """
+    if found.prob_fake is None:
+        return ""
+    parts = _parts(found)[1] if isinstance(found, FileVerdict) else (found,)
+    if parts and parts[0].votes is not None:
+        return f"{parts[0].votes} of {len(parts[0].scores)} networks"
+    return percent(found.prob_fake)
+
+
 def network_name(name: str) -> str:
     """A network's name as its authors write it; a name that is not known here stays as it is."""
     return _NETWORK_NAMES.get(name, name)

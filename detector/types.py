@@ -8,7 +8,7 @@ stream's presentation; probabilities are calibrated (`detector.calibration`). A 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 Kind = Literal["image", "video", "unknown"]
 Status = Literal["ok", "no_verdict", "unreadable"]
@@ -103,7 +103,10 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class FaceVerdict:
-    """One face of a photo. `number` counts from 1, most suspicious first; faces without a verdict come last."""
+    """One face of a photo. `number` counts from 1, most suspicious first; faces without a verdict come last.
+
+    `votes` counts the networks of `scores` that are above their thresholds where a vote decides; else it is None.
+    """
 
     number: int
     face: Face
@@ -114,6 +117,7 @@ class FaceVerdict:
     range: ProbRange | None
     scores: tuple[Score, ...]
     sharpness: float
+    votes: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -127,6 +131,7 @@ class FaceVerdict:
             "prob_fake": _rounded(self.prob_fake),
             "range": self.range.to_dict() if self.range else None,
             "scores": [s.to_dict() for s in self.scores],
+            "votes": self.votes,
         }
 
 
@@ -150,7 +155,7 @@ class TimelinePoint:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One person of a video, followed over time. `number` counts from 1, most suspicious first."""
+    """One person of a video, followed over time. `number` counts from 1, the worst first; `votes` as for a face."""
 
     number: int
     status: Status
@@ -164,6 +169,7 @@ class Person:
     worst_window_s: tuple[float, float] | None
     worst_time_s: float | None
     timeline: tuple[TimelinePoint, ...]
+    votes: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -174,6 +180,7 @@ class Person:
             "prob_fake": _rounded(self.prob_fake),
             "range": self.range.to_dict() if self.range else None,
             "scores": [s.to_dict() for s in self.scores],
+            "votes": self.votes,
             "on_screen_s": round(self.on_screen_s, 2),
             "usable_frames": self.usable_frames,
             "worst_window_s": [round(t, 2) for t in self.worst_window_s] if self.worst_window_s else None,

@@ -3,11 +3,13 @@
 `weights/manifest.json` says what was trained (data); `detector.models.registry` what can be built (code).
 
     models      name -> architecture, file, sha256, bytes, input_size_px, calibration, curve, false_alarms, metrics, ...
-    ensembles   name -> members, calibration, curve, false_alarms, metrics, ...
+    ensembles   name -> kind, members, calibration, curve, edges and weights of a vote, file and sha256 of a stacked
+                classifier, golden_scores, false_alarms, metrics, ...
     limits      smallest face and least sharpness that get a verdict, with the measurements behind them
     default     the name that `Detector()` uses
 
-The manifest is written last, so that its existence means that everything it names is complete.
+`weights/leaderboard.json`, if there is one, holds the long tables and curves behind the metrics. The manifest is
+written last, so that its existence means that everything it names is complete.
 """
 
 import hashlib
@@ -17,16 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from detector.calibration import Calibration, FalseAlarmCurve
+from detector.ensemble import Ensemble, Stacker
 from detector.errors import UnknownModelError, WeightsError
 from detector.models.registry import Network, build
 
 MANIFEST = "manifest.json"
+LEADERBOARD = "leaderboard.json"
 MANIFEST_VERSION = 1
 
 
@@ -37,7 +44,7 @@ class Entry:
     Attributes:
         name: as in the manifest.
         members: names of networks; a network alone is its own only member.
-        calibration: for an ensemble, applied to the mean of the members' calibrated logits.
+        calibration: for an ensemble, applied to what it makes of its members' calibrated logits.
         curve: false alarms of this choice on genuine faces of unseen validation sources.
         record: everything else that the manifest says.
     """
@@ -113,6 +120,15 @@ class Manifest:
             record=record,
         )
 
+    def leaderboard(self) -> Mapping[str, Any] | None:
+        """The long tables of this very set; None where there are none, or they belong to another set."""
+        try:
+            data = json.loads((self.folder / LEADERBOARD).read_text())
+        except (OSError, ValueError):
+            return None  # a page without its long tables is better than no page
+        of = {name: record.get("sha256") for name, record in self.models.items()}
+        return data if isinstance(data, dict) and data.get("networks") == of else None
+
 
 def default_folder() -> Path:
     """The `weights/` folder of the checkout that this package is installed from."""
@@ -154,21 +170,51 @@ def load_network(manifest: Manifest, name: str) -> Network:
     """
     record = manifest.models[name]
     path = manifest.folder / record["file"]
-    try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise WeightsError(f"weights/{record['file']} is missing: fetch the whole repository.") from error
-    if found != record["sha256"]:
-        raise WeightsError(
-            f"weights/{record['file']} is damaged or of another version: SHA-256 is {found[:12]}, expected "
-            f"{record['sha256'][:12]}. Fetch it again."
-        )
+    _verified(manifest.folder, record)
     network = build(record["architecture"])
     try:
         network.load_state_dict({k: _as_float(v) for k, v in load_file(path).items()}, strict=True)
     except (SafetensorError, RuntimeError) as error:
         raise WeightsError(f"weights/{record['file']} does not fit {record['architecture']}: {error}") from error
     return network.eval().to(memory_format=torch.channels_last)
+
+
+def load_ensemble(manifest: Manifest, name: str) -> Ensemble:
+    """How a choice combines its members; a network alone is a combination of one.
+
+    Raises:
+        UnknownModelError: no such network or ensemble was published.
+        WeightsError: the entry is incomplete, or the file of a stacked classifier is missing or damaged.
+    """
+    entry = manifest.entry(name)
+    if entry.name in manifest.models and entry.name not in manifest.ensembles:
+        # a network's engine calibrates by itself
+        return Ensemble("network", 1, Calibration(1.0, 0.0))
+    record = entry.record
+    kind = record.get("kind", "mean_logit")
+    try:
+        stacker = None
+        if kind == "stacking":
+            stacker = Stacker.from_arrays(load_arrays(_verified(manifest.folder, record)))
+        return Ensemble(
+            kind=kind,
+            members=len(entry.members),
+            calibration=entry.calibration,
+            edges=tuple(record.get("edges", ())),
+            weights=tuple(record.get("weights", ())),
+            stacker=stacker,
+        )
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise WeightsError(f"ensemble {entry.name!r} is not complete: {error}. Fetch weights/ again.") from error
+
+
+def save_stacker(stacker: Stacker, path: Path) -> tuple[str, int]:
+    """Writes a stacked classifier, whole or not at all; returns SHA-256 and size in bytes."""
+    data = save_arrays({name: np.ascontiguousarray(array) for name, array in stacker.arrays().items()})
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+    return hashlib.sha256(data).hexdigest(), len(data)
 
 
 def save_network(network: nn.Module, path: Path) -> tuple[str, int]:
@@ -206,6 +252,21 @@ def golden_crops(size_px: int, n: int = 4) -> torch.Tensor:
         for i in range(n)
     ]
     return (torch.stack(waves) * 0.5 + 0.5).float()
+
+
+def _verified(folder: Path, record: Mapping[str, Any]) -> bytes:
+    """The bytes of an entry's file, which must be those that were published."""
+    try:
+        data = Path(folder / record["file"]).read_bytes()
+    except OSError as error:
+        raise WeightsError(f"weights/{record['file']} is missing: fetch the whole repository.") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != record["sha256"]:
+        raise WeightsError(
+            f"weights/{record['file']} is damaged or of another version: SHA-256 is {found[:12]}, expected "
+            f"{record['sha256'][:12]}. Fetch it again."
+        )
+    return data
 
 
 def _as_float(tensor: torch.Tensor) -> torch.Tensor:

@@ -5,18 +5,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.metrics import brier_score_loss, f1_score, precision_score, recall_score, roc_auc_score, roc_curve
 
 from detector.calibration import FalseAlarmCurve
 from train.data.samples import Sample
-from train.evaluate import false_alarms_by_faces, slice_figures
+from train.evaluate import false_alarms_by_faces, false_alarms_by_labels, roc_points, slice_figures
+from train.leaderboard import paired_auc
 from train.metrics import (
     auc,
+    auc_draws,
     auc_interval,
     brier,
     class_balanced_weights,
     ece,
     eer,
+    eer_draws,
+    f1,
+    f1_draws,
+    group_draws,
     rate_interval,
     source_balanced_weights,
     wilson,
@@ -140,3 +146,76 @@ def test_figures_of_slices() -> None:
     assert found["slices"]["unseen sources, genuine"]["genuine"] == 10
     assert found["slices"]["unseen methods"]["manipulated"] == 10
     assert found["pooled"]["n"] == 40 and 0 <= found["pooled"]["ece"] <= 1
+
+
+def test_draws_at_once_are_draws_one_by_one(scored: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, scores = scored
+    scores = scores.round(1)  # with ties
+    groups = [f"g{i // 3}" for i in range(len(labels))]
+    draws = group_draws(groups, labels, np.random.default_rng(0), rounds=5)
+    assert draws.shape == (5, len(labels))
+    flagged = scores > 0.8
+    for k, counts in enumerate(draws):
+        # whole groups, and of each kind of group as many as there are
+        assert all(len(set(counts[3 * g : 3 * g + 3])) == 1 for g in range(len(labels) // 3))
+        rows = np.repeat(np.arange(len(labels)), counts)
+        assert auc_draws(labels, scores, draws)[k] == pytest.approx(roc_auc_score(labels[rows], scores[rows]))
+        assert f1_draws(labels, flagged, draws)[k] == pytest.approx(f1_score(labels[rows], flagged[rows]))
+        assert eer_draws(labels, scores, draws)[k] == pytest.approx(eer(labels[rows], scores[rows]))
+    pure = group_draws(["a", "b", "c"], np.array([0, 0, 1]), np.random.default_rng(0), rounds=20)
+    assert (pure[:, :2].sum(axis=1) == 2).all() and (pure[:, 2] == 1).all()
+
+
+def test_eer_is_where_the_roc_curve_meets_the_diagonal(scored: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, scores = scored
+    fpr, tpr, _ = roc_curve(labels, scores, drop_intermediate=False)
+    at = np.abs(fpr - (1 - tpr)).argmin()
+    assert eer(labels, scores) == pytest.approx((fpr[at] + 1 - tpr[at]) / 2)
+    # one value for all: any threshold is a guess
+    assert eer(np.array([0, 1, 0, 1]), np.zeros(4)) == pytest.approx(0.5)
+
+
+def test_the_leaderboards_figures_are_scikit_learns(scored: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, scores = scored
+    samples = [Sample(Path("x"), None, str(i), int(y), f"s{i % 2}", f"g{i}", "m", "test") for i, y in enumerate(labels)]
+    curve = FalseAlarmCurve((0.5, 0.02, 0.005), (0.0, 0.7, 2.0))
+    found = slice_figures(samples, scores, curve, set(), set())
+    for name, picked in (("s0", slice(0, None, 2)), ("s1", slice(1, None, 2))):
+        y, flagged, row = labels[picked], scores[picked] > 0.7, found["slices"][name]
+        assert row["precision"]["value"] == pytest.approx(precision_score(y, flagged), abs=1e-4)
+        assert row["tpr"]["value"] == pytest.approx(recall_score(y, flagged), abs=1e-4)
+        assert row["f1"]["value"] == pytest.approx(f1_score(y, flagged), abs=1e-4)
+        assert row["accuracy"]["value"] == pytest.approx((y == flagged).mean(), abs=1e-4)
+        assert row["auc"]["low"] < row["auc"]["value"] < row["auc"]["high"]
+        assert row["f1"]["low"] < row["f1"]["value"] < row["f1"]["high"]
+        assert row["confusion"] == [[int(((y == c) & (flagged == f)).sum()) for f in (False, True)] for c in (0, 1)]
+    pooled = found["pooled"]
+    assert pooled["roc"][0][0] == 0 and pooled["roc"][-1] == [1, 1]
+    assert all(a[1] <= b[1] for a, b in zip(pooled["roc"], pooled["roc"][1:], strict=False))
+    assert np.trapezoid(*np.array(pooled["roc"]).T[::-1]) == pytest.approx(pooled["auc"]["value"], abs=0.02)
+    assert sum(weight for _, _, weight in pooled["reliability"]) == pytest.approx(1, abs=1e-3)
+    assert roc_points(np.ones(3), np.arange(3.0)) == []
+    assert f1(np.array([0, 1]), np.array([False, False])) == 0
+
+
+def test_a_paired_difference_is_narrower_than_two_intervals() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(300) % 2
+    samples = [Sample(Path("x"), None, str(i), int(y), "s", f"g{i}", "m", "test") for i, y in enumerate(labels)]
+    old = rng.normal(labels, 1.0)
+    new = old + rng.normal(0, 0.05, 300)
+    rows = np.ones(300, bool)
+    both = paired_auc(samples, new, old, rows)
+    alone = auc_interval(labels, new, [s.group for s in samples], np.random.default_rng(0))
+    assert both["high"] - both["low"] < 0.3 * (alone.high - alone.low)  # type: ignore[operator]
+    assert paired_auc(samples[:6], new[:6], old[:6], rows[:6])["low"] is None
+
+
+def test_false_alarms_by_the_labels_in_utkface_names() -> None:
+    names = ["utk_25_0_1_2017", "utk_26_1_1_2018", "utk_70_0_3_2017", "utk_old_0_0_1", "lfw_person", "utk_30_0_9_1"]
+    samples = [Sample(Path("x"), None, n, 0, "utkface", n, "none", "test") for n in names]
+    curve = FalseAlarmCurve((0.5, 0.02, 0.005), (0.0, 1.0, 2.0))
+    found = false_alarms_by_labels(samples, np.array([5.0, 0.0, 0.0, 5.0, 5.0, 5.0]), curve)
+    assert set(found["age"]) == {"18-29", "60 and over"} and set(found["ethnicity"]) == {"Black", "Indian"}
+    assert found["age"]["18-29"]["value"] == 0.5 and found["age"]["18-29"]["n"] == 2
+    assert found["ethnicity"]["Indian"]["value"] == 0 and found["ethnicity"]["Indian"]["high"] > 0.5

@@ -12,7 +12,8 @@ from detector.pipeline import Detector
 from train.data.detections import find_faces
 from train.data.samples import Sample
 from train.data.sources import load_samples
-from train.recipes.publish import choice_logits, score
+from train.leaderboard import choice_logits
+from train.recipes.publish import score
 
 
 def by_both(samples: Sequence[Sample], cache: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -51,7 +51,7 @@ COMMON: dict[str, Any] = {
     "date": "2026-12-03T10:00:00Z",
 }
 COMMON_JSON: dict[str, Any] = {
-    "schema_version": "1.0",
+    "schema_version": "1.1",
     "sha256": "ab" * 32,
     "status": "ok",
     "reason": None,
@@ -109,6 +109,7 @@ IMAGE_JSON: dict[str, Any] = {
             "prob_fake": 0.8123,
             "range": {"low": 0.74, "high": 0.87, "kind": "re-encoding"},
             "scores": [{"model": "resnet18", "prob_fake": 0.8123, "above_threshold": True}],
+            "votes": None,
         },
         {
             "number": 2,
@@ -123,6 +124,7 @@ IMAGE_JSON: dict[str, Any] = {
             "prob_fake": None,
             "range": None,
             "scores": [],
+            "votes": None,
         },
     ],
 }
@@ -165,6 +167,7 @@ VIDEO_JSON: dict[str, Any] = {
             "prob_fake": 0.8123,
             "range": {"low": 0.74, "high": 0.87, "kind": "bootstrap"},
             "scores": [{"model": "resnet18", "prob_fake": 0.8123, "above_threshold": True}],
+            "votes": None,
             "on_screen_s": 14.2,
             "usable_frames": 1,
             "worst_window_s": [5.8, 9.1],
@@ -198,7 +201,7 @@ UNREADABLE = FileVerdict(
     date="2026-12-03T10:00:00Z",
 )
 UNREADABLE_JSON: dict[str, Any] = {
-    "schema_version": "1.0",
+    "schema_version": "1.1",
     "file": "notes.mp4",
     "sha256": "ef" * 32,
     "kind": "unknown",
@@ -224,7 +227,7 @@ IDS = ["image", "video", "unreadable"]
 
 
 def test_the_version_is_pinned() -> None:
-    assert SCHEMA_VERSION == "1.0"
+    assert SCHEMA_VERSION == "1.1"
 
 
 def test_the_codes_are_pinned() -> None:

@@ -16,13 +16,17 @@ from safetensors.torch import load_file
 
 import train.recipes.cnn as cnn_recipe
 import train.recipes.publish as publish_recipe
+from detector.ensemble import golden_logits_of_members
+from detector.errors import WeightsError
 from detector.pipeline import Detector
-from detector.weights import read_manifest
+from detector.weights import load_ensemble, read_manifest
 from train.__main__ import main
 from train.calibrate import MIN_GENUINE
+from train.data.samples import DataError
 from train.experiment import Run
 from train.recipes.cnn import Cnn
 from train.recipes.publish import Publish
+from train.robustness import CHANGES
 
 PICTURES = 40
 
@@ -113,48 +117,106 @@ def test_a_killed_run_resumes_bit_for_bit(tiny: Cnn, monkeypatch: pytest.MonkeyP
 
 
 def test_publishing_calibrates_compares_and_keeps_the_better(
-    tiny: Cnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny: Cnn,
+    tmp_path: Path,
+    portrait_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("train.calibrate.MIN_GENUINE", 3)
     monkeypatch.setattr("train.limits.SIZES_PX", (24, 60))
     monkeypatch.setattr("train.limits.BLURS", (4.0, 1.0))
-    # the made validation set is too small to teach two epochs anything: calibration must see a rising score
-    folder = cnn_recipe.run(replace(tiny, epochs=1))
-    other = cnn_recipe.run(replace(tiny, epochs=1, model="resnet18"))
+    monkeypatch.setattr("train.robustness.FACES", 4)
+    # the made validation set is too small to teach an epoch anything: calibration must see a rising score
+    folder, other, third = (
+        cnn_recipe.run(replace(tiny, epochs=1, model=m)) for m in ("mobilenet_v2", "resnet18", "efficientnet_b0")
+    )
     scored = publish_recipe.score
+    asked: list[str] = []
 
     def with_signal(engine, samples, faces, workers, title):  # type: ignore[no-untyped-def]
-        noise = np.random.default_rng(0).normal(0, 0.3, len(samples))
+        asked.append(title)
         assert len(scored(engine, samples, faces, workers, title)) == len(samples)
-        return np.array([s.label for s in samples]) + noise
+        return np.array([_signal(engine.name, s.name, s.label) for s in samples])
 
     monkeypatch.setattr(publish_recipe, "score", with_signal)
+    # one run has written what its weights say, the others' files are of some other weights
+    val_names = np.load(folder / "val_logits.npz")["names"]
+    written = [_signal("mobilenet_v2", str(n), int("fake" in str(n))) for n in val_names]
+    np.savez(folder / "val_logits.npz", names=val_names, logits=written)
     weights = tmp_path / "weights"
     options = Publish(
-        runs=(folder, other), data_root=tiny.data_root, weights_dir=weights, runs_dir=tiny.runs_dir, workers=0
+        runs=(folder, other, third), data_root=tiny.data_root, weights_dir=weights, runs_dir=tiny.runs_dir, workers=0
     )
     assert publish_recipe.run(options)
+    validated = [t for t in asked if t.startswith("validation")]
+    assert validated == ["validation, resnet18", "validation, efficientnet_b0"], "known logits are not computed again"
+    networks, ensembles = ("mobilenet_v2", "resnet18", "efficientnet_b0"), (
+        "average", "majority", "weighted_majority", "stacking",
+    )  # fmt: skip
     files = {p.relative_to(weights).as_posix() for p in weights.rglob("*") if p.is_file()}
     assert files == {
         "manifest.json",
-        "mobilenet_v2.safetensors",
-        "resnet18.safetensors",
-        "cards/average.md",
-        "cards/mobilenet_v2.md",
-        "cards/resnet18.md",
+        "leaderboard.json",
+        "stacking.safetensors",
+        *(f"{n}.safetensors" for n in networks),
+        *(f"cards/{n}.md" for n in (*networks, *ensembles)),
     }
     manifest = read_manifest(weights)
     assert manifest.data["test_scored"] == 1
-    assert set(manifest.ensembles) == {"average"} and manifest.entry("average").members == ("mobilenet_v2", "resnet18")
-    assert Detector(weights_dir=weights).name == manifest.default
-    capsys.readouterr()
+    assert tuple(manifest.ensembles) == ensembles and manifest.entry("stacking").members == networks
+    said = capsys.readouterr().out
+    assert f"Default: {manifest.default}: {manifest.data['default_reason']}" in said
+    assert [c["choice"] for c in manifest.data["default_comparisons"]] == list(ensembles)
+    found = manifest.leaderboard()
+    assert found is not None and set(found["choices"]) == set(manifest.names())
+    for name in manifest.names():
+        detector = Detector(name, weights_dir=weights)
+        face = detector.image(portrait_path).faces[0]
+        assert [s.model for s in face.scores] == list(manifest.entry(name).members)
+        is_vote = name in ("majority", "weighted_majority")
+        assert face.votes == (sum(s.above_threshold for s in face.scores) if is_vote else None)
+        row = found["choices"][name]
+        assert set(row["robustness"]) == set(CHANGES) and row["cpu_ms_a_face"] > 0
+        assert row["slices"].keys() == manifest.entry(name).record["metrics"]["slices"].keys()
+    for name, record in manifest.ensembles.items():
+        ensemble = load_ensemble(manifest, name)
+        assert ensemble(golden_logits_of_members(3)) == pytest.approx(record["golden_scores"], abs=1e-3)
+    (weights / "resnet18.safetensors").rename(tmp_path / "away")
+    with pytest.raises(WeightsError, match="missing"):
+        Detector("majority", weights_dir=weights)
+    (tmp_path / "away").rename(weights / "resnet18.safetensors")
 
     # the same set again is not better: it stays, side by side with what is there
     assert not publish_recipe.run(options)
     said = capsys.readouterr().out
     assert "published" in said and "stays" in said
+    # by force, but test faces do not have to be looked at again: their logits are known
+    asked.clear()
     assert publish_recipe.run(replace(options, force=True))
-    assert read_manifest(weights).data["test_scored"] == 2
+    assert read_manifest(weights).data["test_scored"] == 1 and not [t for t in asked if t.startswith("test")]
+
+    # published networks stay by name, without their runs; those that are not named go, and ensembles with them
+    kept = replace(options, runs=(Path("resnet18"), folder), force=True)
+    before = (weights / "resnet18.safetensors").read_bytes()
+    assert publish_recipe.run(kept)
+    manifest = read_manifest(weights)
+    assert tuple(manifest.models) == ("resnet18", "mobilenet_v2") and tuple(manifest.ensembles) == (
+        "average",
+        "stacking",
+    )
+    assert (weights / "resnet18.safetensors").read_bytes() == before and manifest.data["test_scored"] == 2
+    assert not (weights / "efficientnet_b0.safetensors").exists()
+    assert manifest.models["resnet18"]["training"]["run"] == other.name
+    with pytest.raises(DataError, match="no published network"):
+        publish_recipe.run(replace(options, runs=(Path("vgg16"),)))
+    with pytest.raises(DataError, match="once"):
+        publish_recipe.run(replace(options, runs=(Path("resnet18"), other)))
+
+
+def _signal(network: str, name: str, label: int) -> float:
+    """A logit that rises with the label, of its own for every network and picture."""
+    return label + float(np.random.default_rng([*f"{network} {name}".encode()]).normal(0, 0.4))
 
 
 def test_too_little_validation_cannot_be_published(

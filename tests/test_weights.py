@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from detector.calibration import edges
+from detector.ensemble import VOTES
 from detector.errors import UnknownModelError, WeightsError
 from detector.models.registry import MODELS, build
 from detector.weights import (
@@ -15,6 +16,7 @@ from detector.weights import (
     default_folder,
     golden_crops,
     list_models,
+    load_ensemble,
     load_network,
     read_manifest,
     save_network,
@@ -44,7 +46,11 @@ def test_every_choice_has_rising_band_edges_and_a_card(manifest: Manifest) -> No
     for name in manifest.names():
         entry = manifest.entry(name)
         found = edges(entry.curve)
-        assert found["weak"] < found["strong"] < found["very_strong"]
+        if load_ensemble(manifest, name).kind in VOTES:
+            # a count has few steps: two bands may begin at the same one
+            assert found["weak"] <= found["strong"] <= found["very_strong"]
+        else:
+            assert found["weak"] < found["strong"] < found["very_strong"]
         assert entry.calibration.scale > 0
         card = manifest.folder / "cards" / f"{name}.md"
         assert card.is_file() and "Training data" in card.read_text()

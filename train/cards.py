@@ -35,14 +35,12 @@ def card(manifest: Manifest, name: str) -> str:
     """The model card of a network or ensemble as Markdown."""
     record = manifest.entry(name).record
     lines = [f"# {name}", "", f"Unmask weights of {manifest.date}.", ""]
-    if "members" in record:
-        lines += [
-            f"The mean of the calibrated logits of {', '.join(record['members'])}, calibrated again on validation.",
-            "",
-        ]
-    else:
-        lines += _network(record)
-    lines += [_USE, *_bands(record), *_metrics(record), *_limits(manifest), *_data(manifest, record)]
+    lines += _ensemble(record) if "members" in record else _network(record)
+    lines += [_USE, *_bands(record), *_metrics(record)]
+    found = manifest.leaderboard()
+    if found is not None:
+        lines += _more(found, name)
+    lines += [*_limits(manifest), *_data(manifest, record)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -58,6 +56,102 @@ def metrics_table(record: Mapping[str, Any]) -> list[str]:
             f"| {_rate(row.get('fpr'))} | {_rate(row.get('tpr'))} |"
         )
     return lines
+
+
+def choices_table(found: Mapping[str, Any]) -> list[str]:
+    """Every network and ensemble of a leaderboard on all test faces, as a Markdown table."""
+    lines = [
+        "| choice | parameters | MB | CPU ms a face | AUC, all test faces | AUC minus the default's | ECE | Brier |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, choice in found["choices"].items():
+        pooled, gain = choice["pooled"], choice["auc_minus_default"].get("all")
+        millions = choice["parameters"] / 1e6
+        lines.append(
+            f"| {name} | {millions:.1f} M | {choice['megabytes']:.1f} | {choice['cpu_ms_a_face']:.0f} "
+            f"| {_figure(pooled['auc'])} | {_figure(gain, sign=True) if gain else 'the default'} "
+            f"| {pooled['ece']:.3f} | {pooled['brier']:.3f} |"
+        )
+    return lines
+
+
+def robustness_table(found: Mapping[str, Any], name: str) -> list[str]:
+    """What changes of the pictures do to a choice, as a Markdown table."""
+    lines = ["| pictures | n | AUC | AUC lost | false alarms | caught |", "|---|---|---|---|---|---|"]
+    for change, row in found["choices"][name]["robustness"].items():
+        lost = _figure(row["auc_lost"], sign=True) if "auc_lost" in row else ""
+        lines.append(
+            f"| {change} | {row['genuine'] + row['manipulated']} | {_figure(row.get('auc'))} | {lost} "
+            f"| {_rate(row.get('fpr'))} | {_rate(row.get('tpr'))} |"
+        )
+    return lines
+
+
+def labels_table(found: Mapping[str, Any], name: str) -> list[str]:
+    """False alarms of a choice by the labels of age and ethnicity, as a Markdown table, and what they are worth."""
+    about = found["labels"]
+    if not about or not found["choices"][name]["labels"]:
+        return []
+    used = (
+        f"{about['source']} was in training, so these are its {about['faces']} test faces only"
+        if about["trained_on"]
+        else f"all {about['faces']} faces of {about['source']}, which trained nothing"
+        + (" but helped to set the band edges" if about["set_edges"] else "")
+    )
+    lines = [
+        f"False alarms at the threshold by labels: {used}. {about['worth']}",
+        "",
+        "| label | n | false alarms |",
+        "|---|---|---|",
+    ]
+    for title, rows in found["choices"][name]["labels"].items():
+        lines += [f"| {title} {label} | {row['n']} | {_rate(row)} |" for label, row in rows.items()]
+    return lines
+
+
+def _more(found: Mapping[str, Any], name: str) -> list[str]:
+    choice = found["choices"][name]
+    lines = [
+        "## Compared",
+        "",
+        *choices_table(found),
+        "",
+        "Processor time in torch, float32, in batches. Differences: paired bootstrap over groups.",
+        "",
+    ]
+    if choice["robustness"]:
+        lines += ["## Changed pictures", "", *robustness_table(found, name), ""]
+    labels = labels_table(found, name)
+    return [*lines, "## False alarms by age and ethnicity", "", *labels, ""] if labels else lines
+
+
+def _ensemble(record: Mapping[str, Any]) -> list[str]:
+    members = ", ".join(record["members"])
+    kind = record.get("kind", "mean_logit")
+    settings = ", ".join(
+        f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in record.get("settings", {}).items()
+    )
+    chosen = f" Chosen by grouped cross-validation inside validation: {settings}." if settings else ""
+    weights = ", ".join(f"{m} {w:.2f}" for m, w in zip(record["members"], record.get("weights", ()), strict=False))
+    what = {
+        "mean_logit": f"The mean of the calibrated logits of {members}, calibrated again on validation.",
+        "average": f"The mean of the calibrated probabilities of {members}, calibrated again on validation.",
+        "majority": f"A vote of {members}: each votes above its own threshold; the count is calibrated on validation.",
+        "weighted_majority": f"A weighted vote of {members}: each votes above its own threshold, with the weights "
+        f"{weights}.{chosen} Calibrated on cross-validated scores.",
+        "stacking": f"A support vector classifier on the principal components of the calibrated logits of {members}, "
+        f"fitted on validation.{chosen} Calibrated on cross-validated scores.",
+    }[kind]
+    return [what, ""]
+
+
+def _figure(row: Mapping[str, Any] | None, sign: bool = False) -> str:
+    if row is None:
+        return ""
+    form = "+.3f" if sign else ".3f"
+    if row["low"] is None:
+        return f"{row['value']:{form}}, no interval"
+    return f"{row['value']:{form}} ({row['low']:{form}} to {row['high']:{form}})"
 
 
 def _network(record: Mapping[str, Any]) -> list[str]:
@@ -177,7 +271,4 @@ def _auc(row: Mapping[str, Any]) -> str:
     found = row.get("auc")
     if found is None:
         return ""
-    star = "" if row["against"] == "own" else " *"
-    if found["low"] is None:
-        return f"{found['value']:.3f}, no interval{star}"
-    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f}){star}"
+    return _figure(found) + ("" if row["against"] == "own" else " *")

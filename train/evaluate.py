@@ -4,13 +4,57 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import roc_curve
 
 from detector.calibration import BAND_RATES, FalseAlarmCurve, band_of, edges, sigmoid
 from train.data.samples import Sample
-from train.metrics import auc_interval, brier, class_balanced_weights, ece, eer, rate_interval
+from train.metrics import (
+    Interval,
+    auc,
+    auc_draws,
+    bootstrapped,
+    brier,
+    class_balanced_weights,
+    ece,
+    eer,
+    eer_draws,
+    enough_groups,
+    f1,
+    f1_draws,
+    group_draws,
+    rate_interval,
+    reliability,
+)
 
 POOLED_GENUINE = "unseen sources, genuine"
 POOLED_METHODS = "unseen methods"
+
+_ROC_AT = np.unique(np.concatenate([[0.0], np.geomspace(1e-3, 1, 40), np.linspace(0, 1, 41)]))
+
+
+def slice_rows(samples: Sequence[Sample], unseen_genuine: set[str], small: set[str]) -> dict[str, np.ndarray]:
+    """Every slice of a test split and the pooled ones: name -> (N,) bool.
+
+    Args:
+        samples: of the test split.
+        unseen_genuine: sources of genuine faces that trained nothing and set no edge.
+        small: slices to pool as unseen sources and methods, beside standing alone.
+    """
+    labels = np.array([s.label for s in samples])
+    sources = np.array([s.source for s in samples])
+    rows = {str(s): sources == s for s in sorted(set(sources))}
+    unseen_rows = (labels == 0) & np.isin(sources, sorted(unseen_genuine))
+    if unseen_rows.any():
+        rows[POOLED_GENUINE] = unseen_rows
+    method_rows = np.isin(sources, sorted(small))
+    if method_rows.any() and len(set(labels[method_rows])) == 2:
+        rows[POOLED_METHODS] = method_rows
+    return rows
+
+
+def opponents(labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The rows that a slice is ranked in: itself, with all genuine faces where it holds none."""
+    return np.asarray(rows if (labels[rows] == 0).any() else rows | (labels == 0))
 
 
 def slice_figures(
@@ -26,50 +70,76 @@ def slice_figures(
         samples: of the test split.
         calibrated: their calibrated logits.
         curve: of the choice that made them; its strong edge is the threshold.
-        unseen_genuine: sources of genuine faces that trained nothing and set no edge.
-        small: slices to pool as unseen sources and methods, beside standing alone.
+        unseen_genuine, small: as in `slice_rows`.
     """
     labels = np.array([s.label for s in samples])
-    sources = np.array([s.source for s in samples])
-    groups = np.array([s.group for s in samples])
-    edge = edges(curve)["strong"]
-    rng = np.random.default_rng(0)
-
-    def figures(rows: np.ndarray) -> dict[str, Any]:
-        row_labels, row_logits, row_groups = labels[rows], calibrated[rows], groups[rows]
-        found: dict[str, Any] = {"genuine": int((row_labels == 0).sum()), "manipulated": int((row_labels == 1).sum())}
-        flagged = row_logits > edge
-        # fakes alone are scored against all genuine test faces, genuine faces alone give only a rate
-        if found["manipulated"]:
-            against = rows if found["genuine"] else rows | (labels == 0)
-            found["auc"] = auc_interval(labels[against], calibrated[against], groups[against].tolist(), rng).to_dict()
-            found["against"] = "own" if found["genuine"] else "all genuine test faces"
-            found["eer"] = round(eer(labels[against], calibrated[against]), 4)
-            hits = row_labels == 1
-            found["tpr"] = rate_interval(flagged[hits], row_groups[hits].tolist()).to_dict()
-        if found["genuine"]:
-            misses = row_labels == 0
-            found["fpr"] = rate_interval(flagged[misses], row_groups[misses].tolist()).to_dict()
-        found["accuracy"] = rate_interval(flagged == (row_labels == 1), row_groups.tolist()).to_dict()
-        return found
-
-    slices = {str(s): figures(sources == s) for s in sorted(set(sources))}
-    unseen_rows = (labels == 0) & np.isin(sources, sorted(unseen_genuine))
-    if unseen_rows.any():
-        slices[POOLED_GENUINE] = figures(unseen_rows)
-    method_rows = np.isin(sources, sorted(small))
-    if method_rows.any() and len(set(labels[method_rows])) == 2:
-        slices[POOLED_METHODS] = figures(method_rows)
+    rows = slice_rows(samples, unseen_genuine, small)
     weights = class_balanced_weights(labels)
     probs = sigmoid(calibrated)
+    whole = np.ones(len(samples), bool)
     return {
-        "slices": slices,
+        "slices": {name: figures(samples, calibrated, curve, picked) for name, picked in rows.items()},
         "pooled": {
             "n": len(labels),
             "ece": round(ece(labels, probs, weights), 4),
             "brier": round(brier(labels, probs, weights), 4),
+            **{k: v for k, v in figures(samples, calibrated, curve, whole).items() if k in ("auc", "confusion")},
+            "roc": roc_points(labels, calibrated),
+            "reliability": [[round(v, 4) for v in row] for row in reliability(labels, probs, weights)],
         },
     }
+
+
+def roc_points(labels: np.ndarray, scores: np.ndarray) -> list[list[float]]:
+    """[false-positive rate, true-positive rate] at rates that are dense where few false alarms are; empty for one
+    class."""
+    if len(np.unique(labels)) < 2:
+        return []
+    fpr, tpr, _ = roc_curve(labels, scores, drop_intermediate=False)
+    at = np.searchsorted(fpr, _ROC_AT, side="right") - 1
+    return [[round(float(x), 4), round(float(tpr[i]), 4)] for x, i in zip(_ROC_AT, at, strict=True)]
+
+
+def figures(
+    samples: Sequence[Sample], calibrated: np.ndarray, curve: FalseAlarmCurve, rows: np.ndarray
+) -> dict[str, Any]:
+    """What the leaderboard says of one choice on the samples that `rows` (N,) picks.
+
+    Manipulated faces alone are ranked against all genuine ones, for AUC, EER, precision and F1; genuine faces alone
+    give only a rate of false alarms. Recall is "tpr". Precision and F1 depend on how many of each class there are.
+    """
+    labels = np.array([s.label for s in samples])
+    groups = np.array([s.group for s in samples])
+    flagged = calibrated > edges(curve)["strong"]
+    genuine, manipulated = rows & (labels == 0), rows & (labels == 1)
+    found: dict[str, Any] = {"genuine": int(genuine.sum()), "manipulated": int(manipulated.sum())}
+    if manipulated.any():
+        against = opponents(labels, rows)
+        own = bool(genuine.any())
+        y, x, alarm = labels[against], calibrated[against], flagged[against]
+        names = groups[against].tolist()
+        # the same draws for every choice: what two of them differ by is not the draw
+        draws = group_draws(names, y, np.random.default_rng(0)) if enough_groups(y, names) else None
+
+        def interval(point: float, values: np.ndarray | None) -> dict[str, Any]:
+            known = Interval(point, None, None, len(y)) if values is None else bootstrapped(point, values, len(y))
+            return known.to_dict()
+
+        found["auc"] = interval(auc(y, x), None if draws is None else auc_draws(y, x, draws))
+        found["against"] = "own" if own else "all genuine test faces"
+        found["eer"] = interval(eer(y, x), None if draws is None else eer_draws(y, x, draws))
+        found["f1"] = interval(f1(y, alarm), None if draws is None else f1_draws(y, alarm, draws))
+        if alarm.any():
+            found["precision"] = rate_interval(y[alarm] == 1, groups[against][alarm].tolist()).to_dict()
+        found["tpr"] = rate_interval(flagged[manipulated], groups[manipulated].tolist()).to_dict()
+    if genuine.any():
+        found["fpr"] = rate_interval(flagged[genuine], groups[genuine].tolist()).to_dict()
+    found["accuracy"] = rate_interval(flagged[rows] == (labels[rows] == 1), groups[rows].tolist()).to_dict()
+    # rows: genuine, manipulated; columns: not flagged, flagged
+    found["confusion"] = [
+        [int((picked & (flagged == f)).sum()) for f in (False, True)] for picked in (genuine, manipulated)
+    ]
+    return found
 
 
 def false_alarms(
@@ -127,3 +197,39 @@ def false_alarms_by_faces(
             **{str(b): round(float(np.mean([x in order[k:] for x in bands])), 4) for k, b in enumerate(order)},
         }
     return found
+
+
+AGE_BANDS = {"18-29": (18, 29), "30-44": (30, 44), "45-59": (45, 59), "60 and over": (60, 200)}
+ETHNICITIES = {"0": "White", "1": "Black", "2": "Asian", "3": "Indian", "4": "other"}
+"""UTKFace's own codes. Age and ethnicity were guessed by an algorithm and checked by one person (the data set's page):
+nobody was asked, the classes are coarse, and a face says little about either. They can show that a detector errs more
+often on one group of pictures than on another; they describe no person."""
+
+
+def false_alarms_by_labels(
+    samples: Sequence[Sample], calibrated: np.ndarray, curve: FalseAlarmCurve
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """False alarms at the threshold on genuine UTKFace pictures: "age" and "ethnicity" -> label -> rate with n.
+
+    Labels come from the file names that `group` keeps, `utk_<age>_<gender>_<ethnicity>_...`; pictures without are left
+    out.
+    """
+    ages: dict[str, list[int]] = {band: [] for band in AGE_BANDS}
+    ethnicities: dict[str, list[int]] = {name: [] for name in ETHNICITIES.values()}
+    for i, s in enumerate(samples):
+        parts = s.group.split("_")
+        if s.label or len(parts) < 4 or parts[0] != "utk" or not parts[1].isdigit() or parts[3] not in ETHNICITIES:
+            continue
+        for band, (low, high) in AGE_BANDS.items():
+            if low <= int(parts[1]) <= high:
+                ages[band].append(i)
+        ethnicities[ETHNICITIES[parts[3]]].append(i)
+    flagged = calibrated > edges(curve)["strong"]
+    return {
+        title: {
+            label: rate_interval(flagged[rows], [samples[i].group for i in rows]).to_dict()
+            for label, rows in members.items()
+            if rows
+        }
+        for title, members in (("age", ages), ("ethnicity", ethnicities))
+    }

@@ -6,12 +6,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from detector.calibration import average_logit
 from detector.engine import Engine
+from detector.ensemble import Ensemble
 from detector.faces.align import crop_face, resize, sharpness
 from detector.media import read_image
 from detector.types import Face
-from detector.weights import Entry
 from train.calibrate import first_kept
 from train.data.samples import Sample
 from train.metrics import auc, source_balanced_weights
@@ -23,7 +22,7 @@ FACES = 600
 
 
 def measure_limits(
-    samples: Sequence[Sample], faces: dict[str, Face], engines: Sequence[Engine], entry: Entry, edge: float
+    samples: Sequence[Sample], faces: dict[str, Face], engines: Sequence[Engine], ensemble: Ensemble, edge: float
 ) -> dict[str, Any]:
     """AUC, false alarms at the strong edge and sharpness against face size and blur.
 
@@ -42,7 +41,7 @@ def measure_limits(
 
     def row(changed: Sequence[tuple[np.ndarray, Face]]) -> dict[str, float]:
         logits = np.stack([e.logits([crop_face(i, f, e.size_px) for i, f in changed]) for e in engines], axis=1)
-        combined = logits[:, 0] if len(engines) == 1 else entry.calibration(average_logit(logits))
+        combined = ensemble(logits)
         sharp = [sharpness(crop_face(i, f, 128)) for i, f in changed]
         return {
             "auc": round(auc(labels, combined, weights), 4),
@@ -52,8 +51,8 @@ def measure_limits(
         }
 
     full = row(pictures)
-    by_size = [{"face_px": size, **row([_shrunk(i, f, size) for i, f in pictures])} for size in SIZES_PX]
-    by_blur = [{"blur_px": blur, **row([_blurred(i, f, blur) for i, f in pictures])} for blur in BLURS]
+    by_size = [{"face_px": size, **row([shrunk(i, f, size) for i, f in pictures])} for size in SIZES_PX]
+    by_blur = [{"blur_px": blur, **row([blurred(i, f, blur) for i, f in pictures])} for blur in BLURS]
     size_at = first_kept(SIZES_PX, [r["auc"] for r in by_size], full["auc"])
     blur_at = first_kept([-b for b in BLURS], [r["auc"] for r in by_blur], full["auc"])
     return {
@@ -67,17 +66,23 @@ def measure_limits(
     }
 
 
-def _shrunk(image: np.ndarray, face: Face, size_px: int) -> tuple[np.ndarray, Face]:
+def shrunk(image: np.ndarray, face: Face, size_px: int) -> tuple[np.ndarray, Face]:
+    """The picture at a scale at which the longer side of the face box has so many pixels; never enlarged."""
     scale = size_px / face.size_px
     if scale >= 1:
         return image, face
     height, width = image.shape[:2]
     small = resize(image, max(1, round(width * scale)), max(1, round(height * scale)))
-    sx, sy = small.shape[1] / width, small.shape[0] / height
+    return small, scaled(face, small.shape[1] / width, small.shape[0] / height)
+
+
+def scaled(face: Face, scale_x: float, scale_y: float) -> Face:
+    """A face where it is after its picture was scaled."""
     x0, y0, x1, y1 = face.box
-    marks = tuple((x * sx, y * sy) for x, y in face.landmarks)
-    return small, Face((x0 * sx, y0 * sy, x1 * sx, y1 * sy), marks, face.confidence)
+    marks = tuple((x * scale_x, y * scale_y) for x, y in face.landmarks)
+    return Face((x0 * scale_x, y0 * scale_y, x1 * scale_x, y1 * scale_y), marks, face.confidence)
 
 
-def _blurred(image: np.ndarray, face: Face, blur_px: float) -> tuple[np.ndarray, Face]:
+def blurred(image: np.ndarray, face: Face, blur_px: float) -> tuple[np.ndarray, Face]:
+    """Gaussian blur of so many pixels of a face of 128 px."""
     return cv2.GaussianBlur(image, (0, 0), blur_px * face.size_px / 128), face

@@ -48,21 +48,85 @@ def auc_interval(
     Groups that hold both classes (a frame and its swap) are drawn whole, so pairs stay together.
     """
     point = auc(labels, scores)
-    names = np.asarray(groups)
-    per_class = [len(np.unique(names[labels == c])) for c in (0, 1)]
-    if min(per_class) < MIN_GROUPS:
+    if not enough_groups(labels, groups):
         return Interval(point, None, None, len(labels))
-    members = {g: np.flatnonzero(names == g) for g in np.unique(names)}
-    strata: dict[tuple[int, ...], list[str]] = {}
-    for group, rows in members.items():
-        strata.setdefault(tuple(sorted(set(labels[rows].tolist()))), []).append(group)
-    values = []
-    for _ in range(rounds):
-        drawn = [g for stratum in strata.values() for g in rng.choice(stratum, len(stratum))]
-        rows = np.concatenate([members[g] for g in drawn])
-        values.append(auc(labels[rows], scores[rows]))
+    return bootstrapped(point, auc_draws(labels, scores, group_draws(groups, labels, rng, rounds)), len(labels))
+
+
+def enough_groups(labels: np.ndarray, groups: Sequence[str]) -> bool:
+    """Whether each class has the groups that a bootstrap over them needs."""
+    names = np.asarray(groups)
+    return min(len(np.unique(names[labels == c])) for c in (0, 1)) >= MIN_GROUPS
+
+
+def group_draws(groups: Sequence[str], strata: np.ndarray, rng: np.random.Generator, rounds: int = 1000) -> np.ndarray:
+    """How often each sample is in each bootstrap draw of whole groups: (rounds, N) counts.
+
+    Args:
+        groups: of each sample.
+        strata: (N,) any values; groups that hold the same set of values are drawn among themselves, in their number.
+    """
+    names, which = np.unique(np.asarray(groups), return_inverse=True)
+    values = np.unique(np.asarray(strata), return_inverse=True)[1]
+    held: list[set[int]] = [set() for _ in names]
+    for group, value in zip(which, values, strict=True):
+        held[group].add(int(value))
+    kinds = [tuple(sorted(h)) for h in held]
+    counts = np.zeros((rounds, len(names)), np.int64)
+    for kind in sorted(set(kinds)):
+        columns = np.flatnonzero([k == kind for k in kinds])
+        counts[:, columns] = rng.multinomial(len(columns), np.full(len(columns), 1 / len(columns)), rounds)
+    return np.asarray(counts[:, which])
+
+
+def auc_draws(labels: np.ndarray, scores: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """AUC of each bootstrap draw, (rounds,), all at once: pairs counted with their multiplicity, ties as a half.
+
+    Args:
+        draws: (rounds, N) how often each sample is in each draw (`group_draws`); NaN where a draw lacks a class.
+    """
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf) > 0)
+    drawn = draws[:, order].astype(np.float64)
+    positive = labels[order] == 1
+    fakes = np.add.reduceat(drawn * positive, starts, axis=1)
+    reals = np.add.reduceat(drawn * ~positive, starts, axis=1)
+    pairs = (fakes * (np.cumsum(reals, axis=1) - reals / 2)).sum(axis=1)
+    total = fakes.sum(axis=1) * reals.sum(axis=1)
+    return np.asarray(np.divide(pairs, total, out=np.full(len(draws), np.nan), where=total > 0))
+
+
+def eer_draws(labels: np.ndarray, scores: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Equal error rate of each bootstrap draw, (rounds,), as `eer` gives it."""
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf) < 0)
+    drawn = draws[:, order].astype(np.float64)
+    positive = labels[order] == 1
+    tpr, fpr = (np.cumsum(drawn * rows, axis=1)[:, ends] for rows in (positive, ~positive))
+    start = np.zeros((len(draws), 1))
+    tpr, fpr = (np.hstack([start, rates / np.maximum(rates[:, -1:], 1)]) for rates in (tpr, fpr))
+    at = np.abs(fpr - (1 - tpr)).argmin(axis=1)[:, None]
+    return np.asarray((np.take_along_axis(fpr, at, 1) + 1 - np.take_along_axis(tpr, at, 1))[:, 0] / 2)
+
+
+def f1_draws(labels: np.ndarray, flagged: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """F1 of the flagged samples in each bootstrap draw, (rounds,)."""
+    hits = draws @ ((labels == 1) & flagged)
+    wrong = draws @ ((labels == 1) != flagged)
+    return np.asarray(2 * hits / np.maximum(1, 2 * hits + wrong))
+
+
+def f1(labels: np.ndarray, flagged: np.ndarray) -> float:
+    """Harmonic mean of precision and recall; 0 when nothing was flagged rightly."""
+    return float(f1_draws(labels, flagged, np.ones((1, len(labels)), np.int64))[0])
+
+
+def bootstrapped(point: float, values: np.ndarray, n: int) -> Interval:
+    """A figure with the middle 95 % of its bootstrap values; no interval where no draw gave one."""
+    if not np.isfinite(values).any():
+        return Interval(point, None, None, n)
     low, high = np.nanquantile(values, [0.025, 0.975])
-    return Interval(point, float(low), float(high), len(labels))
+    return Interval(point, float(low), float(high), n)
 
 
 def wilson(k: float, n: float) -> tuple[float, float]:
@@ -91,12 +155,7 @@ def rate_interval(hits: np.ndarray, groups: Sequence[str]) -> Interval:
 
 def eer(labels: np.ndarray, scores: np.ndarray) -> float:
     """Equal error rate: where the false-positive rate equals the false-negative rate."""
-    order = np.argsort(-scores, kind="stable")
-    hit = labels[order] == 1
-    tpr = np.concatenate([[0.0], np.cumsum(hit) / max(1, hit.sum())])
-    fpr = np.concatenate([[0.0], np.cumsum(~hit) / max(1, (~hit).sum())])
-    at = int(np.argmin(np.abs(fpr - (1 - tpr))))
-    return float((fpr[at] + 1 - tpr[at]) / 2)
+    return float(eer_draws(labels, scores, np.ones((1, len(labels)), np.int64))[0])
 
 
 def brier(labels: np.ndarray, probs: np.ndarray, weights: np.ndarray | None = None) -> float:

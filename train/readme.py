@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.weights import Manifest
-from train.cards import metrics_table
+from train.cards import choices_table, labels_table, metrics_table, robustness_table
 from train.experiment import write_text
 
 START, END = "<!-- figures -->", "<!-- /figures -->"
@@ -45,6 +45,7 @@ def figures(manifest: Manifest) -> list[str]:
         "",
         *_choices(manifest),
         "",
+        *_compared(manifest),
         "Test slices of the default (`python -m train publish` measures, `python -m train evaluate` repeats). AUC, and "
         "at the threshold accuracy, false alarms and share caught, with 95 % intervals over groups (persons, videos). "
         "A star: manipulated faces only, scored against all genuine test faces. Pooled and class-balanced over "
@@ -59,6 +60,35 @@ def figures(manifest: Manifest) -> list[str]:
         "",
         *_false_alarms(record),
         "",
+        *_changed(manifest),
+    ]
+
+
+def _compared(manifest: Manifest) -> list[str]:
+    found = manifest.leaderboard()
+    if found is None:
+        return []
+    return [
+        f"The default, chosen on validation: {manifest.data['default_reason']}. On all test faces, with a paired "
+        "bootstrap over groups (every figure of every slice: `weights/leaderboard.json`, the Models page):",
+        "",
+        *choices_table(found),
+        "",
+    ]
+
+
+def _changed(manifest: Manifest) -> list[str]:
+    found = manifest.leaderboard()
+    if found is None or not found["choices"][manifest.default]["robustness"]:
+        return []
+    labels = labels_table(found, manifest.default)
+    return [
+        "The default on changed pictures of test faces, both classes alike (blur: 1.5 px of a face of 128 px; "
+        "screenshot: resampled and saved twice as JPEG 75):",
+        "",
+        *robustness_table(found, manifest.default),
+        "",
+        *([*labels, ""] if labels else []),
     ]
 
 

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from train.data.samples import Sample
-from train.metrics import auc, source_balanced_weights
+from train.metrics import Interval, auc_draws, bootstrapped, group_draws, source_balanced_weights
 
 MIN_PER_CLASS = 10
 """Slices with fewer faces of a class are pooled, not averaged: their AUC is noise."""
+ROUNDS = 400
+"""Bootstrap draws that decide whether one choice is better than another."""
 
 
 def selection_figures(samples: Sequence[Sample], logits: np.ndarray, unseen: set[str]) -> dict[str, float]:
@@ -21,28 +23,70 @@ def selection_figures(samples: Sequence[Sample], logits: np.ndarray, unseen: set
 
     Where there are no unseen genuine sources (a plain folder of data), the score is the AUC on all samples.
     """
+    once = np.ones((1, len(samples)), np.int64)
+    return {name: float(values[0]) for name, values in _figures(samples, logits, unseen, once).items()}
+
+
+def paired_gain(
+    samples: Sequence[Sample],
+    new: np.ndarray,
+    old: np.ndarray,
+    unseen: set[str],
+    rng: np.random.Generator,
+    rounds: int = ROUNDS,
+) -> Interval:
+    """How much better `new` scores than `old` on the same samples, with a paired bootstrap over groups.
+
+    Both are judged on the same draws, so that what is hard about a draw cancels. Groups are drawn among those with the
+    same sources and labels, so that every slice keeps its size.
+
+    Args:
+        samples: N of them.
+        new, old: (N,) logits of two choices.
+        unseen: as in `selection_figures`.
+    """
+    strata = np.array([f"{s.source}/{s.label}" for s in samples])
+    draws = group_draws([s.group for s in samples], strata, rng, rounds)
+    drawn = [_figures(samples, logits, unseen, draws)["score"] for logits in (new, old)]
+    points = [selection_figures(samples, logits, unseen)["score"] for logits in (new, old)]
+    return bootstrapped(points[0] - points[1], drawn[0] - drawn[1], len(samples))
+
+
+def _figures(
+    samples: Sequence[Sample], logits: np.ndarray, unseen: set[str], draws: np.ndarray
+) -> dict[str, np.ndarray]:
+    """`selection_figures` of every bootstrap draw: name -> (rounds,)."""
     labels = np.array([s.label for s in samples])
     sources = np.array([s.source for s in samples])
     slices = {}
     for source in np.unique(sources):
         rows = sources == source
         if min(np.bincount(labels[rows], minlength=2)) >= MIN_PER_CLASS:
-            slices[str(source)] = auc(labels[rows], logits[rows])
+            slices[f"auc/{source}"] = auc_draws(labels[rows], logits[rows], draws[:, rows])
     # a fake that a training source made is judged too, but only against genuine faces from elsewhere
     rows = (labels == 1) | np.isin(sources, sorted(unseen))
     if not unseen or len(np.unique(labels[rows])) < 2:
-        return {"score": auc(labels, logits), **{f"auc/{k}": v for k, v in slices.items()}}
-    weights = source_balanced_weights(labels[rows], sources[rows])
-    auc_unseen = auc(labels[rows], logits[rows], weights)
+        return {"score": auc_draws(labels, logits, draws), **slices}
+    weights = source_balanced_weights(labels[rows], sources[rows]) * draws[:, rows]
     genuine = labels[rows] == 0
-    edge = weighted_quantile(logits[rows][genuine], weights[genuine], 0.98)
-    caught = logits[rows][~genuine] > edge
-    tpr = float(np.average(caught, weights=weights[~genuine]))
-    parts = {"auc_unseen": auc_unseen, "tpr_at_2": tpr}
+    parts = {
+        "auc_unseen": auc_draws(labels[rows], logits[rows], weights),
+        "tpr_at_2": _caught(logits[rows][genuine], weights[:, genuine], logits[rows][~genuine], weights[:, ~genuine]),
+    }
     if slices:
-        parts["auc_slices"] = float(np.mean(list(slices.values())))
-    score = float(np.mean(list(parts.values())))
-    return {"score": score, **parts, **{f"auc/{k}": v for k, v in slices.items()}}
+        parts["auc_slices"] = np.mean(list(slices.values()), axis=0)
+    return {"score": np.mean(list(parts.values()), axis=0), **parts, **slices}
+
+
+def _caught(genuine: np.ndarray, passing: np.ndarray, fakes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted share of fakes above the edge that 2 % of the weight of genuine faces pass, of each draw.
+
+    Args:
+        genuine, fakes: (G,) and (F,) logits.
+        passing, weights: (rounds, G) and (rounds, F), how much each counts in each draw.
+    """
+    edges = np.array([weighted_quantile(genuine, row, 0.98) for row in passing])
+    return np.asarray(((fakes > edges[:, None]) * weights).sum(axis=1) / weights.sum(axis=1))
 
 
 def weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:

@@ -1,7 +1,8 @@
-"""`python -m train evaluate`: the published set on the test slices, by the training loader and by the product.
+"""`python -m train evaluate`: the published set on the test slices: leaderboard, and the loader against the product.
 
-Figures of the loader are those that `publish` wrote into the manifest; here they are measured again, and the same
-pictures and clips go through `Detector.file` as a user's files do. A difference is a bug of crop or preprocessing.
+The leaderboard of every network and ensemble is made from the logits that `publish` kept; only where they are gone are
+test faces scored again. Then the same pictures and clips go through `Detector.file` as a user's files do. A difference
+is a bug of crop or preprocessing.
 """
 
 from collections import Counter
@@ -12,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detector.engine import Engine
 from detector.types import FileVerdict, VideoVerdict
 from detector.weights import default_folder, read_manifest
-from train.cards import metrics_table
+from train.cards import choices_table, metrics_table
 from train.data.datasets.clips import Clip, read_clips
-from train.data.samples import Sample
+from train.data.samples import DataError, Sample
 from train.data.sources import find_data_root
 from train.experiment import Run, environment, write_json
+from train.leaderboard import TEST, board, choice_logits, write_plots, write_tables
 from train.metrics import auc
 from train.progress import Bar, say
 from train.readme import update_readme
 from train.recipes.cnn import load_faces
-from train.recipes.publish import choice_logits, score
+from train.recipes.publish import scores_on_test
 
 if TYPE_CHECKING:
     from detector.pipeline import Detector
@@ -36,7 +37,7 @@ ALLOWED = 0.02
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure the published weights on the test slices, through the training loader and through the product."""
+    """The leaderboard of the published weights, and their figures through the training loader and the product."""
 
     data_root: Path | None = None
     """Folder with the data; else $UNMASK_DATA, else data/."""
@@ -64,13 +65,18 @@ def run(options: Evaluate) -> Path:
     manifest = read_manifest(options.weights_dir or default_folder())
     entry = manifest.entry("default")
     data = load_faces(options.data_root, options.runs_dir, 0, options.workers)
-    members = {m: score(Engine(manifest, m), data.test, data.faces, options.workers, m) for m in entry.members}
+    if not data.test:
+        raise DataError("these data have no test split: nothing to evaluate on")
+    scores, _ = scores_on_test(manifest, data, options.runs_dir, options.workers)
     by_loader = dict(
-        zip((s.name for s in data.test), choice_logits(manifest, members, entry.name).tolist(), strict=True)
+        zip(scores.sets[TEST][0], choice_logits(manifest, scores.of(TEST), entry.name).tolist(), strict=True)
     )
     detector = Detector(weights_dir=options.weights_dir)
     chosen = [s for s in data.test if "all" in options.slices or s.source in options.slices]
     record = Run.create(options.runs_dir, "evaluate")
+    leaderboard = board(manifest, data, scores)
+    write_tables(leaderboard, record.report)
+    write_plots(manifest, data, scores, record.report)
     pictures = _pictures(detector, chosen)
     rows = _compare(data.test, chosen, by_loader, pictures)
     clips = [c for c in read_clips(find_data_root(options.data_root)) if c.split == "test"] if options.clips else []
@@ -85,7 +91,7 @@ def run(options: Evaluate) -> Path:
     write_json(record.report / "evaluate.json", found)
     if options.readme:
         update_readme(options.readme, manifest, found, options.runs_dir / "bench.json")
-    say("\n".join(metrics_table(entry.record)))
+    say("\n".join([*choices_table(leaderboard), "", *metrics_table(entry.record)]))
     say(f"\n{'slice':16} {'faces':>6} {'verdict':>8} {'loader':>8} {'product':>8}  AUC of the same faces")
     for row in rows:
         mark = "" if abs(row["product"] - row["loader"]) <= ALLOWED else "   differs: a bug"

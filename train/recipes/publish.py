@@ -1,9 +1,10 @@
-"""`python -m train publish RUN`: trained networks to `weights/`, if the set beats the published one on validation."""
+"""`python -m train publish RUN...`: trained networks and their ensembles to `weights/`, if better on validation."""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,47 +14,67 @@ import torch
 import tyro
 from safetensors.torch import load_file
 
-from detector.calibration import average_logit, edges, thresholds
+from detector.calibration import Calibration, edges, thresholds
 from detector.engine import Engine
+from detector.ensemble import VOTES, golden_logits_of_members
 from detector.errors import WeightsError
 from detector.models.registry import build, spec_of
 from detector.types import Face
 from detector.weights import (
+    LEADERBOARD,
     MANIFEST,
     MANIFEST_VERSION,
-    Entry,
     Manifest,
     default_folder,
     golden_crops,
+    load_ensemble,
     read_manifest,
     save_network,
+    save_stacker,
     write_manifest,
 )
 from train.calibrate import fit_calibration, fit_curve
 from train.cards import write_cards
 from train.data.batches import eval_crops
-from train.data.samples import DataError, Sample, unseen_sources
-from train.evaluate import false_alarms, false_alarms_by_faces, slice_figures
-from train.experiment import Run
+from train.data.samples import DataError, Sample
+from train.ensembles import Fitted, choose_default, fit_ensembles
+from train.evaluate import false_alarms, false_alarms_by_faces
+from train.experiment import Run, write_json
+from train.leaderboard import (
+    CHANGED,
+    KEPT,
+    LABELLED,
+    TEST,
+    KeptScores,
+    board,
+    choice_logits,
+    fresh_sources,
+    labelled_faces,
+    scores_file,
+)
 from train.limits import measure_limits
 from train.progress import Bar, say
 from train.recipes.cnn import FaceData, load_faces
+from train.robustness import changed_logits, drawn_faces
 from train.selection import selection_figures
 
-AVERAGE = "average"
 MEMBERS = "members.json"
-EXTRA_PACK = "faces-extra"
-"""The pack of many small slices, which are also reported pooled."""
 _CHUNK = 256
 _NO_CURVE = {"rates": [0.5, 0.1], "logits": [0.0, 1.0]}
+_MEASURED = ("metrics", "false_alarms", "false_alarms_by_faces")
+"""What is measured anew of a network that was published before."""
+_CHECKED = 64
+"""Validation faces on which a run's own logits must be those of the weights that ship."""
+_ROUNDING = 0.05
+"""How far weights rounded to float16 may move a logit, in the mean over those faces."""
 
 
 @dataclass(frozen=True)
 class Publish:
-    """Calibrate finished runs, compare them with what is published, and publish if better."""
+    """Calibrate finished runs and their ensembles, compare them with what is published, and publish if better."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Run folders of `cnn`, or one folder of the reference run."""
+    """Run folders of `cnn`, one folder of the reference run, or names of published networks that are to stay."""
     force: bool = False
     """Publish even if the set is not better on validation."""
     data_root: Path | None = None
@@ -61,37 +82,52 @@ class Publish:
     weights_dir: Path | None = None
     """Where to publish; weights/ by default."""
     runs_dir: Path = Path("runs")
-    """Where the cache of found faces is."""
+    """Where the cache of found faces is, and where the test logits of published networks are kept."""
     workers: int = 2
     """Processes that prepare pictures."""
 
 
 def run(options: Publish) -> bool:
     """True if the set was published."""
-    folders = [member for folder in options.runs for member in _members(folder)]
-    if not folders:
-        raise DataError("name at least one run folder")
-    records = [Run(folder).record() for folder in folders]
     target = options.weights_dir or default_folder()
+    members = [member for folder in options.runs for member in _members(folder, target)]
+    if not members:
+        raise DataError("name at least one run folder, or a published network")
     target.mkdir(parents=True, exist_ok=True)
-    data = load_faces(options.data_root, options.runs_dir, int(records[0]["options"]["seed"]), options.workers)
-    for folder, record in zip(folders, records, strict=True):
-        if record["data"] != data.fingerprint:
-            raise DataError(f"{folder.name} was trained on other data or splits than these: train it again")
+    data = load_faces(options.data_root, options.runs_dir, members[0].seed, options.workers)
+    for member in members:
+        if member.data != data.fingerprint:
+            raise DataError(f"{member.title} was trained on other data or splits than these: train it again")
     with tempfile.TemporaryDirectory(dir=target, prefix=".publishing-") as name:
-        staging = Path(name)
-        built = _stage(staging, folders, records, data, options.workers)
+        built = _stage(Path(name), members, data, options.workers)
         new = selection_figures(data.val, built.calibrated[built.default], data.unseen)
-        old = _published_figures(target, data, options.workers)
+        old = _published_figures(target, data, options.workers, built.raw)
         _show(old, new)
+        say(f"Default: {built.default}: {built.reason}.")
         if old is not None and new["score"] <= old["score"] and not options.force:
             say("The published set stays: the new one is not better on validation (--force publishes all the same).")
             return False
-        manifest = _measured(built, data, options.workers, _looks(target), new)
-        _install(staging, target, manifest)
+        manifest = _measured(built, data, options, _looks(target), new)
+        _install(built.folder, target, manifest)
     write_cards(read_manifest(target))
     say(f"Published {manifest['default']} of {', '.join(manifest['models'])} into {target.name}/.")
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A network to publish: a finished run, or one that is published already."""
+
+    title: str
+    architecture: str
+    seed: int
+    data: str
+    """Fingerprint of the data it was trained on."""
+    folder: Path
+    """Of the run, or of the published set."""
+    record: dict[str, Any]
+    """The run's, or the manifest's."""
+    published: bool
 
 
 @dataclass
@@ -99,81 +135,162 @@ class _Built:
     """A calibrated set in a folder of its own, not yet measured on test."""
 
     folder: Path
-    models: dict[str, dict[str, Any]]
-    ensembles: dict[str, dict[str, Any]]
-    default: str
-    calibrated: dict[str, np.ndarray]
-    """Validation logits of every choice."""
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ensembles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    default: str = ""
+    reason: str = ""
+    comparisons: list[dict[str, Any]] = field(default_factory=list)
+    calibrated: dict[str, np.ndarray] = field(default_factory=dict)
+    """Validation logits of every choice; cross-validated where something was fitted."""
+    raw: dict[str, np.ndarray] = field(default_factory=dict)
+    """SHA-256 of a network's weights -> its validation logits before calibration."""
 
-    def manifest(self) -> Manifest:
-        return Manifest(self.folder, {"models": self.models, "ensembles": self.ensembles, "default": self.default})
+    def manifest(self, **more: Any) -> Manifest:
+        return Manifest(
+            self.folder, {**more, "models": self.models, "ensembles": self.ensembles, "default": self.default}
+        )
 
     def engines(self, name: str) -> list[Engine]:
         return [Engine(self.manifest(), member) for member in self.manifest().entry(name).members]
 
 
-def _members(folder: Path) -> list[Path]:
-    """A run's folder, or those that a reference run lists."""
+def _members(folder: Path, target: Path) -> list[_Member]:
+    """A run's folder, those that a reference run lists, or a network that is published."""
     listed = folder / MEMBERS
     if listed.is_file():
-        return [folder.parent / name for name in json.loads(listed.read_text())]
-    if not (folder / "best.safetensors").is_file():
-        raise DataError(f"{folder.name} is not a finished run: it has no best.safetensors")
-    return [folder]
+        return [m for name in json.loads(listed.read_text()) for m in _members(folder.parent / name, target)]
+    if (folder / "best.safetensors").is_file():
+        record = Run(folder).record()
+        options = record["options"]
+        return [_Member(folder.name, options["model"], int(options["seed"]), record["data"], folder, record, False)]
+    name = str(folder)
+    published = read_manifest(target) if (target / MANIFEST).is_file() else None
+    if published is None or name not in published.models:
+        known = f", and no published network ({', '.join(published.models)})" if published else ""
+        raise DataError(f"{folder.name} is not a finished run: it has no best.safetensors{known}")
+    found = dict(published.models[name])
+    seed, fingerprint = int(found["training"]["seed"]), published.data["data"]["fingerprint"]
+    return [_Member(f"published {name}", found["architecture"], seed, fingerprint, target, found, True)]
 
 
-def _stage(
-    staging: Path, folders: Sequence[Path], records: Sequence[dict[str, Any]], data: FaceData, workers: int
-) -> _Built:
-    models: dict[str, dict[str, Any]] = {}
-    calibrated: dict[str, np.ndarray] = {}
-    for folder, record in zip(folders, records, strict=True):
-        architecture = record["options"]["model"]
-        if architecture in models:
-            raise DataError(f"two runs of {architecture}: a set holds each network once")
-        network = build(architecture)
-        network.load_state_dict(load_file(folder / "best.safetensors"), strict=True)
-        file = f"{architecture}.safetensors"
-        digest, size = save_network(network, staging / file)
-        spec = spec_of(architecture)
-        models[architecture] = {
-            "architecture": architecture,
-            "file": file,
-            "sha256": digest,
-            "bytes": size,
-            "parameters": sum(p.numel() for p in network.parameters()),
-            "input_size_px": record["options"]["size_px"],
-            # provisional: the shipped, rounded weights are what is calibrated
-            "calibration": {"scale": 1.0, "offset": 0.0},
-            "curve": _NO_CURVE,
-            "paper": spec.paper,
-            "licence_of_code": spec.licence,
-            "training": _training(folder, record),
-        }
-        engine = Engine(Manifest(staging, {"models": models, "ensembles": {}, "default": architecture}), architecture)
-        raw = score(engine, data.val, data.faces, workers, f"validation, {architecture}")
-        calibration = fit_calibration(data.val, raw)
-        calibrated[architecture] = calibration(raw)
-        models[architecture] |= {
-            "calibration": {"scale": round(calibration.scale, 6), "offset": round(calibration.offset, 6)},
-            **_curve(data, calibrated[architecture]),
+def _stage(staging: Path, members: Sequence[_Member], data: FaceData, workers: int) -> _Built:
+    built = _Built(staging)
+    for member in members:
+        name = member.architecture
+        if name in built.models:
+            raise DataError(f"two networks {name}: a set holds each network once")
+        built.models[name] = _kept(staging, member) if member.published else _converted(staging, member)
+        built.default = name
+        record = built.models[name]
+        # provisional: the shipped, rounded weights are what is calibrated
+        record |= {"calibration": {"scale": 1.0, "offset": 0.0}, "curve": _NO_CURVE}
+        engine = Engine(built.manifest(), name)
+        raw = _validation_logits(member, engine, data, workers)
+        built.raw[record["sha256"]] = raw
+        calibration = _rounded(fit_calibration(data.val, raw))
+        built.calibrated[name] = calibration(raw)
+        record |= {
+            "calibration": {"scale": calibration.scale, "offset": calibration.offset},
+            **_curve(data, built.calibrated[name]),
             "golden_logits": [round(float(v), 4) for v in golden_logits(engine)],
         }
-    ensembles: dict[str, dict[str, Any]] = {}
-    default = next(iter(models))
-    if len(models) > 1:
-        mean = average_logit(np.stack([calibrated[m] for m in models], axis=1))
-        calibration = fit_calibration(data.val, mean)
-        calibrated[AVERAGE] = calibration(mean)
-        ensembles[AVERAGE] = {
-            "members": list(models),
-            "calibration": {"scale": round(calibration.scale, 6), "offset": round(calibration.offset, 6)},
-            **_curve(data, calibrated[AVERAGE]),
+    if len(built.models) > 1:
+        _combine(built, data)
+    built.default, built.reason, built.comparisons = choose_default(
+        data.val, built.calibrated, list(built.ensembles), data.unseen, np.random.default_rng(0)
+    )
+    return built
+
+
+def _combine(built: _Built, data: FaceData) -> None:
+    """Adds every ensemble of the networks that are built."""
+    names = list(built.models)
+    logits = np.stack([built.calibrated[n] for n in names], axis=1)
+    manifest = built.manifest()
+    votes = [round(edges(manifest.entry(n).curve)["strong"], 6) for n in names]
+    for kind, fitted in fit_ensembles(data.val, logits, votes, data.unseen).items():
+        built.calibrated[kind] = fitted.calibrated
+        built.ensembles[kind] = {
+            "kind": kind,
+            "members": names,
+            **_fitted_record(built.folder, kind, fitted),
+            **_curve(data, fitted.calibrated),
         }
-        # the default is the choice with the best validation score, the cheaper one when it is as good
-        scores = {n: selection_figures(data.val, c, data.unseen)["score"] for n, c in calibrated.items()}
-        default = max(scores, key=lambda n: scores[n])
-    return _Built(staging, models, ensembles, default, calibrated)
+
+
+def _fitted_record(staging: Path, kind: str, fitted: Fitted) -> dict[str, Any]:
+    ensemble = fitted.ensemble
+    found: dict[str, Any] = {"settings": fitted.settings}
+    if ensemble.kind in VOTES:
+        found["edges"] = list(ensemble.edges)
+    if ensemble.weights:
+        found["weights"] = list(ensemble.weights)
+    if ensemble.stacker is not None:
+        file = f"{kind}.safetensors"
+        digest, size = save_stacker(ensemble.stacker, staging / file)
+        found |= {"file": file, "sha256": digest, "bytes": size}
+    golden = ensemble(golden_logits_of_members(ensemble.members))
+    return {
+        **found,
+        "calibration": {"scale": ensemble.calibration.scale, "offset": ensemble.calibration.offset},
+        "golden_scores": [round(float(v), 4) for v in golden],
+    }
+
+
+def _converted(staging: Path, member: _Member) -> dict[str, Any]:
+    """A run's network in the form that ships, and its entry."""
+    network = build(member.architecture)
+    network.load_state_dict(load_file(member.folder / "best.safetensors"), strict=True)
+    file = f"{member.architecture}.safetensors"
+    digest, size = save_network(network, staging / file)
+    spec = spec_of(member.architecture)
+    return {
+        "architecture": member.architecture,
+        "file": file,
+        "sha256": digest,
+        "bytes": size,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "input_size_px": member.record["options"]["size_px"],
+        "paper": spec.paper,
+        "licence_of_code": spec.licence,
+        "training": _training(member.folder, member.record),
+    }
+
+
+def _kept(staging: Path, member: _Member) -> dict[str, Any]:
+    """A published network as it is, and what its entry says apart from measurements."""
+    record = {k: v for k, v in member.record.items() if k not in _MEASURED}
+    try:
+        shutil.copyfile(member.folder / record["file"], staging / record["file"])
+    except OSError as error:
+        raise WeightsError(f"weights/{record['file']} is missing: fetch the whole repository.") from error
+    return record
+
+
+def _validation_logits(member: _Member, engine: Engine, data: FaceData, workers: int) -> np.ndarray:
+    """Raw validation logits (N,) of the weights that ship.
+
+    A run has written its own. They are taken if they cover these faces and if, on some of them, the rounded weights
+    say the same; else all faces are scored.
+    """
+    path = member.folder / "val_logits.npz"
+    if not member.published and path.is_file():
+        with np.load(path, allow_pickle=False) as stored:
+            known = dict(zip(stored["names"].tolist(), stored["logits"].tolist(), strict=True))
+        if all(s.name in known for s in data.val):
+            found = np.array([known[s.name] for s in data.val])
+            rows = np.unique(np.linspace(0, len(data.val) - 1, min(_CHECKED, len(data.val))).astype(int))
+            some = [data.val[i] for i in rows]
+            again = score(engine, some, data.faces, workers, f"a part of validation, {engine.name}")
+            if np.abs(again - found[rows]).mean() <= _ROUNDING:
+                return found
+            say(f"{member.title}: the logits it wrote are not those of its weights; scoring validation anew")
+    return score(engine, data.val, data.faces, workers, f"validation, {engine.name}")
+
+
+def _rounded(calibration: Calibration) -> Calibration:
+    """As the manifest holds it, so that what is measured is what ships."""
+    return Calibration(round(calibration.scale, 6), round(calibration.offset, 6))
 
 
 def golden_logits(engine: Engine) -> np.ndarray:
@@ -207,27 +324,32 @@ def score(engine: Engine, samples: Sequence[Sample], faces: dict[str, Face], wor
     return np.concatenate(parts)
 
 
-def choice_logits(manifest: Manifest, members: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """Calibrated logits of a choice from those of its members."""
-    entry = manifest.entry(name)
-    if entry.members == (name,):
-        return members[name]
-    return entry.calibration(average_logit(np.stack([members[m] for m in entry.members], axis=1)))
+def _published_figures(
+    target: Path, data: FaceData, workers: int, known: dict[str, np.ndarray]
+) -> dict[str, float] | None:
+    """What the published default reaches on the same validation faces; None if there is nothing published.
 
+    One that was fitted on these very faces (stacking, weighted votes) is judged too well here: a new set has to beat it
+    all the same.
 
-def _published_figures(target: Path, data: FaceData, workers: int) -> dict[str, float] | None:
-    """What the published default reaches on the same validation faces; None if there is nothing published."""
+    Args:
+        known: SHA-256 of weights -> raw validation logits that need not be computed again.
+    """
     if not (target / MANIFEST).is_file():
         return None
     try:
         manifest = read_manifest(target)
-        entry = manifest.entry("default")
-        members = {
-            m: score(Engine(manifest, m), data.val, data.faces, workers, f"published {m}") for m in entry.members
-        }
+        members = {}
+        for name in manifest.entry("default").members:
+            record = manifest.models[name]
+            if record["sha256"] in known:
+                members[name] = Calibration(**record["calibration"])(known[record["sha256"]])
+            else:
+                members[name] = score(Engine(manifest, name), data.val, data.faces, workers, f"published {name}")
+        logits = choice_logits(manifest, members, manifest.default)
     except WeightsError as error:
         raise DataError(f"what is published cannot be compared: {error} (remove it, or restore it from git)") from error
-    return selection_figures(data.val, choice_logits(manifest, members, entry.name), data.unseen)
+    return selection_figures(data.val, logits, data.unseen)
 
 
 def _show(old: dict[str, float] | None, new: dict[str, float]) -> None:
@@ -242,31 +364,29 @@ def _looks(target: Path) -> int:
     return int(read_manifest(target).data.get("test_scored", 0)) if (target / MANIFEST).is_file() else 0
 
 
-def _measured(built: _Built, data: FaceData, workers: int, looks: int, validation: dict[str, float]) -> dict[str, Any]:
-    """The manifest, with limits from validation and figures from the one look at test."""
-    manifest = built.manifest()
-    default = manifest.entry(built.default)
-    edge = edges(default.curve)["strong"]
+def _measured(
+    built: _Built, data: FaceData, options: Publish, looks: int, validation: dict[str, float]
+) -> dict[str, Any]:
+    """The manifest, with limits from validation and figures from the one look at test; writes the leaderboard."""
+    date = datetime.now(UTC).date().isoformat()
+    manifest = built.manifest(date=date)
+    edge = edges(manifest.entry(built.default).curve)["strong"]
     say("Measuring how small and how blurred a face may be")
-    limits = measure_limits(data.val, data.faces, built.engines(built.default), default, edge)
+    ensemble = load_ensemble(manifest, built.default)
+    limits = measure_limits(data.val, data.faces, built.engines(built.default), ensemble, edge)
     if data.test:
-        unseen = unseen_sources(data.train + data.val + data.test, "test")
-        small = {s.source for s in data.test if s.path.stem == EXTRA_PACK}
-        members = {m: score(Engine(manifest, m), data.test, data.faces, workers, f"test, {m}") for m in built.models}
-        for name in (*built.models, *built.ensembles):
-            entry: Entry = manifest.entry(name)
-            logits = choice_logits(manifest, members, name)
-            record = built.ensembles.get(name) or built.models[name]
-            # sources whose validation faces set the edges are seen; only the rest is unseen
-            fresh = {s for s in unseen if s not in data.unseen}
-            record["metrics"] = slice_figures(data.test, logits, entry.curve, fresh, small)
-            record["false_alarms"] = false_alarms(data.test, logits, entry.curve, fresh)
-            record["false_alarms_by_faces"] = false_alarms_by_faces(data.test, logits, entry.curve, fresh)
+        scores, looked = scores_on_test(manifest, data, options.runs_dir, options.workers)
+        looks += looked
+        found = board(manifest, data, scores)
+        write_json(built.folder / LEADERBOARD, {**found, "test_scored": looks})
+        _add_figures(built, manifest, data, scores, found)
     return {
         "manifest_version": MANIFEST_VERSION,
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": date,
         "default": built.default,
-        "test_scored": looks + bool(data.test),
+        "default_reason": built.reason,
+        "default_comparisons": built.comparisons,
+        "test_scored": looks,
         "validation": {k: round(v, 4) for k, v in validation.items()},
         "validation_scores": {
             n: round(selection_figures(data.val, c, data.unseen)["score"], 4) for n, c in built.calibrated.items()
@@ -282,11 +402,56 @@ def _measured(built: _Built, data: FaceData, workers: int, looks: int, validatio
     }
 
 
+def _add_figures(built: _Built, manifest: Manifest, data: FaceData, scores: KeptScores, found: dict[str, Any]) -> None:
+    """What the manifest keeps of the test slices, for cards, README and app."""
+    fresh = fresh_sources(data)
+    members = scores.of(TEST)
+    for name, choice in found["choices"].items():
+        curve = manifest.entry(name).curve
+        logits = choice_logits(manifest, members, name)
+        record = built.ensembles.get(name) or built.models[name]
+        record["metrics"] = {
+            "slices": {t: {k: row[k] for k in KEPT if k in row} for t, row in choice["slices"].items()},
+            "pooled": {k: choice["pooled"][k] for k in ("n", "ece", "brier")},
+        }
+        record["false_alarms"] = false_alarms(data.test, logits, curve, fresh)
+        record["false_alarms_by_faces"] = false_alarms_by_faces(data.test, logits, curve, fresh)
+
+
+def scores_on_test(manifest: Manifest, data: FaceData, runs_dir: Path, workers: int) -> tuple[KeptScores, bool]:
+    """Logits of every network on what only tests, and whether this was a look at test.
+
+    They are kept in the runs folder: the same networks on the same data are not scored twice.
+    """
+    path = scores_file(runs_dir, manifest.models, data.fingerprint)
+    if path.is_file():
+        say(f"Test logits of these networks are known ({path.name}): no new look at test")
+        return KeptScores.load(path), False
+    names = list(manifest.models)
+    engines = [Engine(manifest, name) for name in names]
+
+    def scored(samples: Sequence[Sample], title: str) -> tuple[list[str], np.ndarray]:
+        columns = [score(e, samples, data.faces, workers, f"{title}, {e.name}") for e in engines]
+        return [s.name for s in samples], np.stack(columns, axis=1)
+
+    sets = {TEST: scored(data.test, "test")}
+    # the same faces for all networks; a second seed would be a second look
+    drawn = drawn_faces(data.test, np.random.default_rng(0))
+    for change, logits in changed_logits(drawn, data.faces, engines).items():
+        sets[CHANGED + change] = ([s.name for s in drawn], logits)
+    labelled, _ = labelled_faces(data, manifest.models)
+    if labelled:
+        sets[LABELLED] = scored(labelled, LABELLED)
+    scores = KeptScores(tuple(names), sets)
+    scores.save(path)
+    return scores, True
+
+
 def _training(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     epochs = Run(folder).events("epoch")
     return {
         "run": folder.name,
-        "command": "python -m train cnn "
+        "command": f"python -m train {record['recipe']} "
         + " ".join(f"--{k} {v}" for k, v in record["options"].items() if v is not None),
         "seed": record["options"]["seed"],
         "start": record["start"],
@@ -300,11 +465,16 @@ def _training(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _install(staging: Path, target: Path, manifest: dict[str, Any]) -> None:
-    """Moves a complete set into place, the manifest last, and removes weights that it does not name."""
-    for record in manifest["models"].values():
-        (staging / record["file"]).replace(target / record["file"])
+    """Moves a complete set into place, the manifest last, and removes files that it does not name."""
+    records = [*manifest["models"].values(), *manifest["ensembles"].values()]
+    named = {record["file"] for record in records if "file" in record}
+    for file in named:
+        (staging / file).replace(target / file)
+    if (staging / LEADERBOARD).is_file():
+        (staging / LEADERBOARD).replace(target / LEADERBOARD)
+    else:
+        (target / LEADERBOARD).unlink(missing_ok=True)
     write_manifest(target, manifest)
-    named = {record["file"] for record in manifest["models"].values()}
     for path in target.glob("*.safetensors"):
         if path.name not in named:
             path.unlink()

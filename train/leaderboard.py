@@ -1,0 +1,274 @@
+"""The long tables of a published set: every choice on every test slice, its curves, robustness and cost.
+
+Networks see the test faces once: their logits are kept in the runs folder (`KeptScores`), and every table, now or
+later, is made from them.
+"""
+
+import csv
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from detector.calibration import sigmoid
+from detector.weights import Manifest, golden_crops, load_ensemble, load_network
+from train import curves
+from train.data.samples import Sample, unseen_sources
+from train.evaluate import ETHNICITIES, false_alarms_by_labels, figures, opponents, slice_figures, slice_rows
+from train.metrics import (
+    Interval,
+    auc,
+    auc_draws,
+    bootstrapped,
+    class_balanced_weights,
+    enough_groups,
+    group_draws,
+)
+from train.recipes.cnn import FaceData
+from train.robustness import UNCHANGED
+
+EXTRA_PACK = "faces-extra"
+"""The pack of many small slices, which are also reported pooled."""
+LABELLED = "utkface"
+"""The source whose names say age and ethnicity."""
+TEST, CHANGED = "test", "changed/"
+KEPT = ("genuine", "manipulated", "auc", "against", "eer", "tpr", "fpr", "accuracy")
+"""Figures of a slice that the manifest keeps too."""
+_COLUMNS = ("accuracy", "precision", "tpr", "f1", "auc", "eer", "fpr")
+_TITLES = {"tpr": "recall", "fpr": "false_positive_rate"}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptScores:
+    """Logits of a set's networks on everything that is looked at once.
+
+    Attributes:
+        members: names of the networks, the columns.
+        sets: title -> (names of N samples, (N, M) calibrated logits): `TEST`, `CHANGED` + name of a change, `LABELLED`.
+    """
+
+    members: tuple[str, ...]
+    sets: Mapping[str, tuple[list[str], np.ndarray]]
+
+    def save(self, path: Path) -> None:
+        """Writes them whole or not at all."""
+        arrays: dict[str, Any] = {"members": np.array(self.members), "titles": np.array(list(self.sets))}
+        for i, (names, logits) in enumerate(self.sets.values()):
+            arrays |= {f"names{i}": np.array(names, dtype=str), f"logits{i}": logits}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial.npz")
+        np.savez_compressed(partial, **arrays)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "KeptScores":
+        with np.load(path, allow_pickle=False) as data:
+            sets = {
+                str(title): (data[f"names{i}"].tolist(), data[f"logits{i}"]) for i, title in enumerate(data["titles"])
+            }
+            return cls(tuple(data["members"].tolist()), sets)
+
+    def of(self, title: str) -> dict[str, np.ndarray]:
+        """Network -> (N,) logits of a set."""
+        return dict(zip(self.members, self.sets[title][1].T, strict=True))
+
+
+def scores_file(runs_dir: Path, models: Mapping[str, Mapping[str, Any]], fingerprint: str) -> Path:
+    """Where the test logits of these very networks on these very data are kept."""
+    said = json.dumps([fingerprint, {n: [r["sha256"], r["calibration"]] for n, r in models.items()}], sort_keys=True)
+    return runs_dir / "scores" / f"{hashlib.sha256(said.encode()).hexdigest()[:16]}.npz"
+
+
+def choice_logits(manifest: Manifest, members: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """Calibrated logits (N,) of a choice from those of its members."""
+    names = manifest.entry(name).members
+    return load_ensemble(manifest, name)(np.stack([members[m] for m in names], axis=1))
+
+
+def fresh_sources(data: FaceData) -> set[str]:
+    """Sources of genuine test faces that neither trained anything nor set the edges of the bands."""
+    unseen = unseen_sources(data.train + data.val + data.test, "test")
+    return {s for s in unseen if s not in data.unseen}
+
+
+def small_sources(samples: Sequence[Sample]) -> set[str]:
+    """Sources of the pack of small slices."""
+    return {s.source for s in samples if s.path.stem == EXTRA_PACK}
+
+
+def labelled_faces(data: FaceData, models: Mapping[str, Mapping[str, Any]]) -> tuple[list[Sample], bool]:
+    """Faces with labels of age and ethnicity, and whether any network was trained on that source.
+
+    Where one was, only the test faces count.
+    """
+    trained = any(LABELLED in record["training"]["sources"]["train"] for record in models.values())
+    pool = data.test if trained else data.train + data.val + data.test
+    return [s for s in pool if s.source == LABELLED], trained
+
+
+def board(manifest: Manifest, data: FaceData, scores: KeptScores) -> dict[str, Any]:
+    """The leaderboard of a set as plain values, for `weights/leaderboard.json`."""
+    by_name = {s.name: s for s in data.train + data.val + data.test}
+    test = [by_name[name] for name in scores.sets[TEST][0]]
+    members = scores.of(TEST)
+    logits = {name: choice_logits(manifest, members, name) for name in manifest.names()}
+    cost = {name: _cost(manifest, name) for name in manifest.models}
+    fresh, small = fresh_sources(data), small_sources(data.test)
+    choices: dict[str, Any] = {}
+    for name in manifest.names():
+        entry = manifest.entry(name)
+        costs = [cost[m] for m in entry.members]
+        choices[name] = {
+            "kind": load_ensemble(manifest, name).kind,
+            "members": list(entry.members),
+            **{k: round(sum(c[k] for c in costs), 3) for k in costs[0]},
+            **slice_figures(test, logits[name], entry.curve, fresh, small),
+            "auc_minus_default": _against_default(test, logits, name, manifest.default, fresh, small),
+            "robustness": _robustness(manifest, scores, by_name, name),
+            "labels": _labels(manifest, scores, by_name, name),
+        }
+    return {
+        "date": manifest.date,
+        "networks": {name: record["sha256"] for name, record in manifest.models.items()},
+        "default": manifest.default,
+        "test_faces": len(test),
+        "labels": _about_labels(manifest, data, scores),
+        "choices": choices,
+    }
+
+
+def table(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One flat row for each choice and slice: counts, figures, and the ends of their 95 % intervals."""
+    rows = []
+    for name, choice in found["choices"].items():
+        for title, measured in choice["slices"].items():
+            row: dict[str, Any] = {
+                "choice": name, "slice": title, "genuine": measured["genuine"], "manipulated": measured["manipulated"]
+            }  # fmt: skip
+            for key in _COLUMNS:
+                known = measured.get(key) or {"value": None, "low": None, "high": None}
+                head = _TITLES.get(key, key)
+                row |= {head: known["value"], f"{head}_low": known["low"], f"{head}_high": known["high"]}
+            gain = choice["auc_minus_default"].get(title) or {"value": None, "low": None, "high": None}
+            row |= {f"auc_minus_default{'_' * bool(k)}{k}": gain[k or "value"] for k in ("", "low", "high")}
+            rows.append(row)
+    return rows
+
+
+def write_tables(found: Mapping[str, Any], folder: Path) -> None:
+    """`leaderboard.json` and `leaderboard.csv`."""
+    (folder / "leaderboard.json").write_text(json.dumps(found, indent=1) + "\n")
+    rows = table(found)
+    with (folder / "leaderboard.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_plots(manifest: Manifest, data: FaceData, scores: KeptScores, folder: Path) -> None:
+    """Confusion matrix, ROC and reliability diagram of every choice on all test faces, as PNG files."""
+    by_name = {s.name: s for s in data.test}
+    labels = np.array([by_name[name].label for name in scores.sets[TEST][0]])
+    members = scores.of(TEST)
+    for name in manifest.names():
+        logits = choice_logits(manifest, members, name)
+        flagged = sigmoid(logits) > manifest.entry(name).record["thresholds"]["strong"]
+        title = f"{name}, {len(labels)} test faces"
+        curves.confusion_matrix(labels, flagged, folder / f"{name}-confusion_matrix.png", title)
+        curves.roc(labels, logits, folder / f"{name}-roc.png", title)
+        weights = class_balanced_weights(labels)
+        curves.reliability_diagram(labels, sigmoid(logits), weights, folder / f"{name}-reliability.png", title)
+
+
+def cpu_ms_a_face(manifest: Manifest, name: str, batch: int = 16, rounds: int = 3) -> float:
+    """Processor time of a network for one face, in ms: torch, float32, in batches; time of waiting does not count."""
+    network = load_network(manifest, name)
+    crops = golden_crops(int(manifest.models[name]["input_size_px"]), batch).to(memory_format=torch.channels_last)
+    seconds = []
+    with torch.inference_mode():
+        network(crops)
+        for _ in range(rounds):
+            start = time.process_time()
+            network(crops)
+            seconds.append(time.process_time() - start)
+    return 1000 * min(seconds) / batch
+
+
+def _cost(manifest: Manifest, name: str) -> dict[str, float]:
+    record = manifest.models[name]
+    return {
+        "parameters": record["parameters"],
+        "megabytes": record["bytes"] / 1e6,
+        "cpu_ms_a_face": cpu_ms_a_face(manifest, name),
+    }
+
+
+def _against_default(
+    test: Sequence[Sample], logits: Mapping[str, np.ndarray], name: str, default: str, fresh: set[str], small: set[str]
+) -> dict[str, Any]:
+    """AUC of a choice minus the default's, paired bootstrap over groups: slice -> interval, also of all test faces."""
+    if name == default:
+        return {}
+    labels = np.array([s.label for s in test])
+    rows = {"all": np.ones(len(test), bool), **slice_rows(test, fresh, small)}
+    picked = {t: opponents(labels, r) for t, r in rows.items() if (labels[r] == 1).any()}
+    return {title: paired_auc(test, logits[name], logits[default], r) for title, r in picked.items()}
+
+
+def paired_auc(samples: Sequence[Sample], new: np.ndarray, old: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+    """AUC of `new` minus that of `old` (N,) on the picked rows (N,) bool, both on the same draws of groups."""
+    labels = np.array([s.label for s in samples])[rows]
+    groups = np.array([s.group for s in samples])[rows].tolist()
+    point = auc(labels, new[rows]) - auc(labels, old[rows])
+    if not enough_groups(labels, groups):
+        return Interval(point, None, None, len(labels)).to_dict()
+    draws = group_draws(groups, labels, np.random.default_rng(0))
+    values = auc_draws(labels, new[rows], draws) - auc_draws(labels, old[rows], draws)
+    return bootstrapped(point, values, len(labels)).to_dict()
+
+
+def _robustness(
+    manifest: Manifest, scores: KeptScores, by_name: Mapping[str, Sample], name: str
+) -> dict[str, dict[str, Any]]:
+    """Change -> figures on the changed faces, with the loss of AUC against the same faces as they came."""
+    curve = manifest.entry(name).curve
+    titles = [t for t in scores.sets if t.startswith(CHANGED)]
+    logits = {t.removeprefix(CHANGED): choice_logits(manifest, scores.of(t), name) for t in titles}
+    if not titles:
+        return {}
+    samples = [by_name[n] for n in scores.sets[titles[0]][0]]
+    every = np.ones(len(samples), bool)
+    found = {}
+    for change, values in logits.items():
+        found[change] = figures(samples, values, curve, every)
+        if change != UNCHANGED:
+            found[change]["auc_lost"] = paired_auc(samples, logits[UNCHANGED], values, every)
+    return found
+
+
+def _labels(manifest: Manifest, scores: KeptScores, by_name: Mapping[str, Sample], name: str) -> dict[str, Any]:
+    if LABELLED not in scores.sets:
+        return {}
+    samples = [by_name[n] for n in scores.sets[LABELLED][0]]
+    logits = choice_logits(manifest, scores.of(LABELLED), name)
+    return false_alarms_by_labels(samples, logits, manifest.entry(name).curve)
+
+
+def _about_labels(manifest: Manifest, data: FaceData, scores: KeptScores) -> dict[str, Any]:
+    if LABELLED not in scores.sets:
+        return {}
+    _, trained = labelled_faces(data, manifest.models)
+    return {
+        "source": LABELLED,
+        "faces": len(scores.sets[LABELLED][0]),
+        "trained_on": trained,
+        "set_edges": LABELLED in data.unseen,
+        "worth": "Age and ethnicity were estimated by an algorithm and checked by one person; nobody was asked, and "
+        f"the classes ({', '.join(ETHNICITIES.values())}) are coarse. They describe pictures, not persons.",
+    }
