@@ -1,13 +1,13 @@
 """Evidence of manipulated faces in photos and videos, on this machine.
 
-    from detector import Detector
-    verdict = Detector().image("photo.jpg")
-    print(verdict.band, verdict.prob_fake)
+from detector import Detector
+verdict = Detector().image("photo.jpg")
+print(verdict.band, verdict.prob_fake)
 """
 
 from typing import TYPE_CHECKING, Any
 
-from detector.errors import Cancelled, DetectorError, MediaError, UnknownModelError, WeightsError
+from detector.errors import Cancelled, DetectorError, EngineError, MediaError, UnknownModelError, WeightsError
 from detector.types import (
     BANDS,
     REASONS,
@@ -41,6 +41,7 @@ __all__ = [
     "Coverage",
     "Detector",
     "DetectorError",
+    "EngineError",
     "Face",
     "FaceVerdict",
     "FileVerdict",

@@ -1,17 +1,27 @@
-"""One ready network: crops in, calibrated logits out; batch, device and precision are decided here."""
+"""One ready network: crops in, calibrated logits and class activation maps out."""
 
-import os
 from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import local
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from detector.calibration import Calibration
+from detector.converted import key_of
+from detector.models import registry
 from detector.models.registry import Network
-from detector.weights import Manifest, load_network
+from detector.runtime import available_cores, in_batches, prepare
+from detector.weights import Manifest, golden_crops, load_network, verified_file
 
 _BATCH = 16
 """Faces per forward pass: more does not pay on two cores and costs memory."""
+
+_MAX_SHIFT = 0.005
+"""How far OpenVINO may move a probability on the made pictures; half of what is promised for faces."""
 
 
 def leave_cores_free() -> None:
@@ -19,38 +29,136 @@ def leave_cores_free() -> None:
 
     Its threads wait for each other in busy loops. With as many as there are cores, any other load on the machine (a
     browser, a second session) makes each wait for one that is not running: a clip of 5 s was seen to take minutes.
+    OpenVINO's threads sleep when they wait, so it may use all.
     """
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+    torch.set_num_threads(max(1, available_cores() // 2))
 
 
 class Engine:
-    """A published network in torch, float32, on the CPU or a GPU.
+    """A published network, on the CPU by OpenVINO or by torch, on a GPU by torch.
+
+    Safe to share between threads.
 
     Attributes:
         name: in the manifest.
         size_px: side of the crops it takes.
         sha256: of its weights file.
+        backend: what computes, for a person: "OpenVINO 2026.4.1, cpu, f32"; if it is torch, also why.
+
+    Args:
+        manifest: of the published set.
+        name: of a network in it.
+        engine: "auto", "openvino" or "torch"; None asks the environment variable UNMASK_ENGINE.
+
+    Raises:
+        WeightsError: the weights are missing, damaged, or fit another architecture.
+        EngineError: no such engine, or OpenVINO was demanded and cannot run this network.
     """
 
-    def __init__(self, manifest: Manifest, name: str) -> None:
+    def __init__(self, manifest: Manifest, name: str, engine: str | None = None) -> None:
         record = manifest.models[name]
         self.name = name
         self.size_px = int(record["input_size_px"])
         self.sha256 = str(record["sha256"])
+        self._manifest = manifest
         self._calibration = Calibration(**record["calibration"])
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network: Network = load_network(manifest, name).to(self._device)
+        verified_file(manifest, name)
+        code = sorted(Path(registry.__file__).parent.glob("*.py"))
+        self._run = prepare(
+            lambda: _Deployed(load_network(manifest, name), self.size_px),
+            name=str(record["architecture"]),
+            key=key_of(self.sha256, str(record["architecture"]), Path(__file__), *code),
+            example=np.ascontiguousarray((golden_crops(self.size_px, 2) * 255).byte().permute(0, 2, 3, 1).numpy()),
+            # a probability moves by at most a quarter of its logit's shift
+            tolerance=4 * _MAX_SHIFT / max(1.0, abs(self._calibration.scale)),
+            allow_bf16=True,
+            choice=engine,
+        )
+        self.backend = self._run.backend
+
+    @cached_property
+    def network(self) -> Network:
+        """The network in torch: the reference, and what gradients are taken of. Loaded when first asked for."""
+        return load_network(self._manifest, self.name).to(self._device)
 
     def logits(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         """Calibrated logits (N,) float64 of (S, S, 3) uint8 RGB crops."""
-        parts = [self._forward(crops[i : i + _BATCH]) for i in range(0, len(crops), _BATCH)]
-        return self._calibration(np.concatenate(parts)) if parts else np.zeros(0)
+        return self._outputs(crops, 1)[0]
 
-    def tensor(self, crops: Sequence[np.ndarray]) -> torch.Tensor:
-        """Crops as the network takes them: (N, 3, S, S) float32 in [0, 1]."""
-        batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
-        return batch.to(self._device, torch.float32, memory_format=torch.channels_last) / 255
+    def logits_and_features(self, crops: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Calibrated logits (N,) and the last feature map (N, C, h, w), float32; None of a network that has none."""
+        found = self._outputs(crops, 2)
+        return found[0], found[1] if len(found) > 1 else None
 
-    def _forward(self, crops: Sequence[np.ndarray]) -> np.ndarray:
-        with torch.inference_mode():
-            return self.network(self.tensor(crops)).double().cpu().numpy()  # type: ignore[no-any-return]
+    def logits_and_cam(self, crops: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Calibrated logits (N,) and class activation maps (N, h, w), float32, of the network's own small size.
+
+        The mean of a map plus a constant is the raw logit: positive places speak for manipulation. Zhou et al.,
+        "Learning Deep Features for Discriminative Localization", 2016. None where the network does not end in the mean
+        of its last feature map and one linear layer, for then there is no such map.
+        """
+        found = self._outputs(crops, 3)
+        return found[0], found[2] if len(found) > 2 else None
+
+    def tensor(self, crops: Sequence[np.ndarray]) -> Tensor:
+        """Crops as `network` takes them: (N, 3, S, S) float32 in [0, 1]."""
+        return _as_floats(torch.from_numpy(np.stack(crops)).to(self._device))
+
+    def _outputs(self, crops: Sequence[np.ndarray], outputs: int) -> tuple[np.ndarray, ...]:
+        if not crops:
+            if outputs == 1:
+                return (np.zeros(0),)
+            # a made crop tells what else the network gives
+            found = self._run(np.zeros((1, self.size_px, self.size_px, 3), np.uint8), outputs)
+            return (np.zeros(0), *(f[:0] for f in found[1:]))
+        logits, *rest = in_batches(self._run, np.stack(crops), outputs, _BATCH)
+        return (self._calibration(logits.astype(np.float64)), *rest)
+
+
+class _Deployed(nn.Module):
+    """A network as it runs: (N, S, S, 3) uint8 in; logits, last feature map and class activation map out.
+
+    A network whose last features are no map gives logits alone; one whose head is more than a linear layer on their
+    mean gives no class activation map.
+    """
+
+    weight: Tensor | None
+
+    def __init__(self, network: Network, size_px: int) -> None:
+        super().__init__()
+        self.network = network
+        self._kept = local()  # hooks of threads that compute at the same time must not meet
+        network.last_features.register_forward_hook(self._keep)
+        self._has_map, weight = self._inspect(size_px)
+        self.register_buffer("weight", weight, persistent=False)
+
+    def _keep(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        self._kept.features = output
+
+    @torch.no_grad()
+    def _inspect(self, size_px: int) -> tuple[bool, Tensor | None]:
+        """Whether the last features are a map; the weights of the head if it is linear on their mean, else None."""
+        logits = self.network.eval()(golden_crops(size_px, 2))
+        features = self._kept.features
+        if not isinstance(features, Tensor) or features.ndim != 4:
+            return False, None
+        heads = [m for m in self.network.modules() if isinstance(m, nn.Linear)]
+        head = heads[-1] if heads else None
+        if head is None or head.out_features != 1 or head.in_features != features.shape[1]:
+            return True, None
+        same = torch.allclose(head(features.mean(dim=(2, 3))).flatten(), logits, rtol=1e-3, atol=1e-3)
+        return True, head.weight.detach().view(1, -1, 1, 1) if same else None
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        logits = self.network(_as_floats(crops))
+        if not self._has_map:
+            return (logits,)
+        features = self._kept.features
+        if self.weight is None:
+            return logits, features
+        return logits, features, (features * self.weight).sum(dim=1)
+
+
+def _as_floats(crops: Tensor) -> Tensor:
+    return crops.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last) / 255

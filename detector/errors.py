@@ -4,6 +4,7 @@
     ├── MediaError          a file cannot be analysed; `reason` says why in a code
     ├── WeightsError        weights are missing, damaged, or do not fit the manifest
     ├── UnknownModelError   no such network or ensemble
+    ├── EngineError         what was demanded to compute the networks cannot
     └── Cancelled           the caller's `should_stop` asked for it
 
 Messages are one or two sentences for a person: what is wrong, then what to do. Programs catch `DetectorError` and
@@ -34,6 +35,10 @@ class WeightsError(DetectorError):
 
 class UnknownModelError(DetectorError):
     """A network or ensemble that is not registered or not published."""
+
+
+class EngineError(DetectorError):
+    """What was demanded to compute the networks does not exist or does not work here."""
 
 
 class Cancelled(DetectorError):

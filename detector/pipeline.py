@@ -14,7 +14,7 @@ from detector.calibration import band_of, edges, sigmoid, thresholds
 from detector.engine import Engine
 from detector.ensemble import VOTES
 from detector.errors import Cancelled, MediaError
-from detector.explain.gradcam import Heatmap, heatmap
+from detector.explain.gradcam import Heatmap, heatmap, scaled_cam
 from detector.faces.align import crop_face, crop_frame, paste_heat, resize, sharpness
 from detector.faces.detect import FaceDetector
 from detector.faces.track import Tracker
@@ -50,6 +50,7 @@ RANGED_FACES = 5
 VARIANTS = ("as it is", "JPEG 95", "JPEG 75", "scale 0.75", "slight crop")
 """The harmless changes that the "range under re-encoding" is taken over."""
 
+_FACES_AT_ONCE = 8  # between two of these, a photo's analysis can be cancelled
 _SHARPNESS_PX = 128
 _VIDEO_WORKING_PX = 640
 _VIDEO_MIN_FACE_PX = 24
@@ -90,20 +91,27 @@ class Detector:
     Args:
         models: name of an ensemble or a network of the manifest (`detector.list_models()`).
         weights_dir: folder with `manifest.json`; the bundled `weights/` by default.
+        engine: what computes the networks: "openvino", "torch", or "auto", which takes OpenVINO where it is installed
+            and there is no GPU; None asks the environment variable UNMASK_ENGINE.
+
+    Attributes:
+        backends: what computes each network and the face detection ("faces"), and if it is not OpenVINO, why.
 
     Raises:
         UnknownModelError: no such name was published.
         WeightsError: the weights are missing or damaged.
+        EngineError: no such engine, or OpenVINO was demanded and does not work here.
     """
 
-    def __init__(self, models: str = "default", *, weights_dir: Path | None = None) -> None:
+    def __init__(self, models: str = "default", *, weights_dir: Path | None = None, engine: str | None = None) -> None:
         self.manifest = read_manifest(weights_dir)
         self.entry = self.manifest.entry(models)
         self.name = self.entry.name
         self._ensemble = load_ensemble(self.manifest, self.name)
-        self._engines = tuple(Engine(self.manifest, member) for member in self.entry.members)
-        self._photo_faces = FaceDetector()
-        self._video_faces = FaceDetector(min_face_px=_VIDEO_MIN_FACE_PX, working_px=_VIDEO_WORKING_PX)
+        self._engines = tuple(Engine(self.manifest, member, engine) for member in self.entry.members)
+        self._photo_faces = FaceDetector(engine=engine)
+        self._video_faces = FaceDetector(min_face_px=_VIDEO_MIN_FACE_PX, working_px=_VIDEO_WORKING_PX, engine=engine)
+        self.backends = {**{e.name: e.backend for e in self._engines}, "faces": self._photo_faces.backend}
 
     def file(
         self,
@@ -174,9 +182,9 @@ class Detector:
         step(0.15, "Looking for faces")
         faces = self._photo_faces.detect([image])[0]
         judged = []
-        for i, face in enumerate(faces):
+        for i in range(0, len(faces), _FACES_AT_ONCE):
             step(0.4 + 0.3 * i / len(faces), f"Judging face {i + 1} of {len(faces)}")
-            judged.append(self._judge(image, face))
+            judged += self._judge_all(image, faces[i : i + _FACES_AT_ONCE])
         scored = [j for j in judged if j.logits is not None]
         verdicts = []
         order = sorted(judged, key=lambda j: (j.logits is None, -self._combined(j.logits)))
@@ -276,18 +284,26 @@ class Detector:
             persons=persons,
         )
 
-    def explain(self, image: np.ndarray, face: Face, model: str | None = None) -> Heatmap:
+    def explain(self, image: np.ndarray, face: Face, model: str | None = None, *, exact: bool = False) -> Heatmap:
         """Where one network sees evidence of manipulation in a face.
+
+        A class activation map, which the network gives along with its logit; of a network that has none, Grad-CAM.
 
         Args:
             image: (H, W, 3) uint8 RGB.
             face: in pixels of that image.
             model: a network of this detector, the first by default.
+            exact: Grad-CAM, by gradients of the reference network in torch, in any case. Some twenty times slower.
         """
         engine = next((e for e in self._engines if e.name == model), self._engines[0])
-        crop = engine.tensor([crop_face(image, face, engine.size_px)])
-        heat, box = paste_heat(heatmap(engine.network, engine.network.last_features, crop), crop_frame(face))
-        return Heatmap(heat=heat, box=box, model=engine.name)
+        crop = crop_face(image, face, engine.size_px)
+        cam = None if exact else engine.logits_and_cam([crop])[1]
+        if cam is None:
+            heat, method = heatmap(engine.network, engine.network.last_features, engine.tensor([crop])), "Grad-CAM"
+        else:
+            heat, method = scaled_cam(cam[0], engine.size_px), "CAM"
+        laid, box = paste_heat(heat, crop_frame(face))
+        return Heatmap(heat=laid, box=box, model=engine.name, method=method)
 
     def glance(self, image: np.ndarray) -> tuple[Glance, ...]:
         """Every face of one frame of a stream, (H, W, 3) uint8 RGB, judged by itself, without range or history."""
@@ -308,9 +324,6 @@ class Detector:
             "weights_date": self.manifest.date,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-
-    def _judge(self, image: np.ndarray, face: Face) -> _Judged:
-        return self._judge_all(image, [face])[0]
 
     def _judge_all(self, image: np.ndarray, faces: Sequence[Face]) -> list[_Judged]:
         """Logits of all faces of one image, with the faces too small or blurred left out."""

@@ -162,6 +162,17 @@ def list_models(folder: Path | None = None) -> tuple[str, ...]:
     return read_manifest(folder).names()
 
 
+def verified_file(manifest: Manifest, name: str) -> Path:
+    """The weights file of a published network.
+
+    Raises:
+        WeightsError: the file is missing or damaged.
+    """
+    record = manifest.models[name]
+    _verified(manifest.folder, record)
+    return manifest.folder / str(record["file"])
+
+
 def load_network(manifest: Manifest, name: str) -> Network:
     """A published network, verified, in float32 and evaluation mode.
 
@@ -169,8 +180,7 @@ def load_network(manifest: Manifest, name: str) -> Network:
         WeightsError: the file is missing, damaged, or fits another architecture.
     """
     record = manifest.models[name]
-    path = manifest.folder / record["file"]
-    _verified(manifest.folder, record)
+    path = verified_file(manifest, name)
     network = build(record["architecture"])
     try:
         network.load_state_dict({k: _as_float(v) for k, v in load_file(path).items()}, strict=True)

@@ -26,13 +26,20 @@ _CHROMIUM = os.environ.get("UNMASK_CHROMIUM")
 _OWN_PREFIXES = ("UNMASK_", "STREAMLIT_")
 
 
+@pytest.fixture(scope="session")
+def network_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tests keep converted networks, one folder for all: to convert them takes seconds."""
+    return tmp_path_factory.mktemp("networks")
+
+
 @pytest.fixture(autouse=True)
-def _known_environment() -> Iterator[None]:
+def _known_environment(network_cache: Path) -> Iterator[None]:
     """Hides the person's own settings from a test and undoes what the test sets."""
     before = dict(os.environ)
     for name in before:
         if name.startswith(_OWN_PREFIXES):
             del os.environ[name]
+    os.environ["UNMASK_CACHE"] = str(network_cache)
     yield
     os.environ.clear()
     os.environ.update(before)

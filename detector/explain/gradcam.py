@@ -1,8 +1,11 @@
-"""Grad-CAM of a deployed network, and its picture over the photo.
+"""Grad-CAM and class activation maps of a deployed network, and their picture over the photo.
 
 Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization", 2017, in the
 implementation of the `grad-cam` package (MIT). The target is the network's one logit: the map shows what speaks for
 manipulation, never what speaks against it.
+
+Of a network that ends in the mean of its last feature map and one linear layer, Grad-CAM is the class activation map
+(section 3 there), which needs no gradients: the engine gives it with the logit, and `scaled_cam` stretches it.
 """
 
 import copy
@@ -14,6 +17,7 @@ import cv2
 import numpy as np
 import torch
 from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.image import scale_cam_image
 from torch import Tensor, nn
 
 from detector.types import Box
@@ -77,6 +81,19 @@ def heatmap(model: nn.Module, target_layer: nn.Module, crop: Tensor) -> np.ndarr
             heat = cam(input_tensor=inputs, targets=cast("list[nn.Module]", [_the_logit]))[0]
         finally:
             cam.activations_and_grads.release()
+    return _finite(heat)
+
+
+def scaled_cam(cam: np.ndarray, size_px: int) -> np.ndarray:
+    """A class activation map (h, w), positive where it speaks for manipulation, as `heatmap` gives it.
+
+    Returns:
+        (S, S) float32, 0 to 1; all zeros where nothing raises the logit.
+    """
+    return _finite(scale_cam_image(np.maximum(cam, 0.0)[None], (size_px, size_px))[0])
+
+
+def _finite(heat: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.nan_to_num(heat).clip(0.0, 1.0), dtype=np.float32)
 
 

@@ -12,12 +12,11 @@ from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
 
-import torch
-
 from detector.errors import MediaError
 from detector.faces.align import MARGIN
 from detector.faces.detect import MIN_CONFIDENCE, FaceDetector
 from detector.media import read_image
+from detector.runtime import limit_threads
 from detector.types import Face
 from train.data.samples import Sample
 
@@ -56,7 +55,7 @@ def find_faces(
             results: Iterable[Face | None] = map(_largest, missing.values())
             if workers > 1:
                 # spawned, not forked: torch's threads do not survive a fork
-                pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread)
+                pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=limit_threads, initargs=(1,))
                 results = stack.enter_context(pool).map(_largest, missing.values(), chunksize=16)
             for done, (key, face) in enumerate(zip(missing, results, strict=True), 1):
                 known[key] = face
@@ -77,10 +76,6 @@ def _largest(sample: Sample) -> Face | None:
         raise MediaError(f"{sample.name}: {error}", error.reason) from error
     faces = _detector.detect([image])[0]
     return faces[0] if faces else None
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def _key(sample: Sample) -> str:
