@@ -110,7 +110,7 @@ class Detector:
         self._ensemble = load_ensemble(self.manifest, self.name)
         self._engines = tuple(Engine(self.manifest, member, engine) for member in self.entry.members)
         self._photo_faces = FaceDetector(engine=engine)
-        self._video_faces = FaceDetector(min_face_px=_VIDEO_MIN_FACE_PX, working_px=_VIDEO_WORKING_PX, engine=engine)
+        self._video_faces = video_faces(engine)
         self.backends = {**{e.name: e.backend for e in self._engines}, "faces": self._photo_faces.backend}
 
     def file(
@@ -448,6 +448,11 @@ class Detector:
             worst_time_s=usable[worst][0],
             votes=self._votes(members),
         )
+
+
+def video_faces(engine: str | None = None) -> FaceDetector:
+    """Faces of video frames, looked for in a smaller picture: those of 80 px and more in 1080p are found."""
+    return FaceDetector(min_face_px=_VIDEO_MIN_FACE_PX, working_px=_VIDEO_WORKING_PX, engine=engine)
 
 
 class _Steps:

@@ -1,6 +1,7 @@
 """The benchmark's own files: what they are said to be, and the same ones every time."""
 
 import io
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +10,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from detector.calibration import FalseAlarmCurve
+from detector.engine import Engine
+from detector.pipeline import Detector
 from train import bench
+from train.readme import _speed
+from train.usual import Seen, UsualWay, difference, seen_by
 
 
 def test_photo_is_1024_square(tmp_path: Path) -> None:
@@ -39,20 +45,93 @@ def test_clip_is_the_same_every_time(tmp_path: Path) -> None:
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def test_table_says_when_the_machine_was_busy() -> None:
-    timing = {"file": "photo", "verdict": "ok", "sha256": "00", "runs_s": [1.0, 3.0], "median_s": 2.0, "goal_s": 1.0}
+def figures(**changed: object) -> dict[str, object]:
+    rows = [
+        bench.Row("clip", "s", (0.5, 0.7, 0.6), 0.65, (3.0,), 4.0),
+        bench.Row("frame", "CPU-ms", (25.0,), 30, (400.0,), None, "2 faces against 3"),
+        bench.Row("memory", "MiB", (700.0,)),
+    ]
     machine = {"processor": "made up", "cores": 2, "cpu_count": 8, "system": "Linux", "python": "3", "torch": "2"}
-    seconds = {"import_s": 1.0, "load_s": 1.0, "first_photo_s": 1.0, "peak_mib_after_photo": 1.0, "peak_mib": 2.0}
-    counts = {"faces_in_photo": 1, "persons_in_clip": 2, "clip_mbit_s": 4.0}
-    figures = {"machine": {**machine, "device": "cpu"}, "models": "average", "files": [timing], **seconds, **counts}
-    for load, busy in ((0.1, False), (6.8, True)):
-        console = Console(file=io.StringIO(), width=120)
-        bench._show({**figures, "load_before": load}, console)
-        shown = console.file.getvalue()
-        assert ("Other programs were busy" in shown) == busy
-        assert "2.00 s" in shown and "2 of 8 cores" in shown
+    return {
+        "machine": {**machine, "device": "cpu"},
+        "load_before": 0.1,
+        "models": "average",
+        "backends": {"resnet18": "OpenVINO 1, cpu, f32", "faces": "OpenVINO 1, cpu, f32"},
+        "rows": [row.to_dict() for row in rows],
+        "sha256": {"clip.mp4": "00ff"},
+        "import_s": 1.0,
+        "load_s": 1.0,
+        "first_photo_s": 1.0,
+        "peak_mib_after_photo": 1.0,
+        "peak_mib": 2.0,
+        "persons_in_clip": 2,
+        "clip_mbit_s": 4.0,
+        **changed,
+    }
+
+
+@pytest.mark.parametrize(("load", "busy"), [(0.1, False), (6.8, True)])
+def test_table_says_when_the_machine_was_busy(load: float, busy: bool) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    bench._show(figures(load_before=load), console)
+    shown = console.file.getvalue()
+    assert ("Other programs were busy" in shown) == busy
+    assert "2 of 8 cores" in shown and "sha256 00ff" in shown
+
+
+def test_a_ratio_counts_only_between_equals() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    bench._show(figures(), console)
+    clip, frame = (line for line in console.file.getvalue().splitlines() if "clip │" in line or "frame │" in line)
+    assert "0.60 s" in clip and "<= 0.65 s" in clip and "5.0x (goal 4x)" in clip
+    assert "does not count: 2 faces against 3" in frame and "16.0x" not in frame
+
+
+def test_readme_shows_the_same_table(tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps(figures()))
+    text = "\n".join(_speed(path))
+    assert "| clip | 0.60 s | 0.70 s | 0.65 s | 3.00 s | 5.0x (goal 4x) |" in text
+    assert "| memory | 700 MiB | 700 MiB |  |  |  |" in text
+    assert _speed(None) == []
+
+
+CURVE = FalseAlarmCurve((0.1, 0.02, 0.005), (0.0, 2.0, 4.0))
+LEFT, RIGHT = (0.0, 0.0, 100.0, 100.0), (300.0, 0.0, 400.0, 100.0)
+
+
+def test_the_usual_way_is_compared_by_persons() -> None:
+    first = [Seen(t, LEFT, -3.0) for t in (0.0, 1.0)]
+    second = [Seen(t, RIGHT, 0.5) for t in (0.0, 1.0)]
+    moved = (10.0, 5.0, 108.0, 103.0)
+    same = [Seen(1.0, RIGHT, 0.45), Seen(0.0, moved, -3.2), Seen(1.0, moved, -2.9), Seen(0.0, RIGHT, 0.6)]
+    reason, shift = difference([first, second], same, CURVE)
+    assert reason is None and 0 < shift < 0.01
+    assert difference([], [], CURVE)[0] == "no face was judged"
+    assert "person 2 at 1.00 s was not found" in str(difference([first, second], same[1:], CURVE)[0])
+    extra = [*same, Seen(0.0, (600.0, 0.0, 700.0, 100.0), 0.0)]
+    assert "found the usual way alone" in str(difference([first, second], extra, CURVE)[0])
+    nearly = [Seen(f.time_s, f.box, f.logit + 0.3 * (f.box == RIGHT)) for f in same]
+    assert "a probability differs by 0.07" in str(difference([first, second], nearly, CURVE)[0])
+    stronger = [Seen(f.time_s, f.box, f.logit + 4 * (f.box == RIGHT)) for f in same]
+    assert "person 2 is weak against strong" in str(difference([first, second], stronger, CURVE)[0])
+
+
+@pytest.mark.slow
+def test_both_ways_see_the_made_clip_alike(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    bench.make_clip(path, seconds=1.5)
+    detector = Detector("resnet18")
+    verdict = detector.video(path, max_frames=4)
+    times = sorted({point.time_s for person in verdict.persons for point in person.timeline})
+    seen = UsualWay(Engine(detector.manifest, "resnet18", "torch")).video(path, times)
+    assert len(times) == 4 and len(seen) == 8
+    reason, _ = difference(seen_by(verdict), seen, detector.entry.curve)
+    assert reason is None
 
 
 def test_options_refuse_no_runs() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         bench.Options(photo_runs=0)
+    with pytest.raises(ValueError, match="a second at least"):
+        bench.Options(seconds=0.1)

@@ -1,13 +1,23 @@
 """Finding, cutting out and following faces."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+import torch
+from facenet_pytorch import MTCNN
+from torch.nn.functional import interpolate
 
 from detector.faces.align import CropFrame, crop_face, crop_frame, cut, paste_heat, sharpness
 from detector.faces.detect import FaceDetector
+from detector.faces.mtcnn import Mtcnn, _Areas
 from detector.faces.track import Tracker
+from detector.live import overlap
+from detector.media import read_image
+from detector.pipeline import video_faces
 from detector.types import Face
+from train.data.sources import load_samples
 
 
 def face_at(x: float, y: float, size: float, roll_deg: float = 0.0) -> Face:
@@ -47,6 +57,100 @@ def test_finds_thirty_faces(finder: FaceDetector, made_face_image: np.ndarray) -
     tile = made_face_image[20:240, 120:340]
     sheet = np.concatenate([np.concatenate([tile] * 6, axis=1)] * 5)
     assert len(finder.detect([sheet])[0]) == 30
+
+
+def _pictures(image: np.ndarray) -> dict[str, np.ndarray]:
+    """Pictures of many kinds, with and without faces."""
+    rng = np.random.default_rng(1)
+    tile = image[20:240, 120:340]
+    sheet = np.concatenate([np.concatenate([tile, tile[:, ::-1]], axis=1)] * 2)
+    noise = np.clip(image + rng.normal(0, 25, image.shape), 0, 255).astype(np.uint8)
+    turned = cv2.warpAffine(image, cv2.getRotationMatrix2D((225, 115), 20, 1), (512, 512))
+    return {
+        "as it is": image,
+        "many faces": sheet,
+        "small": cv2.resize(image, (200, 200), interpolation=cv2.INTER_AREA),
+        "large": cv2.resize(image, (900, 700), interpolation=cv2.INTER_CUBIC),
+        "odd sides": image[:211, 101:398],
+        "cut by the border": image[70:, 200:],
+        "noisy": noise,
+        "turned": turned,
+        "dark": image // 5,
+        "grey": np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2),
+        "no face": rng.integers(0, 255, (180, 240, 3), dtype=np.uint8),
+        "one colour": np.full((100, 140, 3), 128, np.uint8),
+    }
+
+
+@pytest.mark.parametrize("engine", ["openvino", "torch"])
+@pytest.mark.parametrize("min_face_px", [24, 32])
+def test_boxes_are_those_of_facenet_pytorch(made_face_image: np.ndarray, engine: str, min_face_px: int) -> None:
+    ours, theirs = Mtcnn(min_face_px, engine), MTCNN(keep_all=True, min_face_size=min_face_px)
+    faces = 0
+    for name, picture in _pictures(made_face_image).items():
+        boxes, scores, points = ours.detect(picture)
+        expected = theirs.detect(picture, landmarks=True)
+        if expected[0] is None:
+            assert len(boxes) == 0, name
+            continue
+        assert len(boxes) == len(expected[0]), name
+        by_place = [np.lexsort(np.round(b.astype(float)).T) for b in (boxes, expected[0])]
+        assert np.abs(boxes[by_place[0]] - expected[0][by_place[1]].astype(float)).max() < 4, name
+        assert np.abs(points[by_place[0]] - expected[2][by_place[1]].astype(float)).max() < 4, name
+        assert np.abs(scores[by_place[0]] - expected[1][by_place[1]].astype(float)).max() < 0.01, name
+        faces += len(boxes)
+    assert faces >= 12
+
+
+def test_pictures_of_the_data_give_facenet_pytorchs_boxes(data_dir: Path) -> None:
+    pool = [s for s in load_samples(data_dir, 0) if s.split == "val"]
+    ours, theirs = Mtcnn(32, "openvino"), MTCNN(keep_all=True, min_face_size=32)
+    compared = 0
+    for i in np.random.default_rng(0).choice(len(pool), 30, replace=False):
+        picture = read_image(pool[i].read())
+        if min(picture.shape[:2]) <= 32:
+            continue
+        boxes, _, _ = ours.detect(picture)
+        expected = theirs.detect(picture)[0]
+        expected = np.zeros((0, 4)) if expected is None else expected.astype(float)
+        assert len(boxes) == len(expected), pool[i].name
+        by_place = [np.lexsort(np.round(b).T) for b in (boxes, expected)]
+        assert np.abs(boxes[by_place[0]] - expected[by_place[1]]).max(initial=0) < 4, pool[i].name
+        compared += len(boxes)
+    assert compared >= 20
+
+
+def test_a_frame_at_working_size_keeps_its_larger_faces(made_face_image: np.ndarray) -> None:
+    rng = np.random.default_rng(3)
+    frame = rng.integers(90, 130, (1080, 1920, 3), dtype=np.uint8)
+    head = made_face_image[0:260, 80:360]
+    # the face is 110 x 140 px of the head's 280 x 260
+    for i, side in enumerate((90, 110, 160, 240)):
+        factor = side / 140
+        pasted = cv2.resize(head, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        top, left = 200 + 60 * i, 100 + 440 * i
+        frame[top : top + pasted.shape[0], left : left + pasted.shape[1]] = pasted
+    found, expected = video_faces().detect([frame])[0], FaceDetector(min_face_px=20, working_px=1920).detect([frame])[0]
+    assert len([f for f in expected if f.size_px >= 80]) == 4
+    for face in expected:
+        if face.size_px >= 80:
+            assert sum(overlap(face.box, other.box) > 0.6 for other in found) == 1
+
+
+@pytest.mark.parametrize("size", [(24, 24), (7, 61), (90, 33)])
+def test_areas_are_averaged_as_torch_does(size: tuple[int, int]) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (61, 83, 3), dtype=np.uint8)
+    areas = _Areas(picture)
+
+    def by_torch(part: np.ndarray, to: tuple[int, int]) -> np.ndarray:
+        pixels = torch.from_numpy(part.copy()).permute(2, 0, 1)[None].float()
+        return interpolate(pixels, size=to, mode="area")[0].permute(1, 2, 0).numpy()
+
+    assert areas.shrunk(*size) == pytest.approx(by_torch(picture, size), abs=1e-3)
+    top, bottom, left, right = np.array([[0, 5, 60], [61, 6, 61], [0, 30, 2], [83, 40, 82]])
+    for i, crop in enumerate(areas.crops(top, bottom, left, right, 24)):
+        part = picture[top[i] : bottom[i], left[i] : right[i]]
+        assert crop == pytest.approx(by_torch(part, (24, 24)), abs=1e-3)
 
 
 def test_upright_crop_is_the_pixels_themselves() -> None:

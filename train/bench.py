@@ -1,8 +1,11 @@
 """Measures speed and memory on this machine: `python -m train.bench` (or `make bench`).
 
-Two files are made for it, the same ones every time: a photo of 1024 x 1024 from the portrait in `app/samples`, and a
-10 s clip of 1280 x 720 at 30 frames a second, H.264 with B-frames and film grain, a moving camera and two moving
-faces. Prints a table, and writes the same figures to `runs/bench.json`.
+Files are made for it, the same ones every time: a photo of 1024 x 1024 from the portrait in `app/samples`, and a 10 s
+clip of 1280 x 720 at 30 frames a second, H.264 with B-frames and film grain, a moving camera and two moving faces.
+Beside each figure stands that of the usual way to do the same (`train.usual`), measured in the same run; how many times
+as fast the product is counts only where both come to the same result, else the table says what differs.
+
+Prints a table, and writes the same figures to `runs/bench.json`.
 """
 
 import json
@@ -10,17 +13,20 @@ import os
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -29,6 +35,9 @@ import tyro
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from detector.pipeline import Detector
 
 RGB = npt.NDArray[np.uint8]
 
@@ -46,8 +55,9 @@ GRAIN = 5.0
 HEAD = (112, 12, 336, 292)
 """The astronaut's head and hair in the portrait (x0, y0, x1, y1)."""
 
-GOAL_PHOTO_S = 1.0
-GOAL_CLIP_S = 10.0
+FRAME = (1920, 1080)
+FACE_PX = 80
+"""Faces of a 1080p frame that must be found by all means: this side and more."""
 
 _QUIET_LOAD = 0.5
 """Load average of the last minute above which the measured times are said to be disturbed."""
@@ -59,33 +69,68 @@ class Options:
 
     models: str = "default"
     """Name of an ensemble or a network, as in the app."""
+    network: str = "resnet18"
+    """The one network that is compared with the usual way; the first of the published ones where there is none such."""
     cores: int = 2
     """Processor cores to use; 0 for all. The goals are stated for two."""
+    seconds: float = SECONDS
+    """Length of the clip. The goals are stated for 10."""
     photo_runs: int = 7
-    """Timed runs of the photo, after one that is not counted; the median is reported."""
+    """Timed runs of the photo and of other short work, after one that is not counted; the median is reported."""
     clip_runs: int = 3
-    """Timed runs of the clip, after the photo has warmed the networks; the median is reported."""
+    """Timed runs of the clip, after one that is not counted; the median is reported."""
+    usual_runs: int = 3
+    """Timed runs of the usual way, after one that is not counted; 0 leaves it out."""
+    idle: bool = True
+    """Also start the app in a process of its own, to see how much memory it holds when it has nothing to do."""
     out: Path = Path("runs/bench.json")
     """Where the figures are written."""
 
     def __post_init__(self) -> None:
-        if self.photo_runs < 1 or self.clip_runs < 1:
-            raise ValueError("photo_runs and clip_runs must be at least 1")
+        if self.photo_runs < 1 or self.clip_runs < 1 or self.usual_runs < 0:
+            raise ValueError("photo_runs and clip_runs must be at least 1, usual_runs at least 0")
+        if self.seconds < 1:
+            raise ValueError("the clip must last a second at least")
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """Seconds of the timed runs of one file."""
+class Row:
+    """One line of the table.
 
-    file: str
-    sha256: str
-    verdict: str
-    runs_s: tuple[float, ...]
-    goal_s: float
+    Attributes:
+        work: what was done.
+        unit: of all figures: "s", "ms", "CPU-ms" or "MiB".
+        runs: one figure a run.
+        goal: for the median; None where none is stated.
+        usual: figures of the usual way, if it was measured.
+        ratio_goal: how many times the usual way's figure the median should go into.
+        differs: why the two ways may not be compared; None where they come to the same.
+    """
+
+    work: str
+    unit: str
+    runs: tuple[float, ...]
+    goal: float | None = None
+    usual: tuple[float, ...] = ()
+    ratio_goal: float | None = None
+    differs: str | None = None
 
     @property
-    def median_s(self) -> float:
-        return statistics.median(self.runs_s)
+    def median(self) -> float:
+        return statistics.median(self.runs)
+
+    @property
+    def times_as_fast(self) -> float | None:
+        """How many times as much the usual way takes; None where it was not measured or came to something else."""
+        return statistics.median(self.usual) / self.median if self.usual and self.differs is None else None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            **asdict(self),
+            "median": self.median,
+            "usual_median": statistics.median(self.usual) if self.usual else None,
+            "ratio": self.ratio,
+        }
 
 
 def make_photo(path: Path) -> None:
@@ -167,13 +212,16 @@ def _paste(
     part += alpha * (pixels - part)
 
 
-def _timed(run: Callable[[], Any], times: int) -> tuple[Any, tuple[float, ...]]:
-    """The last result of `run`, and the seconds that each call took."""
+def _timed(
+    run: Callable[[], Any], times: int, clock: Callable[[], float] = time.perf_counter, scale: float = 1.0
+) -> tuple[Any, tuple[float, ...]]:
+    """The last result of `run`, and what the clock says each call took, times `scale`; a first call does not count."""
+    result = run()
     taken = []
     for _ in range(times):
-        start = time.perf_counter()
+        start = clock()
         result = run()
-        taken.append(time.perf_counter() - start)
+        taken.append((clock() - start) * scale)
     return result, tuple(taken)
 
 
@@ -223,14 +271,15 @@ def _limit_cores(cores: int) -> int:
 
 
 def measure(options: Options, folder: Path) -> dict[str, Any]:
-    """All figures as a plain dict; `folder` takes the two files."""
+    """All figures as a plain dict; `folder` takes the files."""
     load = os.getloadavg()[0]  # before our own work raises it
     cores = _limit_cores(options.cores)
     photo, clip = folder / "photo.jpg", folder / "clip.mp4"
-    # another process, so that the encoder's memory is not counted as ours
+    # other processes, so that the encoder's memory is not counted as ours
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
-        for job in (other.submit(make_photo, photo), other.submit(make_clip, clip)):
+        for job in (other.submit(make_photo, photo), other.submit(make_clip, clip, options.seconds)):
             job.result()
+    idle_mib = _idle_mib(photo, options.models) if options.idle else None
 
     start = time.perf_counter()
     from detector.engine import leave_cores_free
@@ -241,29 +290,164 @@ def measure(options: Options, folder: Path) -> dict[str, Any]:
     start = time.perf_counter()
     detector = Detector(options.models)
     load_s = time.perf_counter() - start
-    _, (first_s,) = _timed(lambda: detector.image(photo), 1)
-    photo_verdict, photo_runs = _timed(lambda: detector.image(photo), options.photo_runs)
+    start = time.perf_counter()
+    detector.image(photo)
+    first_s = time.perf_counter() - start
+    rows = _photo_rows(options, detector, photo)
     photo_peak = _peak_mib()
-    clip_verdict, clip_runs = _timed(lambda: detector.video(clip), options.clip_runs)
-
-    timings = (
-        Timing("photo 1024 x 1024", _digest(photo), str(photo_verdict.status), photo_runs, GOAL_PHOTO_S),
-        Timing(f"clip {SECONDS:.0f} s 720p30", _digest(clip), str(clip_verdict.status), clip_runs, GOAL_CLIP_S),
-    )
+    persons, clip_runs = _timed(lambda: detector.video(clip).persons, options.clip_runs)
+    rows.append(Row(f"clip {options.seconds:g} s 720p30, 32 frames, {detector.name}", "s", clip_runs))
+    peak = _peak_mib()  # before the usual way, which takes memory of its own
+    published = detector.manifest.models
+    network = options.network if options.network in published else next(iter(published))
+    rows += _clip_rows(options, network, clip, cores)
+    rows.append(_frame_row(options, cores))
+    rows.append(_face_row(options, network, cores))
+    if idle_mib is not None:
+        rows.append(Row("memory of the started app, idle, networks loaded", "MiB", (idle_mib,), 1536))
     return {
         "machine": _machine(cores),
         "load_before": load,
         "models": detector.name,
+        "network": network,
+        "backends": detector.backends,
         "import_s": import_s,
         "load_s": load_s,
         "first_photo_s": first_s,
-        "files": [{**asdict(timing), "median_s": timing.median_s} for timing in timings],
-        "clip_mbit_s": clip.stat().st_size * 8 / SECONDS / 1e6,
-        "faces_in_photo": len(photo_verdict.faces),
-        "persons_in_clip": len(clip_verdict.persons),
+        "rows": [row.to_dict() for row in rows],
+        "sha256": {file.name: _digest(file) for file in (photo, clip)},
+        "clip_mbit_s": clip.stat().st_size * 8 / options.seconds / 1e6,
+        "persons_in_clip": len(persons),
         "peak_mib_after_photo": photo_peak,
-        "peak_mib": _peak_mib(),
+        "peak_mib": peak,
     }
+
+
+def _photo_rows(options: Options, detector: "Detector", photo: Path) -> list[Row]:
+    from detector.media import read_image
+
+    def with_heatmap() -> None:
+        verdict = detector.image(photo)
+        detector.explain(image, verdict.faces[0].face)
+
+    image = read_image(photo)
+    _, plain = _timed(lambda: detector.image(photo), options.photo_runs)
+    _, explained = _timed(with_heatmap, options.photo_runs)
+    return [
+        Row(f"photo 1024 x 1024, {detector.name}", "s", plain),
+        Row(f"photo 1024 x 1024 with heatmap, {detector.name}", "s", explained, 0.12),
+    ]
+
+
+def _clip_rows(options: Options, network: str, clip: Path, cores: int) -> list[Row]:
+    """The clip by one network, the product's way and the usual way."""
+    from detector.engine import Engine
+    from detector.pipeline import Detector
+    from train.usual import UsualWay, difference, seen_by
+
+    detector = Detector(network)
+    usual = UsualWay(Engine(detector.manifest, network, "torch"))
+    half = detector.backends[network].endswith("bf16")
+    rows = []
+    for frames, goal, ratio in ((16, 0.55 if half else 0.65, 5.0 if half else 4.0), (32, 1.1, None)):
+        verdict, runs = _timed(partial(detector.video, clip, max_frames=frames), options.clip_runs)
+        work = f"clip {options.seconds:g} s 720p30, {frames} frames, {network}"
+        taken: tuple[float, ...] = ()
+        differs = None
+        if options.usual_runs:
+            times = sorted({point.time_s for person in verdict.persons for point in person.timeline})
+            with _all_cores(cores):
+                seen, taken = _timed(partial(usual.video, clip, times), options.usual_runs)
+            differs, _ = difference(seen_by(verdict), seen, detector.entry.curve)
+        rows.append(Row(work, "s", runs, goal, taken, ratio, differs))
+    return rows
+
+
+def _frame_row(options: Options, cores: int) -> Row:
+    """Faces of one 1080p frame: processor time, whatever the number of threads."""
+    from detector.engine import Engine
+    from detector.live import overlap
+    from detector.pipeline import video_faces
+    from detector.weights import read_manifest
+    from train.usual import UsualWay
+
+    frame = next(_pictures(1, *FRAME))
+    finder = video_faces()
+    found, runs = _timed(lambda: finder.detect([frame])[0], options.photo_runs, time.process_time, 1000)
+    taken: tuple[float, ...] = ()
+    differs = None
+    if options.usual_runs:
+        manifest = read_manifest()
+        usual = UsualWay(Engine(manifest, next(iter(manifest.models)), "torch"))
+        with _all_cores(cores):
+            faces, taken = _timed(lambda: usual.faces(frame), options.usual_runs, time.process_time, 1000)
+        large = [[face for face in way if face.size_px >= FACE_PX] for way in (found, faces)]
+        alike = [sum(overlap(a.box, b.box) > 0.5 for b in large[1]) == 1 for a in large[0]]
+        if len(large[0]) != len(large[1]) or not all(alike) or not large[1]:
+            differs = f"{len(large[0])} faces of {FACE_PX} px and more against {len(large[1])}"
+    return Row("face detection, 1080p frame", "CPU-ms", runs, 30, taken, None, differs)
+
+
+def _face_row(options: Options, network: str, cores: int) -> Row:
+    """One face by one network, again and again: a single call is too short to be timed well."""
+    from detector.engine import Engine
+    from detector.weights import read_manifest
+
+    manifest = read_manifest()
+    ways = [Engine(manifest, network), Engine(manifest, network, "torch")]
+    crop = np.random.default_rng(SEED).integers(0, 256, (ways[0].size_px, ways[0].size_px, 3), dtype=np.uint8)
+    goal = 3 if ways[0].backend.endswith("bf16") else 14
+    logits, runs = _timed(partial(ways[0].logits, [crop]), 10 * options.photo_runs, scale=1000)
+    taken: tuple[float, ...] = ()
+    differs = None
+    if options.usual_runs:
+        with _all_cores(cores):
+            expected, taken = _timed(partial(ways[1].logits, [crop]), 10 * options.usual_runs, scale=1000)
+        if abs(logits[0] - expected[0]) > 0.04:
+            differs = f"the logit is {logits[0]:.3f} against {expected[0]:.3f}"
+    return Row(f"one face, {network}, {ways[0].size_px} px", "ms", runs, goal, taken, None, differs)
+
+
+@contextmanager
+def _all_cores(cores: int) -> Iterator[None]:
+    """The usual way has torch compute on all cores: nobody tells it otherwise."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(cores)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+# run in a process of its own; the page itself is drawn, then a photo judged as the page would
+_APP = """
+import gc, sys, time
+from pathlib import Path
+from streamlit.testing.v1 import AppTest
+page = AppTest.from_file(sys.argv[1], default_timeout=600).run()
+assert not page.exception, page.exception
+from app.session import build_detector
+detector = build_detector(sys.argv[3])
+detector.image(Path(sys.argv[2]))
+gc.collect()
+pages = int(Path("/proc/self/statm").read_text().split()[1])
+import resource
+print("resident", pages * resource.getpagesize() / 2**20)
+"""
+
+
+def _idle_mib(photo: Path, models: str) -> float | None:
+    """What the app holds in memory after it judged a photo; None where the system does not tell."""
+    if not Path("/proc/self/statm").exists():
+        return None
+    command = [sys.executable, "-c", _APP, str(REPO_ROOT / "app" / "main.py"), str(photo), models]
+    result = subprocess.run(command, cwd=REPO_ROOT, capture_output=True, text=True)
+    found = [line.split()[1] for line in result.stdout.splitlines() if line.startswith("resident ")]
+    if result.returncode != 0 or not found:
+        raise RuntimeError(f"the app could not be started to measure its memory:\n{result.stderr[-2000:]}")
+    return float(found[0])
 
 
 def _digest(path: Path) -> str:
@@ -277,26 +461,39 @@ def _show(figures: dict[str, Any], console: Console) -> None:
         f"Python {machine['python']}, torch {machine['torch']}, on {machine['device']}; "
         f"models: {figures['models']}"
     )
+    console.print("; ".join(f"{name}: {backend}" for name, backend in figures["backends"].items()), soft_wrap=True)
     if figures["load_before"] > _QUIET_LOAD:
         console.print(
             f"[bold]Other programs were busy (load {figures['load_before']:.1f}): the times below are too long.[/bold]"
         )
-    table = Table("what", "median", "fastest", "slowest", "runs", "goal")
-    for file in figures["files"]:
-        runs = file["runs_s"]
-        times = [f"{value:.2f} s" for value in (file["median_s"], min(runs), max(runs))]
-        table.add_row(f"{file['file']}, warm", *times, str(len(runs)), f"{file['goal_s']:.0f} s")
+    table = Table("what, warm", "median", "fastest", "slowest", "runs", "goal", "usual way", "ratio")
+    for row in figures["rows"]:
+        runs, unit = row["runs"], row["unit"]
+        values = [amount(value, unit) for value in (row["median"], min(runs), max(runs))]
+        goal = "" if row["goal"] is None else f"<= {amount(row['goal'], unit)}"
+        usual = "" if row["usual_median"] is None else amount(row["usual_median"], unit)
+        table.add_row(row["work"], *values, str(len(runs)), goal, usual, times_as_fast(row))
     for what, key in (("import", "import_s"), ("load the networks", "load_s"), ("first photo", "first_photo_s")):
-        table.add_row(what, f"{figures[key]:.2f} s", "", "", "1", "")
-    table.add_row("most memory, photos", f"{figures['peak_mib_after_photo']:.0f} MiB", "", "", "", "")
-    table.add_row("most memory, clip too", f"{figures['peak_mib']:.0f} MiB", "", "", "", "")
+        table.add_row(what, amount(figures[key], "s"), "", "", "1", "", "", "")
+    table.add_row("most memory, photos", amount(figures["peak_mib_after_photo"], "MiB"), "", "", "", "", "", "")
+    table.add_row("most memory, clip too", amount(figures["peak_mib"], "MiB"), "", "", "", "", "", "")
     console.print(table)
-    for file in figures["files"]:
-        console.print(f"{file['file']}: {file['verdict']}, sha256 {file['sha256']}", soft_wrap=True)
-    console.print(
-        f"the photo has {figures['faces_in_photo']} face(s), the clip {figures['persons_in_clip']} person(s) "
-        f"at {figures['clip_mbit_s']:.1f} Mbit/s"
-    )
+    for name, digest in figures["sha256"].items():
+        console.print(f"{name}: sha256 {digest}", soft_wrap=True)
+    console.print(f"the clip has {figures['persons_in_clip']} person(s) at {figures['clip_mbit_s']:.1f} Mbit/s")
+
+
+def amount(value: float, unit: str) -> str:
+    """A figure of the table with its unit."""
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.2f} {unit}" if unit == "s" else f"{value:.1f} {unit}"
+
+
+def times_as_fast(row: Mapping[str, Any]) -> str:
+    """How many times as much the usual way takes, the goal for it, or why the two may not be compared."""
+    if row["differs"]:
+        return f"does not count: {row['differs']}"
+    goal = f" (goal {row['ratio_goal']:g}x)" if row["ratio_goal"] else ""
+    return "" if row["ratio"] is None else f"{row['ratio']:.1f}x{goal}"
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.weights import Manifest
+from train.bench import amount, times_as_fast
 from train.cards import choices_table, labels_table, metrics_table, robustness_table
 from train.experiment import write_text
 
@@ -183,16 +184,21 @@ def _speed(bench: Path | None) -> list[str]:
     data = json.loads(bench.read_text())
     machine = data["machine"]
     lines = [
-        f"Speed (`make bench`; {machine['processor']}, {machine['cores']} cores, torch {machine['torch']}, "
-        f"{data['models']}, {data['clip_mbit_s']:.1f} Mbit/s clip):",
+        f"Speed (`make bench`; {machine['processor']}, {machine['cores']} cores, {data['models']}, "
+        f"{data['backends']['faces']}, {data['clip_mbit_s']:.1f} Mbit/s clip):",
         "",
-        "| work | median | slowest | goal |",
-        "|---|---|---|---|",
+        "| work, warm | median | slowest | goal | usual way | ratio |",
+        "|---|---|---|---|---|---|",
     ]
-    for row in data["files"]:
+    for row in data["rows"]:
+        unit = row["unit"]
+        goal = "" if row["goal"] is None else amount(row["goal"], unit)
+        usual = "" if row["usual_median"] is None else amount(row["usual_median"], unit)
         lines.append(
-            f"| {row['file']}, warm | {row['median_s']:.2f} s | {max(row['runs_s']):.2f} s | {row['goal_s']:.0f} s |"
+            f"| {row['work']} | {amount(row['median'], unit)} | {amount(max(row['runs']), unit)} | {goal} | {usual} | "
+            f"{times_as_fast(row)} |"
         )
-    lines.append(f"| load the networks | {data['load_s']:.2f} s | | |")
-    lines.append(f"| most memory, photo / clip | {data['peak_mib_after_photo']:.0f} / {data['peak_mib']:.0f} MiB | | |")
+    lines.append(f"| load the networks | {amount(data['load_s'], 's')} | | | | |")
+    peaks = f"{data['peak_mib_after_photo']:.0f} / {data['peak_mib']:.0f} MiB"
+    lines.append(f"| most memory, photo / clip | {peaks} | | | | |")
     return [*lines, ""]
