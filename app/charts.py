@@ -23,6 +23,11 @@ SOFT = {"light": "#5A657D", "dark": "#A7B0C2"}
 NO_VERDICT = {"light": "#5F6678", "dark": "#9AA2B4"}
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+_SERIES = {
+    "light": ("#0B6E69", "#D2691E", "#4F7CAC", "#96760A", "#9B2226"),
+    "dark": ("#4FC3BA", "#EE8A43", "#7FA8D1", "#E0BE4F", "#E5656A"),
+}
+"""Colours of networks beside each other; with more than five, dashes and symbols tell them apart."""
 _MIN_ZONE = 0.16
 """Smallest part of the scale that a band gets: strict edges lie so near to 100 % that nothing could be read there."""
 
@@ -244,9 +249,7 @@ def bars(groups: Sequence[tuple[str, Sequence[Bar]]], axis_title: str, start: fl
         theme: "light" or "dark".
     """
     symbols = ("circle", "diamond", "square", "triangle-up", "x")
-    colours = ("#0B6E69", "#D2691E", "#4F7CAC", "#96760A", "#9B2226")
-    if theme == "dark":
-        colours = ("#4FC3BA", "#EE8A43", "#7FA8D1", "#E0BE4F", "#E5656A")
+    colours = _SERIES[theme]
     names = list(dict.fromkeys(bar.name for _, group in groups for bar in group))
     figure = go.Figure()
     for index, (group_name, group) in enumerate(groups):
@@ -290,4 +293,56 @@ def bars(groups: Sequence[tuple[str, Sequence[Bar]]], axis_title: str, start: fl
         fixedrange=True,
         automargin=True,
     )
+    return figure
+
+
+def lines(
+    groups: Sequence[tuple[str, Sequence[tuple[float, float]]]],
+    x_title: str,
+    y_title: str,
+    theme: str = "light",
+    markers: bool = False,
+) -> go.Figure:
+    """Curves of several networks between 0 and 1 over the diagonal, for ROC and reliability.
+
+    Args:
+        groups: (network, its points in order of x).
+        x_title, y_title: of the axes.
+        theme: "light" or "dark".
+        markers: draw the points too, where there are few.
+    """
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": SOFT[theme], "width": 1, "dash": "dot"},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    colours = _SERIES[theme]
+    for index, (name, points) in enumerate(groups):
+        figure.add_scatter(
+            x=[x for x, _ in points],
+            y=[y for _, y in points],
+            mode="lines+markers" if markers else "lines",
+            name=name,
+            # every second round of colours gets another dash
+            line={"color": colours[index % len(colours)], "width": 2.5, "dash": _DASHES[index // len(colours)]},
+            marker={"size": 7},
+            hovertemplate="%{fullData.name}: %{y:.3f} at %{x:.3f}<extra></extra>",
+        )
+    figure.update_layout(
+        height=420,
+        margin={"l": 8, "r": 12, "t": 8, "b": 56},
+        dragmode=False,
+        hovermode="closest",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "Inter, sans-serif", "size": 14, "color": SOFT[theme]},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"size": 14, "color": INK[theme]}},
+    )
+    grid = {"range": [-0.01, 1.01], "fixedrange": True, "gridcolor": "rgba(128,138,160,0.25)", "zeroline": False}
+    figure.update_xaxes(title=x_title, **grid)
+    figure.update_yaxes(title=y_title, automargin=True, **grid)
     return figure

@@ -376,6 +376,31 @@ def test_models_page_shows_figures_cards_and_false_alarms(
     assert at.markdown[0].value.strip() == "Trained on invented faces."
 
 
+def test_models_page_with_a_leaderboard_shows_curves_and_dashes_for_what_is_missing(
+    fakes: ModuleType, made: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "leaderboard.json").write_text(json.dumps(fakes.leaderboard()))
+    monkeypatch.setattr(session, "manifest", lambda: fakes.manifest(tmp_path))
+    at = AppTest.from_function(_models_page, default_timeout=120).run()
+    assert not at.exception
+    assert len(at.get("plotly_chart")) == 3
+    figures, cost, robustness, labels = (frame.value for frame in at.dataframe)
+    assert list(figures["Network"]) == ["Average"] * 2 + ["ResNet-18"] * 2 + ["EfficientNet-B0"] * 2
+    assert {"AUC", "AUC from", "Precision", "F1", "F1 to", "False alarms"} <= set(figures.columns)
+    assert figures["AUC"].isna().tolist() == [False, True] * 3
+    shown = at.dataframe[0].proto.arrow_data.styler.display_values.decode("latin-1")
+    assert cost["Genuine, flagged"].tolist() == [5, 5, 5] and cost["AUC minus the default's"].isna().tolist()[0]
+    assert list(robustness["Pictures"]) == ["as they came", "JPEG 30"] * 3
+    assert list(labels["Label"]) == ["age 18-29", "ethnicity Asian"] * 3
+    text = _text(at)
+    assert "Guessed." in text and "its 20 test faces" in text and not _FORBIDDEN.search(text)
+    # tables of other weights than these are not shown
+    other = {**fakes.leaderboard(), "networks": {"resnet18": "another"}}
+    (tmp_path / "leaderboard.json").write_text(json.dumps(other))
+    at = AppTest.from_function(_models_page, default_timeout=120).run()
+    assert not at.exception and len(at.dataframe) == 1
+
+
 def test_models_page_without_weights_says_what_to_do(made: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
         raise WeightsError("There are no weights. Run `python -m train`.")

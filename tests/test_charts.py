@@ -120,5 +120,13 @@ def test_bars_carry_their_intervals() -> None:
     assert list(figure.layout.yaxis.ticktext) == ["faces", "swaps"]
 
 
+def test_lines_run_over_the_diagonal_and_more_than_five_stay_apart() -> None:
+    points = [(0.0, 0.0), (0.2, 0.7), (1.0, 1.0)]
+    figure = charts.lines([(f"network {i}", points) for i in range(7)], "x", "y", "dark", markers=True)
+    assert list(figure.data[0].y) == [0, 1] and list(figure.data[1].y) == [0.0, 0.7, 1.0]
+    looks = {(line.line.color, line.line.dash) for line in figure.data[1:]}
+    assert len(looks) == 7
+
+
 def test_bars_of_nothing() -> None:
     assert len(charts.bars([], "AUC", 0.5).data) == 0

@@ -145,6 +145,18 @@ def test_span_percent(low: float, high: float, text: str) -> None:
     assert report.span_percent(low, high) == text
 
 
+def test_a_vote_is_a_count_and_all_else_a_percentage() -> None:
+    voted = dataclasses.replace(face(1), scores=scores(resnet18=True, mobilenet_v2=False, xception=True), votes=2)
+    verdict = photo(faces=(voted, face(2)))
+    assert report.estimate(verdict) == report.estimate(voted) == "2 of 3 networks"
+    assert verdict.faces[1].prob_fake is not None
+    assert report.estimate(verdict.faces[1]) == report.percent(verdict.faces[1].prob_fake)
+    assert report.estimate(video(persons=(dataclasses.replace(person(1), votes=0, scores=voted.scores),))) == (
+        "0 of 3 networks"
+    )
+    assert report.estimate(photo(None, "no_face", faces=())) == ""
+
+
 def test_band_words() -> None:
     assert [report.band_word(band) for band in (*BANDS, None)] == [
         "little",

@@ -116,6 +116,8 @@ def test_a_killed_run_resumes_bit_for_bit(tiny: Cnn, monkeypatch: pytest.MonkeyP
     assert all(torch.equal(one[k], two[k]) for k in one)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_publishing_calibrates_compares_and_keeps_the_better(
     tiny: Cnn,
     tmp_path: Path,

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 
 from detector.calibration import sigmoid
-from detector.weights import Manifest, golden_crops, load_ensemble, load_network
+from detector.weights import LEADERBOARD, Manifest, golden_crops, load_ensemble, load_network
 from train import curves
 from train.data.samples import Sample, unseen_sources
 from train.evaluate import ETHNICITIES, false_alarms_by_labels, figures, opponents, slice_figures, slice_rows
+from train.experiment import write_text
 from train.metrics import (
     Interval,
     auc,
@@ -161,9 +162,14 @@ def table(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def write_board(found: Mapping[str, Any], path: Path) -> None:
+    """The whole leaderboard; without line breaks, since git keeps every version."""
+    write_text(path, json.dumps(found, separators=(",", ":")) + "\n")
+
+
 def write_tables(found: Mapping[str, Any], folder: Path) -> None:
     """`leaderboard.json` and `leaderboard.csv`."""
-    (folder / "leaderboard.json").write_text(json.dumps(found, indent=1) + "\n")
+    write_board(found, folder / LEADERBOARD)
     rows = table(found)
     with (folder / "leaderboard.csv").open("w", newline="") as handle:
         writer = csv.DictWriter(handle, list(rows[0]))

@@ -2,9 +2,10 @@
 
 import html
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import streamlit as st
 
 from app import charts, session
@@ -14,10 +15,25 @@ from detector import BANDS, DetectorError, report
 if TYPE_CHECKING:
     from detector.weights import Manifest
 
-_FIGURES = {"auc": "AUC", "accuracy": "Accuracy", "fpr": "False alarms", "tpr": "Found", "eer": "EER"}
-"""Figures of a test set in the manifest, in the order of the columns."""
+_FIGURES = {
+    "auc": "AUC",
+    "accuracy": "Accuracy",
+    "fpr": "False alarms",
+    "tpr": "Found",
+    "precision": "Precision",
+    "f1": "F1",
+    "eer": "EER",
+}
+"""Figures of a test set, in the order of the columns; those that were not measured are left out."""
 
+_MISSING = "—"
 _COUNTS = {"genuine": "Genuine", "manipulated": "Manipulated"}
+_KINDS = {
+    "average": "mean probability of {} networks",
+    "majority": "vote of {} networks",
+    "weighted_majority": "weighted vote of {} networks",
+    "stacking": "{} networks, weighed by a classifier",
+}
 _MAX_SETS_DRAWN = 14
 """The chart shows the largest test sets; the table shows all."""
 
@@ -35,11 +51,21 @@ def page() -> None:
         "files that trained nothing and tuned nothing."
     )
     names = manifest.names()
+    board = manifest.leaderboard()
+    reason = manifest.data.get("default_reason")
+    if reason:
+        ui.small(f"Why the default is the default: {reason}.")
     _cards(manifest, names)
-    rows = figures(manifest, names)
+    rows = figures(manifest, names, board)
     if rows:
         _comparison(rows)
+    if board:
+        _curves(board)
+        _cost(board)
+        _robustness(board)
     _false_alarms(manifest, names)
+    if board:
+        _labels(board)
     _documents(manifest, names)
 
 
@@ -52,7 +78,7 @@ def _cards(manifest: "Manifest", names: Iterable[str]) -> None:
             facts.append("used unless you choose another")
         members = record.get("members")
         if members:
-            facts.append(f"{len(members)} networks, calibrated together")
+            facts.append(_KINDS.get(record.get("kind"), "{} networks, calibrated together").format(len(members)))
         else:
             facts.append(f"{record['bytes'] / 1e6:.0f} MB")
             if "input_size_px" in record:
@@ -71,19 +97,24 @@ def _cards(manifest: "Manifest", names: Iterable[str]) -> None:
     st.html(f'<div class="um um-models">{"".join(parts)}</div>')
 
 
-def figures(manifest: "Manifest", names: Iterable[str]) -> list[dict[str, Any]]:
-    """One row for each network or ensemble and test set: plain values, the interval of the AUC beside it."""
+def figures(manifest: "Manifest", names: Iterable[str], board: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """One row for each network or ensemble and test set: plain values, the ends of 95 % intervals beside them.
+
+    Args:
+        manifest: what is published.
+        names: of networks and ensembles.
+        board: the leaderboard, which knows more than the manifest.
+    """
     rows = []
     for name in names:
         record = manifest.ensembles.get(name) or manifest.models[name]
-        for test_set, measured in record.get("metrics", {}).get("slices", {}).items():
+        slices = board["choices"][name]["slices"] if board else record.get("metrics", {}).get("slices", {})
+        for test_set, measured in slices.items():
             row: dict[str, Any] = {"Network": _short(name), "Test set": test_set}
             for key, title in _FIGURES.items():
                 interval = _interval(measured.get(key))
                 if interval is not None:
-                    row[title] = interval[0]
-                    if key == "auc":
-                        row["AUC from"], row["AUC to"] = interval[1], interval[2]
+                    row[title], row[f"{title} from"], row[f"{title} to"] = interval
             row.update({title: measured[key] for key, title in _COUNTS.items() if key in measured})
             rows.append(row)
     return rows
@@ -108,20 +139,123 @@ def _comparison(rows: list[dict[str, Any]]) -> None:
             config={"displayModeBar": False, "responsive": True},
             alt="AUC of every network on the largest test sets; the same figures are in the table below",
         )
-    decimals = (*_FIGURES.values(), "AUC from", "AUC to")
-    columns = ["Network", "Test set", "AUC", "AUC from", "AUC to", *list(_FIGURES.values())[1:], *_COUNTS.values()]
-    used = [c for c in columns if any(r.get(c) is not None for r in rows)]
-    st.dataframe(
-        {column: [r.get(column) for r in rows] for column in used},
-        hide_index=True,
-        width="stretch",
-        column_config={c: st.column_config.NumberColumn(format="%.3f") for c in decimals},
-    )
+    sizes_of = _COUNTS.values()
+    ends = [f"{title}{end}" for title in _FIGURES.values() for end in ("", " from", " to")]
+    _table(rows, ["Network", "Test set", *ends, *sizes_of], key="figures")
     ui.small(
         "AUC: how often a manipulated face scores higher than a genuine one; a guess would reach 0.5. False alarms and "
         "Found: share of genuine and of manipulated faces above the threshold, the edge of “strong”. Test sets without "
-        "genuine faces are set against all genuine test faces. Click a column's title to sort."
+        "genuine faces are set against all genuine test faces. “From” and “to” are the ends of the 95 % interval. “—”: "
+        "not measured, or no interval, since a class has fewer than five groups of pictures. Precision and F1 depend "
+        "on how many of each class a set holds. Click a column's title to sort."
     )
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Iterable[str], key: str) -> None:
+    """A sortable table of the columns that hold anything, a dash where something is missing."""
+    used = [c for c in columns if any(r.get(c) is not None for r in rows)]
+    frame = pd.DataFrame({c: [r.get(c) for r in rows] for c in used})
+    numbers = frame.select_dtypes("number").columns
+    whole = [c for c in numbers if (frame[c].dropna() % 1 == 0).all() and frame[c].max() > 1]
+    fine = {c: "{:.3f}" for c in numbers if c not in whole}
+    styled = frame.style.format({**fine, **dict.fromkeys(whole, "{:.0f}")}, na_rep=_MISSING)
+    st.dataframe(styled, hide_index=True, width="stretch", key=key)
+
+
+def _curves(board: Mapping[str, Any]) -> None:
+    choices = board["choices"]
+    st.html('<div class="um"><h2 class="um-h2">All test faces together</h2></div>')
+    plots = (
+        ("roc", "Share of genuine faces above a threshold", "Share of manipulated faces above it",
+         "ROC: every threshold at once; further to the upper left is better"),
+        ("reliability", "Mean probability", "Share that was manipulated",
+         "Reliability: on the dotted line a probability means what it says"),
+    )  # fmt: skip
+    for column, (key, x_title, y_title, caption) in zip(st.columns(2), plots, strict=True):
+        groups = [(_short(n), [(p[0], p[1]) for p in c["pooled"][key]]) for n, c in choices.items()]
+        with column:
+            st.plotly_chart(
+                charts.lines(groups, x_title, y_title, ui.theme(), markers=key == "reliability"),
+                theme=None,
+                key=f"{key}_chart",
+                config={"displayModeBar": False, "responsive": True},
+                alt=f"{caption}. Every network and ensemble, all test faces",
+            )
+            ui.small(f"{caption}.")
+
+
+def _cost(board: Mapping[str, Any]) -> None:
+    rows = []
+    for name, choice in board["choices"].items():
+        pooled, gain = choice["pooled"], choice["auc_minus_default"].get("all", {})
+        (passed, alarmed), (missed, found) = pooled["confusion"]
+        rows.append(
+            {
+                "Network": _short(name),
+                "AUC": (pooled.get("auc") or {}).get("value"),
+                "AUC minus the default's": gain.get("value"),
+                "from": gain.get("low"),
+                "to": gain.get("high"),
+                "ECE": pooled["ece"],
+                "Brier": pooled["brier"],
+                "Genuine, passed": passed,
+                "Genuine, flagged": alarmed,
+                "Manipulated, missed": missed,
+                "Manipulated, flagged": found,
+                "Million parameters": choice["parameters"] / 1e6,
+                "MB": choice["megabytes"],
+                "CPU ms a face": choice["cpu_ms_a_face"],
+            }
+        )
+    _table(rows, rows[0], key="cost")
+    ui.small(
+        "Flagged: above the threshold. Differences by a paired bootstrap over groups of pictures: where “from” and "
+        "“to” lie on the same side of 0, it is no chance. ECE and Brier score: both classes weighed alike. CPU ms: "
+        "processor time, which more cores share."
+    )
+
+
+def _robustness(board: Mapping[str, Any]) -> None:
+    rows = []
+    for name, choice in board["choices"].items():
+        for change, measured in choice["robustness"].items():
+            row = {"Network": _short(name), "Pictures": change}
+            for title, key in (("AUC", "auc"), ("AUC lost", "auc_lost"), ("False alarms", "fpr"), ("Found", "tpr")):
+                interval = _interval(measured.get(key))
+                if interval is not None:
+                    row[title], row[f"{title} from"], row[f"{title} to"] = interval
+            rows.append(row)
+    if not rows:
+        return
+    st.html('<div class="um"><h2 class="um-h2">After what happens to pictures on their way</h2></div>')
+    titles = [f"{t}{end}" for t in ("AUC", "AUC lost", "False alarms", "Found") for end in ("", " from", " to")]
+    _table(rows, ["Network", "Pictures", *titles], key="robustness")
+    ui.small(
+        "The same test faces, changed: saved as JPEG of a quality, shrunk until the face has so many pixels, blurred, "
+        "or shown, grabbed and sent on. Lost: against the same faces as they came."
+    )
+
+
+def _labels(board: Mapping[str, Any]) -> None:
+    about = board["labels"]
+    rows = [
+        {"Network": _short(name), "Label": f"{title} {label}", "n": measured["n"], "False alarms": measured["value"]}
+        | {"from": measured["low"], "to": measured["high"]}
+        for name, choice in board["choices"].items()
+        for title, labels in choice["labels"].items()
+        for label, measured in labels.items()
+    ]
+    if not rows:
+        return
+    st.html('<div class="um"><h2 class="um-h2">False alarms by age and ethnicity</h2></div>')
+    _table(rows, rows[0], key="labels")
+    used = (
+        f"The networks were trained on other pictures of {about['source']}; these are its {about['faces']} test faces."
+        if about["trained_on"]
+        else f"All {about['faces']} faces of {about['source']}, which trained nothing"
+        + (" but helped to set the edges of the bands." if about["set_edges"] else ".")
+    )
+    ui.small(f"{used} {about['worth']}")
 
 
 def _by_network(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -39,7 +39,7 @@ from train.data.batches import eval_crops
 from train.data.samples import DataError, Sample
 from train.ensembles import Fitted, choose_default, fit_ensembles
 from train.evaluate import false_alarms, false_alarms_by_faces
-from train.experiment import Run, write_json
+from train.experiment import Run
 from train.leaderboard import (
     CHANGED,
     KEPT,
@@ -51,6 +51,7 @@ from train.leaderboard import (
     fresh_sources,
     labelled_faces,
     scores_file,
+    write_board,
 )
 from train.limits import measure_limits
 from train.progress import Bar, say
@@ -378,7 +379,7 @@ def _measured(
         scores, looked = scores_on_test(manifest, data, options.runs_dir, options.workers)
         looks += looked
         found = board(manifest, data, scores)
-        write_json(built.folder / LEADERBOARD, {**found, "test_scored": looks})
+        write_board({**found, "test_scored": looks}, built.folder / LEADERBOARD)
         _add_figures(built, manifest, data, scores, found)
     return {
         "manifest_version": MANIFEST_VERSION,
