@@ -388,7 +388,8 @@ def test_models_page_with_a_leaderboard_shows_curves_and_dashes_for_what_is_miss
     assert list(figures["Network"]) == ["Average"] * 2 + ["ResNet-18"] * 2 + ["EfficientNet-B0"] * 2
     assert {"AUC", "AUC from", "Precision", "F1", "F1 to", "False alarms"} <= set(figures.columns)
     assert figures["AUC"].isna().tolist() == [False, True] * 3
-    shown = at.dataframe[0].proto.arrow_data.styler.display_values.decode("latin-1")
+    shown = at.dataframe[0].proto.arrow_data.styler.display_values.decode("utf-8", "replace")
+    assert "—" in shown and "None" not in shown and "nan" not in shown
     assert cost["Genuine, flagged"].tolist() == [5, 5, 5] and cost["AUC minus the default's"].isna().tolist()[0]
     assert list(robustness["Pictures"]) == ["as they came", "JPEG 30"] * 3
     assert list(labels["Label"]) == ["age 18-29", "ethnicity Asian"] * 3
