@@ -170,10 +170,10 @@ def follow(
         one.found = False
     seen = []
     for j, glance in enumerate(glances):
-        one = matched.get(j)
-        if one is None:
-            one = _Followed(new_number(), glance.face.box, now_s)
-            followed.append(one)
+        if j not in matched:
+            matched[j] = _Followed(new_number(), glance.face.box, now_s)
+            followed.append(matched[j])
+        one = matched[j]
         one.box, one.seen_s, one.found, one.reason = glance.face.box, now_s, True, glance.reason
         if glance.logit is not None:
             one.logits.append((now_s, glance.logit))

@@ -125,7 +125,7 @@ def test_a_frame_at_working_size_keeps_its_larger_faces(made_face_image: np.ndar
     frame = rng.integers(90, 130, (1080, 1920, 3), dtype=np.uint8)
     head = made_face_image[0:260, 80:360]
     # the face is 110 x 140 px of the head's 280 x 260
-    for i, side in enumerate((90, 110, 160, 240)):
+    for i, side in enumerate((115, 140, 180, 240)):
         factor = side / 140
         pasted = cv2.resize(head, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         top, left = 200 + 60 * i, 100 + 440 * i

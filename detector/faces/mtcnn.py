@@ -113,7 +113,7 @@ class _Areas:
         left, right = _cells(np.array([0]), np.array([self.width]), width)
         rows = self._sums.take(bottom[0], axis=0) - self._sums.take(top[0], axis=0)
         sums = rows.take(right[0], axis=1) - rows.take(left[0], axis=1)
-        return _divided(sums[None], bottom - top, right - left)[0]
+        return np.asarray(_divided(sums[None], bottom - top, right - left)[0])
 
     def crops(
         self, top: np.ndarray, bottom: np.ndarray, left: np.ndarray, right: np.ndarray, size_px: int
@@ -125,7 +125,7 @@ class _Areas:
         stride = self._sums.shape[1]
 
         def corner(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-            return flat.take((y * stride)[:, :, None] + x[:, None, :], axis=0)
+            return np.asarray(flat.take((y * stride)[:, :, None] + x[:, None, :], axis=0))
 
         sums = corner(bottom, right)
         sums -= corner(top, right)
