@@ -82,8 +82,7 @@ def test_table_says_when_the_machine_was_busy(load: float, busy: bool) -> None:
 def test_a_ratio_counts_only_between_equals() -> None:
     console = Console(file=io.StringIO(), width=200)
     bench._show(figures(), console)
-    lines = console.file.getvalue().splitlines()
-    clip, frame = (next(line for line in lines if line.startswith(f"│ {work} ")) for work in ("clip", "frame"))
+    clip, frame = (line for line in console.file.getvalue().splitlines() if line.startswith(("│ clip ", "│ frame ")))
     assert "0.60 s" in clip and "<= 0.65 s" in clip and "5.0x (goal 4x)" in clip
     assert "does not count: 2 faces against 3" in frame and "16.0x" not in frame
 

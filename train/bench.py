@@ -120,7 +120,7 @@ class Row:
         return statistics.median(self.runs)
 
     @property
-    def times_as_fast(self) -> float | None:
+    def ratio(self) -> float | None:
         """How many times as much the usual way takes; None where it was not measured or came to something else."""
         return statistics.median(self.usual) / self.median if self.usual and self.differs is None else None
 
@@ -499,6 +499,8 @@ def times_as_fast(row: Mapping[str, Any]) -> str:
 def main() -> None:
     options = tyro.cli(Options, description=__doc__)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=180)  # a file takes long lines
     with tempfile.TemporaryDirectory(prefix="unmask-bench-") as folder:
         figures = measure(options, Path(folder))
     _show(figures, console)
