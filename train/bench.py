@@ -129,7 +129,7 @@ class Row:
             **asdict(self),
             "median": self.median,
             "usual_median": statistics.median(self.usual) if self.usual else None,
-            "ratio": self.times_as_fast,
+            "ratio": self.ratio,
         }
 
 
