@@ -149,7 +149,7 @@ def test_the_map_is_grad_cam(pair: tuple[Engine, Engine], made_face_image: np.nd
     for crop, cam in zip(crops, cams, strict=True):
         network = reference.network
         exact = heatmap(network, network.last_features, reference.tensor([crop]))
-        assert np.abs(scaled_cam(cam, fast.size_px) - exact).max() < (0.1 if fast.backend.endswith("bf16") else 5e-3)
+        assert np.abs(scaled_cam(cam, fast.size_px) - exact).max() < (0.1 if fast.backend.endswith("bf16") else 2e-2)
 
 
 def test_features_come_with_the_logits(pair: tuple[Engine, Engine], made_face_image: np.ndarray) -> None:
