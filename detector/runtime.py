@@ -158,10 +158,12 @@ class _OpenVino:
         self.backend = f"OpenVINO {openvino().__version__.partition('-')[0]}, cpu, {precision}"
 
     def __call__(self, batch: np.ndarray, outputs: int = 1) -> tuple[np.ndarray, ...]:
+        # named, for it must outlive `infer`: the tensor below borrows its memory and keeps nothing alive
+        contiguous = np.ascontiguousarray(batch)
         request = self._requests.get()
         try:
             # set by hand: the inspection of what `infer` may be given takes as long as a small network
-            request.set_input_tensor(openvino().Tensor(np.ascontiguousarray(batch), shared_memory=True))
+            request.set_input_tensor(openvino().Tensor(contiguous, shared_memory=True))
             request.infer()
             # copied, for the next call overwrites them
             return tuple(request.get_output_tensor(i).data.copy() for i in range(min(outputs, self._outputs)))

@@ -86,7 +86,17 @@ def fake_address(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     log = tmp_path_factory.mktemp("server") / "log.txt"
     with _server([sys.executable, str(repo_root / "tests" / "fake_app.py")], repo_root, log) as address:
         yield address
-    assert "Traceback" not in log.read_text()
+    assert not _failures(log)
+
+
+def _failures(log: Path) -> list[str]:
+    """Tracebacks of a server's log that pass through our own code.
+
+    Streamlit's server prints one of its own when a browser leaves before its connection is answered.
+    """
+    blocks = re.split(r"(?=^.*Traceback \(most recent call last\):)", log.read_text(), flags=re.MULTILINE)
+    ours = re.compile(r'File "[^"]*/(app|detector|tests)/')
+    return [b for b in blocks[1:] if "site-packages/streamlit/web/server/" not in b or ours.search(b)]
 
 
 @contextmanager
@@ -289,7 +299,7 @@ def test_cancel_and_errors(browser: Browser, fake_address: str, portrait_path: P
 
 
 @pytest.fixture
-def camera_browser(chromium_path: str, tmp_path: Path) -> Iterator[Browser]:
+def camera_browser(browser: Browser, chromium_path: str, tmp_path: Path) -> Iterator[Browser]:
     """A browser whose camera plays a file: two faces that move, 854 x 480."""
     import av
 
@@ -306,10 +316,10 @@ def camera_browser(chromium_path: str, tmp_path: Path) -> Iterator[Browser]:
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={camera}",
     )
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=chromium_path, args=[*_QUIET, *flags])
-        yield chromium
-        chromium.close()
+    # by the Playwright that runs already: a thread can have but one
+    chromium = browser.browser_type.launch(executable_path=chromium_path, args=[*_QUIET, *flags])
+    yield chromium
+    chromium.close()
 
 
 def _processor_seconds(name: str) -> float:
@@ -357,7 +367,7 @@ def test_live_camera(
         assert figures["frames_per_second"] >= 5
         frame.get_by_role("button", name="Stop camera").click()
         page.get_by_text("Camera off").wait_for()
-    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+    assert not _failures(tmp_path / "log.txt")
 
 
 def test_the_app_as_users_start_it(

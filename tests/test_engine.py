@@ -126,6 +126,16 @@ def test_any_number_of_crops_gives_the_same_logits(pair: tuple[Engine, Engine], 
         assert fast.logits(crops[:count]).shape == (count,)
 
 
+def test_the_order_of_memory_does_not_matter(pair: tuple[Engine, Engine], made_face_image: np.ndarray) -> None:
+    """Crops that come as views, as those of a training loader do, are copied; the copy must live until it was used."""
+    crops = [crop_face(picture, face, pair[0].size_px) for picture, face in made_faces(made_face_image, 16)]
+    views = list(np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1))
+    for engine in pair:
+        expected = engine.logits(crops)
+        for _ in range(5):
+            assert engine.logits(views) == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
 def test_the_mean_of_the_map_is_the_logit(engine: str, made_face_image: np.ndarray) -> None:
     for name in PUBLISHED:

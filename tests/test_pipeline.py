@@ -144,9 +144,8 @@ def test_each_published_choice_can_be_used_alone(detector: Detector, samples: Pa
 def test_the_ensemble_is_the_mean_of_its_members(samples: Path) -> None:
     detector = Detector("average")
     verdict = detector.image(samples / "astronaut.jpg")
-    alone = [s.prob_fake for s in verdict.faces[0].scores]
-    mean = float(np.mean([np.log(p / (1 - p)) for p in alone]))
-    again = detector.entry.calibration(np.array([mean]))[0]
+    mean = float(np.mean([s.prob_fake for s in verdict.faces[0].scores]))
+    again = detector.entry.calibration(np.array([np.log(mean / (1 - mean))]))[0]
     assert verdict.prob_fake == pytest.approx(1 / (1 + np.exp(-again)), abs=1e-4)
 
 
