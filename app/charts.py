@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import plotly.graph_objects as go
 
-from detector import Band, Person, Thresholds
-from detector.report import percent
+from detector import BANDS, Band, Person, Thresholds
+from detector.report import band_word, percent
 
 AREAS: dict[str, dict[Band, str]] = {
     "light": {"little": "#4F7CAC", "weak": "#C9A227", "strong": "#D2691E", "very_strong": "#9B2226"},
@@ -112,8 +112,8 @@ def timeline(
 ) -> go.Figure:
     """Evidence over time, one line a person, over the bands of this file.
 
-    Each point carries (person's number, time in s, probability in words) as `customdata`. The figure depends on the
-    result alone, so that the selection survives a rerun.
+    Each point carries (person's number, time in s, band and probability in words) as `customdata`. The figure depends
+    on the result alone, so that the selection survives a rerun.
     """
     scale = scale_of(thresholds)
     areas, lines = AREAS[theme], LINES[theme]
@@ -130,7 +130,7 @@ def timeline(
         if all(value is None for _, value in points):
             continue
         colour = lines[person.band] if person.band else NO_VERDICT[theme]
-        xs, ys, data = _line(points, scale, person.number)
+        xs, ys, data = _line(points, scale, person.number, thresholds)
         name = f"Person {person.number}"
         traces.append(
             go.Scatter(
@@ -187,7 +187,7 @@ def percent_edge(prob: float) -> str:
 
 
 def _line(
-    points: Sequence[tuple[float, float | None]], scale: Scale, number: int
+    points: Sequence[tuple[float, float | None]], scale: Scale, number: int, thresholds: Thresholds
 ) -> tuple[list[float], list[float | None], list[list[object]]]:
     """Coordinates of one person's line, with an empty point wherever the person was not seen or could not be judged."""
     steps = sorted(b - a for (a, _), (b, _) in pairwise(points))
@@ -203,9 +203,20 @@ def _line(
             data.append([number, (previous + time_s) / 2, ""])
         xs.append(time_s)
         ys.append(None if value is None else scale.place(value))
-        data.append([number, time_s, "" if value is None else percent(value)])
+        data.append([number, time_s, "" if value is None else point_in_words(value, thresholds)])
         previous = time_s
     return xs, ys, data
+
+
+def point_in_words(prob: float, thresholds: Thresholds) -> str:
+    """ "strong, 81 %": the band that one point of the timeline lies in, and its probability."""
+    edges: tuple[tuple[float, Band], ...] = (
+        (thresholds.very_strong, "very_strong"),
+        (thresholds.strong, "strong"),
+        (thresholds.weak, "weak"),
+    )
+    band = next((name for edge, name in edges if prob >= edge), BANDS[0])
+    return f"{band_word(band)}, {percent(prob)}"
 
 
 def _rectangle(x0: float, x1: float, y0: float, y1: float, **looks: object) -> dict[str, object]:

@@ -176,7 +176,7 @@ def _file_facts(case: Case) -> list[str]:
             facts.append(charts.seconds(verdict.coverage.duration_s))
         if verdict.width and verdict.height:
             facts.append(f"{verdict.width} × {verdict.height}")
-    size = len(case.data)
+    size = case.size_bytes
     facts.append(f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB" if size >= 1000 else f"{size} bytes")
     return facts
 

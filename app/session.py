@@ -15,7 +15,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import streamlit as st
@@ -151,15 +154,16 @@ class Picture:
 
 
 class Case:
-    """One file in one session: its bytes, its verdict, and the pictures made of it so far.
+    """One file in one session: its bytes or its path, its verdict, and the pictures made of it so far.
 
     The verdict comes first; pictures are asked for when the page shows them, are made by the worker, and are `None`
     until then.
     """
 
-    def __init__(self, name: str, data: bytes, models: str, line: Worker) -> None:
+    def __init__(self, name: str, source: Path | bytes, models: str, line: Worker) -> None:
         self.name = name
-        self.data = data
+        self.source = source
+        self.size_bytes = source.stat().st_size if isinstance(source, Path) else len(source)
         self.models = models
         self.state: State = "waiting"
         self.verdict: FileVerdict | None = None
@@ -287,7 +291,7 @@ class Case:
 
         assert isinstance(self.verdict, VideoVerdict)
         portraits = {best_time(person): person.number for person in reversed(self.verdict.persons)}
-        with closing(iter_frames(self.data, max_frames=MAX_FRAMES)) as frames:
+        with closing(iter_frames(self.source, max_frames=MAX_FRAMES)) as frames:
             for frame in frames:
                 if self._stop.is_set():
                     break
@@ -305,7 +309,7 @@ class Case:
             from detector.media import read_image
             from detector.video import read_frame
 
-            image = read_image(self.data) if time_s is None else read_frame(self.data, time_s)
+            image = read_image(self.source) if time_s is None else read_frame(self.source, time_s)
             self._last_full = (time_s, image)
         return self._last_full[1]
 
@@ -353,7 +357,7 @@ class Case:
         try:
             detector = self._line.detector(self.models)
             verdict = detector.file(
-                self.data, name=self.name, on_progress=self._on_progress, should_stop=self._stop.is_set
+                self.source, name=self.name, on_progress=self._on_progress, should_stop=self._stop.is_set
             )
         except Cancelled:
             self.state = "stopped"
@@ -367,7 +371,7 @@ class Case:
                 self.verdict = verdict
                 # of the networks that judged, even if others have been published since
                 self.entry = detector.entry
-                self.playable = _playable(verdict, self.data)
+                self.playable = _playable(verdict, self.source) if self.size_bytes <= _playable_bytes() else None
                 self.state = "done"
 
     def _on_progress(self, done: float, what: str) -> None:
@@ -402,12 +406,42 @@ def current() -> Case | None:
     return case if isinstance(case, Case) else None
 
 
-def open_file(name: str, data: bytes) -> None:
+def open_file(name: str, source: Path | bytes) -> None:
     """Start the analysis of a file in place of the current one."""
     close()
-    case = Case(name, data, models(), worker())
+    case = Case(name, source, models(), worker())
     st.session_state.case = case
     _at_close().case = case
+
+
+def open_path(text: str) -> str | None:
+    """Start the analysis of a file of this computer, read where it lies; else why not, in a line with the next step.
+
+    Args:
+        text: a path as people paste it: with quotes around it, with ~, or as a file:// address.
+    """
+    if not is_local():
+        return "Files of the computer that this page runs on can only be opened on that computer itself."
+    text = text.strip().strip("\"'")
+    if text.lower().startswith("file:"):
+        text = url2pathname(urlsplit(text).path)
+    if not text:
+        return "Type or paste the path of a photo or a video."
+    missing = "There is no such file on this computer. Copy its whole path, from the drive or the first slash on."
+    try:
+        path = Path(text).expanduser()
+        if path.is_dir():
+            return "That is a folder. Give the path of one file in it; `python -m detector FOLDER` checks them all."
+        if not path.is_file():
+            return missing
+        with path.open("rb"):
+            pass
+    except (RuntimeError, ValueError):  # a user or a character that cannot be
+        return missing
+    except OSError:
+        return "That file may not be opened. Copy it to a folder of your own, or allow this user to read it."
+    open_file(path.name, path)
+    return None
 
 
 def close() -> None:
@@ -426,7 +460,7 @@ def again() -> None:
     """Analyse the current file once more, with the networks chosen now."""
     case = current()
     if case is not None:
-        open_file(case.name, case.data)
+        open_file(case.name, case.source)
 
 
 def models() -> str:
@@ -453,15 +487,22 @@ def upload_limit_mb() -> int:
     return int(st.get_option("server.maxUploadSize"))
 
 
-def _playable(verdict: FileVerdict, data: bytes) -> str | None:
+def _playable_bytes() -> int:
+    """Up to this size a video is given to the browser to play: Streamlit holds all of it in memory."""
+    return upload_limit_mb() * 1_000_000
+
+
+def _playable(verdict: FileVerdict, source: Path | bytes) -> str | None:
     """The MIME type under which browsers play this video; None for a kind that they do not play."""
     if not isinstance(verdict, VideoVerdict):
         return None
+    from detector.media import read_head
     from detector.video import probe
 
-    mime = "video/mp4" if data[4:8] == b"ftyp" else "video/webm" if data[:4] == b"\x1aE\xdf\xa3" else None
     try:
-        codec = probe(data).codec
+        head = read_head(source)
+        mime = "video/mp4" if head[4:8] == b"ftyp" else "video/webm" if head[:4] == b"\x1aE\xdf\xa3" else None
+        codec = probe(source).codec
     except DetectorError:
         return None
     return mime if codec in ("h264", "vp8", "vp9", "av1") else None

@@ -69,11 +69,12 @@ class Engine:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         verified_file(manifest, name)
         code = sorted(Path(registry.__file__).parent.glob("*.py"))
+        made = (golden_crops(self.size_px, _EXAMPLES) * 255).byte().permute(0, 2, 3, 1)
         self._run = prepare(
             lambda: _Deployed(load_network(manifest, name), self.size_px),
             name=str(record["architecture"]),
             key=key_of(self.sha256, str(record["architecture"]), Path(__file__), *code),
-            example=np.ascontiguousarray((golden_crops(self.size_px, _EXAMPLES) * 255).byte().permute(0, 2, 3, 1).numpy()),
+            example=np.ascontiguousarray(made.numpy()),
             # a probability moves by at most a quarter of its logit's shift
             tolerance=4 * _MAX_SHIFT / max(1.0, abs(self._calibration.scale)),
             allow_bf16=True,

@@ -3,7 +3,6 @@
 python tests/fake_app.py --server.port 8600        # serves app/main.py with the fake behind it
 """
 
-import hashlib
 import math
 import sys
 import time
@@ -30,7 +29,7 @@ from detector import (
     VideoVerdict,
 )
 from detector.explain.gradcam import Heatmap
-from detector.media import read_image, sniff_kind
+from detector.media import read_head, read_image, sha256_of, sniff_kind
 from detector.pipeline import Glance
 from detector.video import iter_frames, probe
 from detector.weights import Manifest
@@ -147,7 +146,7 @@ class FakeDetector:
 
     def file(
         self,
-        source: bytes,
+        source: bytes | Path,
         *,
         name: str | None = None,
         on_progress: Callable[[float, str], None] | None = None,
@@ -163,7 +162,7 @@ class FakeDetector:
             if on_progress is not None:
                 on_progress(step / steps, f"reading frames, {step + 1} of {steps}")
             time.sleep(0.08 if steps > 4 else 0.02)
-        kind = sniff_kind(source[:4096])
+        kind = sniff_kind(read_head(source))
         if kind == "unknown":
             return FileVerdict(**self._common(source, name, "unknown", None, None, None, "unsupported"))
         if kind == "video":
@@ -189,7 +188,7 @@ class FakeDetector:
 
     def _common(
         self,
-        source: bytes,
+        source: bytes | Path,
         name: str,
         kind: str,
         band: Band | None,
@@ -203,7 +202,7 @@ class FakeDetector:
         }
         return {
             "file": name,
-            "sha256": hashlib.sha256(source).hexdigest(),
+            "sha256": sha256_of(source),
             "kind": kind,
             "status": "ok" if band else "unreadable" if kind == "unknown" else "no_verdict",
             "reason": reason,
@@ -222,7 +221,7 @@ class FakeDetector:
             "date": "2026-12-03T10:00:00Z",
         }
 
-    def _image(self, source: bytes, name: str) -> FileVerdict:
+    def _image(self, source: bytes | Path, name: str) -> FileVerdict:
         height, width = read_image(source).shape[:2]
         coverage = Coverage(1, None, None, 1.0)
         size = {"width": width, "height": height, "coverage": coverage}
@@ -251,7 +250,7 @@ class FakeDetector:
             faces = faces[:1]
         return ImageVerdict(**{**self._common(source, name, "image", band, prob, span), **size}, faces=faces)
 
-    def _video(self, source: bytes, name: str) -> FileVerdict:
+    def _video(self, source: bytes | Path, name: str) -> FileVerdict:
         info = probe(source)
         end = info.duration_s or 1.0
         u = info.width / 640

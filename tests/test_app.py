@@ -314,6 +314,44 @@ def test_check_another_file_forgets_the_first(page: AppTest, photo: bytes) -> No
     assert len(at.file_uploader) == 1
 
 
+def test_a_file_of_this_computer_is_read_where_it_lies(page: AppTest, repo_root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a clip.mp4"
+    path.write_bytes((repo_root / "app" / "samples" / "clip.mp4").read_bytes())
+    # as Windows and some file managers copy it
+    page.text_input(key="path_text").set_value(f'"{path}" ')
+    _until_drawn(next(b for b in page.button if b.label == "Check this file").click().run())
+    assert page.session_state["case"].source == path and page.session_state["case"].playable == "video/mp4"
+    assert "a clip.mp4" in _text(page) and str(tmp_path) not in _text(page)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", "Type or paste"),
+        ("{folder}", "That is a folder"),
+        ("{folder}/none.mp4", "There is no such file"),
+        ("file://{folder}/none.mp4", "There is no such file"),
+        ("\0", "There is no such file"),
+        ("~nobody-of-that-name/x.mp4", "There is no such file"),
+        ("x" * 5000, "may not be opened"),
+    ],
+)
+def test_a_path_that_leads_nowhere_gets_one_line(page: AppTest, tmp_path: Path, text: str, words: str) -> None:
+    page.text_input(key="path_text").set_value(text.format(folder=tmp_path))
+    next(b for b in page.button if b.label == "Check this file").click().run()
+    assert not page.exception and len(page.error) == 1
+    assert words in page.error[0].value and str(tmp_path) not in page.error[0].value
+
+
+def test_a_server_opens_no_paths(
+    repo_root: Path, made: list[Any], portrait_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNMASK_DEPLOYMENT", "server")
+    at = AppTest.from_file(str(repo_root / "app" / "main.py"), default_timeout=120).run()
+    assert not at.exception and not at.text_input
+    assert "can only be opened on that computer itself" in (session.open_path(str(portrait_path)) or "")
+
+
 def test_a_sample_runs(page: AppTest) -> None:
     page.button(key="sample-astronaut_edited.jpg").click().run()
     assert "evidence of manipulation" in _text(_until_drawn(page))

@@ -81,7 +81,7 @@ def test_timeline_has_one_line_a_person_with_dashes_and_words() -> None:
     assert [trace.name for trace in figure.data] == ["Person 1", "Person 2"]
     assert [trace.line.dash for trace in figure.data] == ["solid", "dash"]
     assert all(trace.mode == "lines+markers" for trace in figure.data)
-    assert list(figure.data[0].customdata[1]) == [1, 1.0, "80 %"]
+    assert list(figure.data[0].customdata[1]) == [1, 1.0, "strong, 80 %"]
     assert {"Person 1", "Person 2"} <= {note.text for note in figure.layout.annotations}
 
 

@@ -63,6 +63,8 @@ def _first_visit() -> None:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="um-under-drop"):
         st.html(f'<div class="um"><p class="um-small">{html.escape(ui.privacy_line())}</p></div>', width="stretch")
+        if session.is_local():
+            _path_popover()
         ui.networks_popover()
     samples = [sample for sample in SAMPLES if (_SAMPLES_DIR / sample.file).is_file()]
     if samples:
@@ -78,6 +80,21 @@ def _first_visit() -> None:
         "Unmask looks for traces in faces. It cannot tell whether a scene is staged, a caption wrong or a voice "
         "cloned, and little evidence does not clear a file."
     )
+
+
+def _path_popover() -> None:
+    """A file too large to drop, read from where it lies."""
+    label = f"Larger than {session.upload_limit_mb()} MB?"
+    with st.popover(label, type="tertiary"), st.form("path", border=False):
+        text = st.text_input("Path of a photo or a video on this computer", key="path_text")
+        ui.small("It is read where it lies, whatever its size; nothing is copied.")
+        asked = st.form_submit_button("Check this file", width="stretch")
+    if asked:
+        problem = session.open_path(text)
+        if problem:
+            st.error(problem)
+        else:
+            st.rerun()
 
 
 def _sample(sample: Sample) -> None:
@@ -182,7 +199,7 @@ def _details(case: Case, verdict: FileVerdict) -> None:
                 ui.timeline(case, verdict)
             elif name == "Video" and case.playable:
                 start = ui.shown_time(verdict) or 0.0
-                st.video(case.data, format=case.playable, start_time=int(start), alt="The video as it was given")
+                st.video(case.source, format=case.playable, start_time=int(start), alt="The video as it was given")
             elif name == "Networks" and judged is not None:
                 ui.networks_table(verdict, judged)
             elif name == "Heatmaps" and judged is not None:
