@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import deque
+from typing import TYPE_CHECKING
 
 import av
 import cv2
@@ -11,6 +12,9 @@ import numpy as np
 from app import session
 from detector import report
 from detector.live import LiveAnalyser, LiveFace, LiveState
+
+if TYPE_CHECKING:
+    from detector import Detector
 
 _PACE = 60
 _COLOURS = {
@@ -26,27 +30,15 @@ _COLOURS = {
 class Camera:
     """What happens to the frames of one stream; made and called in the stream's own threads."""
 
-    def __init__(self, models: str, places: threading.BoundedSemaphore) -> None:
+    def __init__(self, detector: "Detector", places: threading.BoundedSemaphore) -> None:
         self._places = places
         self._lock = threading.Lock()
         self.turned_away = not places.acquire(blocking=False)
-        self.failed = False
         self._ended = False
         self._analyser: LiveAnalyser | None = None
         self._drawn: deque[float] = deque(maxlen=_PACE)
         if not self.turned_away:
-            threading.Thread(target=self._start, args=(models,), name="unmask-live-load", daemon=True).start()
-
-    def _start(self, models: str) -> None:
-        try:
-            detector = session.build_detector(models)
-        except Exception as error:
-            self.failed = True
-            session.log_bug("a live stream", error)
-            return
-        with self._lock:
-            if not self._ended:
-                self._analyser = LiveAnalyser(detector, on_error=lambda error: session.log_bug("a live stream", error))
+            self._analyser = LiveAnalyser(detector, on_error=lambda error: session.log_bug("a live stream", error))
 
     def recv(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Draws what is known onto a frame and passes it on; the analysis goes on beside."""
@@ -81,12 +73,7 @@ class Camera:
     def state(self) -> LiveState:
         """What is known of the stream by now."""
         analyser = self._analyser
-        return analyser.state() if analyser is not None else LiveState(failed=self.failed)
-
-    @property
-    def loading(self) -> bool:
-        """Whether the networks are still to come."""
-        return self._analyser is None and not (self.turned_away or self.failed)
+        return analyser.state() if analyser is not None else LiveState()
 
     @property
     def frames_per_second(self) -> float:

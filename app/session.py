@@ -98,6 +98,7 @@ class Worker:
     def __init__(self) -> None:
         self._tasks: queue.Queue[Callable[[], None]] = queue.Queue(_MAX_WAITING)
         self._detectors: OrderedDict[str, Detector] = OrderedDict()
+        self._loads: dict[str, Exception | None] = {}
         threading.Thread(target=self._work, name="unmask-worker", daemon=True).start()
 
     def submit(self, task: Callable[[], None]) -> bool:
@@ -112,10 +113,34 @@ class Worker:
         """The detector of that name, loaded on first use. Only tasks may call this."""
         if name not in self._detectors:
             self._detectors[name] = build_detector(name)
+            self._loads.pop(name, None)
         self._detectors.move_to_end(name)
         while len(self._detectors) > _MAX_DETECTORS:
             self._detectors.popitem(last=False)
         return self._detectors[name]
+
+    def ready(self, name: str) -> "Detector | None":
+        """The detector of that name if it is loaded; else it is put in line for that, and this is to be asked again.
+
+        Raises:
+            Exception: what went wrong when it was loaded last.
+        """
+        found = self._detectors.get(name)
+        if found is not None:
+            return found
+        if name not in self._loads:
+            self._loads[name] = None
+            if not self.submit(lambda: self._load(name)):
+                self._loads.pop(name, None)
+        elif (error := self._loads[name]) is not None:
+            raise error
+        return None
+
+    def _load(self, name: str) -> None:
+        try:
+            self.detector(name)
+        except Exception as error:
+            self._loads[name] = error
 
     def _work(self) -> None:
         while True:

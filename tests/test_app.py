@@ -352,6 +352,33 @@ def test_a_server_opens_no_paths(
     assert "can only be opened on that computer itself" in (session.open_path(str(portrait_path)) or "")
 
 
+def test_a_detector_is_loaded_by_the_worker_and_told_when_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    def until(line: session.Worker) -> object:
+        end = time.monotonic() + 20
+        while (found := line.ready("one")) is None:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        return found
+
+    monkeypatch.setattr(session, "build_detector", lambda name: name.upper())
+    assert until(session.Worker()) == "ONE"
+
+    def broken(name: str) -> None:
+        raise WeightsError("gone")
+
+    monkeypatch.setattr(session, "build_detector", broken)
+    line = session.Worker()
+    for _ in range(2):
+        with pytest.raises(WeightsError, match="gone"):
+            until(line)
+    monkeypatch.setattr(session, "build_detector", lambda name: "again")
+    line.submit(lambda: line.detector("one"))
+    end = time.monotonic() + 20
+    while "one" not in line._detectors:
+        assert time.monotonic() < end
+    assert until(line) == "again"
+
+
 def test_a_sample_runs(page: AppTest) -> None:
     page.button(key="sample-astronaut_edited.jpg").click().run()
     assert "evidence of manipulation" in _text(_until_drawn(page))

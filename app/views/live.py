@@ -12,6 +12,7 @@ from app import session
 from detector import DetectorError, report
 
 if TYPE_CHECKING:
+    from detector import Detector
     from detector.live import LiveFace
 
 _MAX_STREAMS = 2
@@ -38,13 +39,33 @@ def page() -> None:
     except DetectorError as error:
         st.warning(str(error))
         return
+    detector = None
+    with ui.one_line_errors("live"):
+        detector = session.worker().ready(session.models())
+        if detector is None:
+            _loading()
+    if detector is not None:
+        _stream(detector)
+    st.html(f'<div class="um um-read"><h3>What live video does to evidence</h3>{_NOTE}</div>')
+
+
+@st.fragment(run_every=0.4)
+def _loading() -> None:
+    """Before the camera may start: while networks load, a stream would starve and the browser would give it up."""
+    with ui.one_line_errors("live"):
+        if session.worker().ready(session.models()) is not None:
+            st.rerun()
+        with st.container(border=True, key="um-verdict"):
+            st.html('<div class="um"><p class="um-eyebrow">Getting ready</p><p>Loading the networks…</p></div>')
+
+
+def _stream(detector: "Detector") -> None:
     # heavy, and needed by this page alone
     from streamlit_webrtc import WebRtcMode, webrtc_streamer
 
     from app.camera import Camera
 
-    # taken here: the stream's threads have no session
-    models, places = session.models(), _places()
+    places = _places()  # taken here: the stream's threads have no session
     with st.container(key="um-two"):
         left, right = st.columns([1.4, 1], gap="medium")
         with left, st.container(border=True, key="um-live"):
@@ -57,7 +78,7 @@ def page() -> None:
                     "video": {"width": {"ideal": 854}, "height": {"ideal": 480}, "frameRate": {"ideal": 25, "max": 30}},
                     "audio": False,
                 },
-                video_processor_factory=lambda: Camera(models, places),
+                video_processor_factory=lambda: Camera(detector, places),
                 async_processing=True,
                 media_toggle_controls=False,
                 translations={"start": "Start camera", "stop": "Stop camera", "select_device": "Choose a camera"},
@@ -83,7 +104,6 @@ def page() -> None:
                     '<div class="um"><p class="um-eyebrow">Camera off</p><p>Start the camera and look into it. '
                     "Bands appear after about a second.</p></div>"
                 )
-    st.html(f'<div class="um um-read"><h3>What live video does to evidence</h3>{_NOTE}</div>')
 
 
 _NOTE = (
@@ -116,8 +136,7 @@ def _watch() -> None:
             st.error(session.BUG_MESSAGE)
             return
         rows = "".join(_row(face) for face in state.faces)
-        if not rows:
-            rows = "<p>Loading the networks…</p>" if camera.loading else "<p>No face in the picture.</p>"
+        rows = rows or "<p>No face in the picture.</p>"
         latency = "" if state.latency_s is None else f" · {1000 * state.latency_s:.0f} ms behind"
         pace = f"{camera.frames_per_second:.0f} frames a second · {state.per_second:.1f} analysed a second{latency}"
         st.html(

@@ -16,8 +16,6 @@ from typing import cast
 import cv2
 import numpy as np
 import torch
-from pytorch_grad_cam import GradCAM
-from pytorch_grad_cam.utils.image import scale_cam_image
 from torch import Tensor, nn
 
 from detector.types import Box
@@ -64,6 +62,9 @@ def heatmap(model: nn.Module, target_layer: nn.Module, crop: Tensor) -> np.ndarr
     Raises:
         ValueError: the crop's shape is wrong, or the layer is no part of the network.
     """
+    # with matplotlib and scikit-learn behind it, which take seconds to import: only who wants gradients pays for them
+    from pytorch_grad_cam import GradCAM
+
     if crop.ndim != 4 or crop.shape[0] != 1:
         raise ValueError(f"expected one crop of shape (1, 3, S, S), got {tuple(crop.shape)}")
     if all(module is not target_layer for module in model.modules()):
@@ -90,7 +91,10 @@ def scaled_cam(cam: np.ndarray, size_px: int) -> np.ndarray:
     Returns:
         (S, S) float32, 0 to 1; all zeros where nothing raises the logit.
     """
-    return _finite(scale_cam_image(np.maximum(cam, 0.0)[None], (size_px, size_px))[0])
+    # scaled as the grad-cam package does
+    heat = np.maximum(cam, 0.0).astype(np.float32)
+    heat -= heat.min()
+    return _finite(cv2.resize(heat / (heat.max() + 1e-7), (size_px, size_px)))
 
 
 def _finite(heat: np.ndarray) -> np.ndarray:
