@@ -1,9 +1,9 @@
 """The composition and nothing else: file → faces → crops → networks → calibrated verdict."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from detector.errors import Cancelled, MediaError
 from detector.explain.gradcam import Heatmap, heatmap, scaled_cam
 from detector.faces.align import crop_face, crop_frame, paste_heat, resize, sharpness
 from detector.faces.detect import FaceDetector
-from detector.faces.track import Tracker
 from detector.media import HEAD_BYTES, SUPPORTED, jpeg, read_head, read_image, sha256_of, sniff_kind
+from detector.persons import Looked, follow_persons
 from detector.types import (
     REASONS,
     Band,
@@ -36,7 +36,7 @@ from detector.types import (
     VideoVerdict,
 )
 from detector.version import __version__
-from detector.video import covered_s, iter_frames, probe
+from detector.video import covered_s
 from detector.weights import load_ensemble, read_manifest
 
 Source = Path | bytes
@@ -230,31 +230,25 @@ class Detector:
         """
         source = _as_source(source)
         step = _Steps(on_progress, should_stop)
-        step(0.0, "Opening the video")
-        info = probe(source)
-        tracker = Tracker()
-        times: list[float] = []
-        points: dict[int, list[tuple[float, _Judged]]] = {}
-        with closing(iter_frames(source, max_frames=max_frames)) as frames:
-            for frame in frames:
-                step(0.95 * len(times) / max_frames, f"Reading frames, {len(times) + 1} of {max_frames}")
-                faces = self._video_faces.detect([frame.image])[0]
-                tracks = tracker.add(len(times), faces, frame.image)
-                judged = self._judge_all(frame.image, faces)
-                for track, j in zip(tracks, judged, strict=True):
-                    points.setdefault(track, []).append((frame.time_s, j))
-                times.append(frame.time_s)
+        film = follow_persons(
+            source,
+            self._video_faces,
+            self._judge_frames,
+            max_frames=max_frames,
+            on_step=lambda share, what: step(0.95 * share, what),
+        )
+        info, times = film.info, film.times_s
         step(0.96, "Weighing the evidence")
-        kept = tracker.persons(len(times))
-        usable = {t: [(s, j) for s, j in points[t] if j.logits is not None] for t in kept}
+        points = [[(seen.time_s, seen.judged) for seen in person.sightings] for person in film.persons]
+        usable = [[(s, j) for s, j in seen if j.logits is not None] for seen in points]
         runs = {
             t: person_score(self._combine([j.logits for _, j in seen]), np.random.default_rng(0))
-            for t, seen in usable.items()
+            for t, seen in enumerate(usable)
             if len(seen) >= MIN_FRAMES
         }
         chances = sum(run.chances for run in runs.values())
         spacing = _spacing(times, info.duration_s)
-        order = sorted(kept, key=lambda t: (t not in runs, -runs[t].logit if t in runs else 0.0))
+        order = sorted(range(len(points)), key=lambda t: (t not in runs, -runs[t].logit if t in runs else 0.0))
         persons = tuple(
             self._person(number, points[t], usable[t], runs.get(t), chances, spacing, info.duration_s)
             for number, t in enumerate(order, 1)
@@ -327,12 +321,18 @@ class Detector:
 
     def _judge_all(self, image: np.ndarray, faces: Sequence[Face]) -> list[_Judged]:
         """Logits of all faces of one image, with the faces too small or blurred left out."""
-        sharp = [sharpness(crop_face(image, face, _SHARPNESS_PX)) for face in faces]
-        reasons = [self._unfit(face, value) for face, value in zip(faces, sharp, strict=True)]
+        return self._judge_frames([(image, tuple(faces))])[0]
+
+    def _judge_frames(self, frames: Sequence[Looked]) -> list[list[_Judged]]:
+        """As `_judge_all` for several frames, their faces in common batches."""
+        pairs = [(image, face) for image, faces in frames for face in faces]
+        sharp = [sharpness(crop_face(image, face, _SHARPNESS_PX)) for image, face in pairs]
+        reasons = [self._unfit(face, value) for (_, face), value in zip(pairs, sharp, strict=True)]
         fit = [i for i, reason in enumerate(reasons) if reason is None]
-        scores = self._logits([[crop_face(image, faces[i], e.size_px) for i in fit] for e in self._engines])
+        scores = self._logits([[crop_face(*pairs[i], e.size_px) for i in fit] for e in self._engines])
         rows = dict(zip(fit, scores, strict=True))
-        return [_Judged(face, sharp[i], reasons[i], rows.get(i)) for i, face in enumerate(faces)]
+        judged = iter([_Judged(face, sharp[i], reasons[i], rows.get(i)) for i, (_, face) in enumerate(pairs)])
+        return [list(islice(judged, len(faces))) for _, faces in frames]
 
     def _unfit(self, face: Face, sharp: float) -> str | None:
         if face.size_px < self.manifest.min_face_px:

@@ -21,6 +21,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("media", "video", "models", "weights", "calibration", "ensemble", "aggregate", "provenance"),
     ("engine", "runtime", "converted"),
     ("faces", "explain"),
+    ("persons",),
     ("pipeline",),
     ("report", "casebook", "live"),
     ("__main__", "api", "scan"),
