@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from detector.errors import Cancelled, DetectorError, EngineError, MediaError, UnknownModelError, WeightsError
 from detector.types import (
     BANDS,
+    CAP_REASONS,
     REASONS,
     SCHEMA_VERSION,
     Band,
+    BandCap,
     Coverage,
     Face,
     FaceVerdict,
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BANDS",
+    "CAP_REASONS",
     "REASONS",
     "SCHEMA_VERSION",
     "Band",
+    "BandCap",
     "Cancelled",
     "Coverage",
     "Detector",

@@ -1,8 +1,17 @@
-"""Frames to persons: pure functions on arrays of calibrated logits in order of time."""
+"""Frames to persons to a video: pure functions on arrays of calibrated logits in order of time.
 
-from dataclasses import dataclass
+A person's score is the mean of the confident part, the worst run of windows, and the video's that of its most
+suspicious person. A maximum over many is high by chance: the edges rise with the number of persons and of windows.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from detector.calibration import Calibration, FalseAlarmCurve, band_of
+from detector.types import BANDS, Band, BandCap
 
 WINDOW_FRAMES = 2
 """Sampled frames of one person that make one window of time."""
@@ -11,6 +20,9 @@ RUN_WINDOWS = 4
 single frame may be a chance alarm."""
 MIN_FRAMES = 4
 """Fewer usable frames than this give no verdict."""
+UNMEASURED_CAP: Band = "weak"
+"""The strongest band of a video where nothing was measured on genuine clips: what "weak" promises was shown on faces
+alone, and stronger words need more than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,52 @@ class PersonScore:
     chances: int
 
 
+@dataclass(frozen=True, slots=True)
+class ClipRule:
+    """How persons of a video are judged, as measured on clips (`train.clips`).
+
+    Attributes:
+        calibration: from a person's mean logit to the one whose sigmoid is the probability.
+        curve: logit, after that calibration, that a share of genuine persons exceeds.
+        runs: independent runs (`PersonScore.chances`) that those persons had: their worst is what the curve holds.
+        cap: the strongest band that can be given; None where every band was shown to keep its promise.
+    """
+
+    calibration: Calibration
+    curve: FalseAlarmCurve
+    runs: float
+    cap: BandCap | None
+
+    def __post_init__(self) -> None:
+        if self.runs < 1 or self.calibration.scale <= 0:
+            raise ValueError("a rule for clips needs at least one run and a rising calibration")
+
+    @classmethod
+    def unmeasured(cls, curve: FalseAlarmCurve) -> "ClipRule":
+        """The rule for weights that say nothing of clips: faces' edges, every independent run a chance, and a cap."""
+        return cls(Calibration(1.0, 0.0), curve, 1.0, BandCap(UNMEASURED_CAP, "not_measured", 0, None))
+
+    def chances(self, scores: Iterable[PersonScore]) -> float:
+        """How many persons of the curve these persons weigh as: one each, more for those seen longer; at least 1."""
+        return max(1.0, sum(max(1.0, score.chances / self.runs) for score in scores))
+
+    def calibrated(self, score: PersonScore) -> PersonScore:
+        """The score on the scale of the curve and of the probability."""
+        logit, low, high = self.calibration(np.array([score.logit, score.low, score.high])).tolist()
+        return replace(score, logit=logit, low=low, high=high)
+
+    def band(self, logit: float, chances: float) -> Band:
+        """Band of a calibrated score in a video with so many chances to alarm, not above the cap."""
+        found = band_of(logit, self.curve, chances)
+        return found if self.cap is None else min(found, self.cap.band, key=BANDS.index)
+
+    def cap_of(self, logit: float, chances: float) -> BandCap | None:
+        """The cap, and whether it lowered the band of this score."""
+        if self.cap is None:
+            return None
+        return replace(self.cap, applied=band_of(logit, self.curve, chances) != self.band(logit, chances))
+
+
 def windows(logits: np.ndarray) -> np.ndarray:
     """Means of consecutive pairs of frames: (N,) -> (max(1, N // 2),); an odd frame joins the first window."""
     count = max(1, len(logits) // WINDOW_FRAMES)
@@ -40,6 +98,9 @@ def windows(logits: np.ndarray) -> np.ndarray:
 
 def person_score(logits: np.ndarray, rng: np.random.Generator, rounds: int = 1000) -> PersonScore:
     """The worst run of a person's frames with its bootstrap interval.
+
+    The interval is widened by the root of n / (n - 1), since a bootstrap of few values is too narrow by as much
+    (Hesterberg, 2015, "narrowness bias").
 
     Args:
         logits: (N,) calibrated, in order of time, N >= 1.
@@ -52,7 +113,8 @@ def person_score(logits: np.ndarray, rng: np.random.Generator, rounds: int = 100
     at = int(runs.argmax())
     picked = means[at : at + length]
     drawn = rng.choice(picked, (rounds, length)).mean(axis=1)
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    wider = math.sqrt(length / (length - 1)) if length > 1 else 1.0
+    low, high = runs[at] + wider * (np.quantile(drawn, [0.025, 0.975]) - runs[at])
     return PersonScore(
         logit=float(runs[at]),
         low=float(low),

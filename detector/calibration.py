@@ -66,8 +66,8 @@ class FalseAlarmCurve:
         return float(self.logits[-1] + slope * (x - xs[-1]))
 
 
-def corrected_rate(rate: float, n: int) -> float:
-    """The rate each of n faces may have so that any of them alarms with `rate` (Šidák, 1967).
+def corrected_rate(rate: float, n: float) -> float:
+    """The rate each of n faces may have so that any of them alarms with `rate` (Šidák, 1967); n need not be whole.
 
     A file is judged by its most suspicious face: without this, a group photo would alarm far more often than a
     portrait.
@@ -75,18 +75,18 @@ def corrected_rate(rate: float, n: int) -> float:
     return float(1 - (1 - rate) ** (1 / max(1, n)))
 
 
-def edges(curve: FalseAlarmCurve, n: int = 1) -> dict[Band, float]:
+def edges(curve: FalseAlarmCurve, n: float = 1) -> dict[Band, float]:
     """Band edges as calibrated logits for a file with n chances to alarm."""
     return {band: curve.edge(corrected_rate(rate, n)) for band, rate in BAND_RATES.items()}
 
 
-def thresholds(curve: FalseAlarmCurve, n: int = 1) -> Thresholds:
+def thresholds(curve: FalseAlarmCurve, n: float = 1) -> Thresholds:
     """Band edges as probabilities for a file with n chances to alarm."""
     found = {band: float(sigmoid(edge)) for band, edge in edges(curve, n).items()}
     return Thresholds(weak=found["weak"], strong=found["strong"], very_strong=found["very_strong"])
 
 
-def band_of(logit: float, curve: FalseAlarmCurve, n: int = 1) -> Band:
+def band_of(logit: float, curve: FalseAlarmCurve, n: float = 1) -> Band:
     """Band of a calibrated logit in a file with n chances to alarm. "The threshold" means the edge of "strong"."""
     band: Band = "little"
     for name, edge in edges(curve, n).items():

@@ -21,7 +21,6 @@ from detector.media import HEAD_BYTES, SUPPORTED, jpeg, read_head, read_image, s
 from detector.persons import Looked, follow_persons
 from detector.types import (
     REASONS,
-    Band,
     Coverage,
     Face,
     FaceVerdict,
@@ -58,7 +57,7 @@ _NEXT_STEP = {
     "no_face": "Try a larger or less cropped version of the picture.",
     "face_too_small": "Look for a version in a higher resolution, closest to the original.",
     "face_too_blurred": "Look for a sharper version, closest to the original.",
-    "too_few_frames": "Try a longer part of the video in which the face is seen clearly.",
+    "too_few_frames": f"A verdict takes {MIN_FRAMES}: try a longer part in which the face is seen clearly.",
 }
 
 
@@ -241,12 +240,13 @@ class Detector:
         step(0.96, "Weighing the evidence")
         points = [[(seen.time_s, seen.judged) for seen in person.sightings] for person in film.persons]
         usable = [[(s, j) for s, j in seen if j.logits is not None] for seen in points]
+        rule = self.entry.clips
         runs = {
-            t: person_score(self._combine([j.logits for _, j in seen]), np.random.default_rng(0))
+            t: rule.calibrated(person_score(self._combine([j.logits for _, j in seen]), np.random.default_rng(0)))
             for t, seen in enumerate(usable)
             if len(seen) >= MIN_FRAMES
         }
-        chances = sum(run.chances for run in runs.values())
+        chances = rule.chances(runs.values())
         spacing = _spacing(times, info.duration_s)
         order = sorted(range(len(points)), key=lambda t: (t not in runs, -runs[t].logit if t in runs else 0.0))
         persons = tuple(
@@ -274,9 +274,33 @@ class Detector:
                 analysed_s=analysed,
                 share=min(1.0, analysed / info.duration_s) if info.duration_s else 1.0,
             ),
-            thresholds=thresholds(self.entry.curve, chances) if runs else None,
+            thresholds=thresholds(rule.curve, chances) if runs else None,
             persons=persons,
+            band_cap=rule.cap_of(runs[order[0]].logit, chances) if runs else None,
         )
+
+    def person_logits(
+        self, source: Source | str, *, max_frames: int = MAX_FRAMES, should_stop: ShouldStop | None = None
+    ) -> tuple[np.ndarray, ...]:
+        """What every network says of each person of a video, before anything is combined: for calibration on clips.
+
+        Returns:
+            Of each person, (N, M) calibrated logits of the N frames that can be judged, in order of time, by the
+            networks of `entry.members`; N may be 0.
+
+        Raises:
+            MediaError: the video cannot be read.
+            Cancelled: `should_stop` said so.
+        """
+        film = follow_persons(
+            _as_source(source),
+            self._video_faces,
+            self._judge_frames,
+            max_frames=max_frames,
+            on_step=_Steps(None, should_stop),
+        )
+        judged = [[s.judged.logits for s in person.sightings if s.judged.logits is not None] for person in film.persons]
+        return tuple(np.reshape(rows, (-1, len(self._engines))) for rows in judged)
 
     def explain(self, image: np.ndarray, face: Face, model: str | None = None, *, exact: bool = False) -> Heatmap:
         """Where one network sees evidence of manipulation in a face.
@@ -350,12 +374,19 @@ class Detector:
     def _combined(self, logits: np.ndarray | None) -> float:
         return 0.0 if logits is None else float(self._combine([logits])[0])
 
-    def _scores(self, logits: np.ndarray, chances: int) -> tuple[Score, ...]:
-        """Each network alone, against its own strong edge; where networks vote, against the edge of its vote."""
+    def _scores(self, logits: np.ndarray, chances: float, *, clip: bool = False) -> tuple[Score, ...]:
+        """Each network alone, against its own strong edge; where networks vote, against the edge of its vote.
+
+        Args:
+            logits: (M,) of a face, or, with `clip`, means over a person's worst run.
+        """
+        entries = [self.manifest.entry(e.name) for e in self._engines]
         if self._ensemble.kind in VOTES:
             limits = list(self._ensemble.edges)
         else:
-            limits = [edges(self.manifest.entry(e.name).curve, chances)["strong"] for e in self._engines]
+            limits = [edges(e.clips.curve if clip else e.curve, chances)["strong"] for e in entries]
+            if clip:
+                logits = np.array([e.clips.calibration(logit) for e, logit in zip(entries, logits, strict=True)])
         return tuple(
             Score(engine.name, float(sigmoid(logit)), bool(logit > edge))
             for engine, logit, edge in zip(self._engines, logits, limits, strict=True)
@@ -395,7 +426,7 @@ class Detector:
         seen: Sequence[tuple[float, _Judged]],
         usable: Sequence[tuple[float, _Judged]],
         run: PersonScore | None,
-        chances: int,
+        chances: float,
         spacing: float,
         duration_s: float | None,
     ) -> Person:
@@ -427,7 +458,6 @@ class Detector:
                 worst_window_s=None,
                 worst_time_s=None,
             )
-        band: Band = band_of(run.logit, self.entry.curve, chances)
         inside = slice(run.first, run.last + 1)
         members = np.stack([j.logits for _, j in usable[inside] if j.logits is not None]).mean(axis=0)
         end = usable[run.last][0] + spacing / 2
@@ -436,10 +466,10 @@ class Detector:
             **shared,  # type: ignore[arg-type]
             status="ok",
             reason=None,
-            band=band,
+            band=self.entry.clips.band(run.logit, chances),
             prob_fake=float(sigmoid(run.logit)),
             range=ProbRange(float(sigmoid(run.low)), float(sigmoid(run.high)), "bootstrap"),
-            scores=self._scores(members, chances),
+            scores=self._scores(members, chances, clip=True),
             usable_frames=len(usable),
             worst_window_s=(
                 max(0.0, usable[run.first][0] - spacing / 2),

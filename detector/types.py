@@ -8,7 +8,7 @@ stream's presentation; probabilities are calibrated (`detector.calibration`). A 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 Kind = Literal["image", "video", "unknown"]
 Status = Literal["ok", "no_verdict", "unreadable"]
@@ -29,6 +29,13 @@ REASONS: dict[str, str] = {
     "too_slow": "Reading the file took too long.",
 }
 """Why a file, face or person has no verdict: code -> sentence."""
+
+CAP_REASONS: dict[str, str] = {
+    "not_measured": "How often these weights raise a false alarm on genuine videos was not measured.",
+    "too_few_clips": "Too few genuine videos were at hand to show that a stronger band keeps its promise.",
+    "too_many_alarms": "On genuine videos a stronger band alarmed more often than it promises.",
+}
+"""Why a video cannot get a stronger band: code -> sentence."""
 
 Box = tuple[float, float, float, float]
 
@@ -190,6 +197,47 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class BandCap:
+    """The strongest band that a video can get with these weights, because of what genuine clips could show.
+
+    Attributes:
+        band: the strongest there is.
+        reason: a key of `CAP_REASONS`.
+        persons: genuine persons of clips that were measured; 0 where none was.
+        needed: persons that would have to be measured for the next band; None where numbers are not what is missing.
+        applied: whether this video's score alone would have given a stronger band.
+    """
+
+    band: Band
+    reason: str
+    persons: int
+    needed: int | None
+    applied: bool = False
+
+    def __post_init__(self) -> None:
+        if self.band not in BANDS[:-1] or self.reason not in CAP_REASONS:
+            raise ValueError(f"no video can be capped at {self.band!r} for the reason {self.reason!r}")
+
+    @property
+    def message(self) -> str:
+        """The reason for a person, with numbers where there are any."""
+        text = CAP_REASONS[self.reason]
+        if self.needed is None:
+            return text
+        return f"{text} That takes at least {self.needed} genuine persons; {self.persons} were at hand."
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "band": self.band,
+            "reason": self.reason,
+            "message": self.message,
+            "persons": self.persons,
+            "needed": self.needed,
+            "applied": self.applied,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
     """How much of the file was looked at. For a photo: one frame, no duration, share 1."""
 
@@ -290,12 +338,21 @@ class ImageVerdict(FileVerdict):
 
 @dataclass(frozen=True, slots=True)
 class VideoVerdict(FileVerdict):
-    """A video: its persons, most suspicious first."""
+    """A video: its persons, most suspicious first.
+
+    `band_cap` is the strongest band that any video can get with these weights; None where every band was shown to keep
+    its promise on genuine clips, or where there is no verdict.
+    """
 
     persons: tuple[Person, ...] = ()
+    band_cap: BandCap | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {**FileVerdict.to_dict(self), "persons": [p.to_dict() for p in self.persons]}
+        return {
+            **FileVerdict.to_dict(self),
+            "band_cap": self.band_cap.to_dict() if self.band_cap else None,
+            "persons": [p.to_dict() for p in self.persons],
+        }
 
 
 def _rounded(value: float | None) -> float | None:

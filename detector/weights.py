@@ -5,6 +5,7 @@
     models      name -> architecture, file, sha256, bytes, input_size_px, calibration, curve, false_alarms, metrics, ...
     ensembles   name -> kind, members, calibration, curve, edges and weights of a vote, file and sha256 of a stacked
                 classifier, golden_scores, false_alarms, metrics, ...
+                of both: clips, what genuine videos showed, by `python -m train clips` (absent: not measured)
     limits      smallest face and least sharpness that get a verdict, with the measurements behind them
     default     the name that `Detector()` uses
 
@@ -27,10 +28,12 @@ from safetensors.numpy import save as save_arrays
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from detector.aggregate import ClipRule
 from detector.calibration import Calibration, FalseAlarmCurve
 from detector.ensemble import Ensemble, Stacker
 from detector.errors import UnknownModelError, WeightsError
 from detector.models.registry import Network, build
+from detector.types import BandCap
 
 MANIFEST = "manifest.json"
 LEADERBOARD = "leaderboard.json"
@@ -46,6 +49,7 @@ class Entry:
         members: names of networks; a network alone is its own only member.
         calibration: for an ensemble, applied to what it makes of its members' calibrated logits.
         curve: false alarms of this choice on genuine faces of unseen validation sources.
+        clips: how the persons of a video are judged.
         record: everything else that the manifest says.
     """
 
@@ -53,12 +57,18 @@ class Entry:
     members: tuple[str, ...]
     calibration: Calibration
     curve: FalseAlarmCurve
+    clips: ClipRule
     record: Mapping[str, Any]
 
     @property
     def false_alarms(self) -> Mapping[str, Mapping[str, Any]]:
         """Band -> n, k, rate, low, high on genuine media of sources that neither trained nor tuned anything."""
         return self.record.get("false_alarms", {})  # type: ignore[no-any-return]
+
+    @property
+    def clip_false_alarms(self) -> Mapping[str, Mapping[str, Any]]:
+        """The same on genuine persons of clips, each judged without having set an edge; empty where not measured."""
+        return self.record.get("clips", {}).get("false_alarms", {})  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +112,7 @@ class Manifest:
 
         Raises:
             UnknownModelError: no such network or ensemble was published.
-            WeightsError: an ensemble names a network that the manifest lacks.
+            WeightsError: an ensemble names a network that the manifest lacks, or what it says of videos is damaged.
         """
         name = self.default if name == "default" else name
         record = self.ensembles.get(name) or self.models.get(name)
@@ -112,11 +122,13 @@ class Manifest:
         missing = [m for m in members if m not in self.models]
         if missing:
             raise WeightsError(f"ensemble {name!r} needs {', '.join(missing)}, which the manifest does not list")
+        curve = _curve(record["curve"])
         return Entry(
             name=name,
             members=members,
             calibration=Calibration(**record["calibration"]),
-            curve=FalseAlarmCurve(tuple(record["curve"]["rates"]), tuple(record["curve"]["logits"])),
+            curve=curve,
+            clips=_clip_rule(name, record, curve),
             record=record,
         )
 
@@ -277,6 +289,30 @@ def _verified(folder: Path, record: Mapping[str, Any]) -> bytes:
             f"{record['sha256'][:12]}. Fetch it again."
         )
     return data
+
+
+def _curve(record: Mapping[str, Any]) -> FalseAlarmCurve:
+    return FalseAlarmCurve(tuple(record["rates"]), tuple(record["logits"]))
+
+
+def _clip_rule(name: str, record: Mapping[str, Any], curve: FalseAlarmCurve) -> ClipRule:
+    """What an entry says of videos; the cautious rule where it says nothing."""
+    found = record.get("clips")
+    if found is None:
+        return ClipRule.unmeasured(curve)
+    try:
+        cap = found["cap"]
+        return ClipRule(
+            calibration=Calibration(**found["calibration"]),
+            curve=_curve(found["curve"]),
+            runs=float(found["runs"]),
+            cap=None if cap is None else BandCap(cap["band"], cap["reason"], int(cap["persons"]), cap["needed"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(
+            f"What weights/{MANIFEST} says of {name!r} on videos is not complete ({error!r}). Fetch weights/ again, or "
+            f"run `python -m train clips`."
+        ) from error
 
 
 def _as_float(tensor: torch.Tensor) -> torch.Tensor:

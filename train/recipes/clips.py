@@ -1,0 +1,237 @@
+"""`python -m train clips`: what the published networks say of whole clips, so that a video's bands keep their promises.
+
+Every training and validation clip goes once through the product; what the networks say of each person's frames is kept
+in the runs folder under the networks' hashes. From that the section "clips" of every manifest entry is fitted, without
+any training, and the manifest and cards are written anew. Test clips are not touched: `evaluate` reports on them.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import detector
+from detector.calibration import BAND_RATES
+from detector.media import sha256_of
+from detector.weights import Manifest, default_folder, read_manifest, write_manifest
+from train.cards import write_cards
+from train.clips import clip_persons, fit_clips
+from train.data.datasets.clips import TABLE, Clip, person_of, read_clips
+from train.data.samples import DataError, fingerprint
+from train.data.sources import find_data_root, load_samples
+from train.leaderboard import choice_logits
+from train.progress import Bar, say
+
+if TYPE_CHECKING:
+    from detector.pipeline import Detector
+
+SECTION = "clips"
+_READS_CLIPS = ("video.py", "persons.py", "pipeline.py", "faces/*.py", "aggregate.py", "media.py")
+"""Code of the detector that decides which frames and faces of a clip are judged: kept logits are of one state of it."""
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Calibrate videos on labelled clips and add what was measured to the published manifest, without training."""
+
+    data_root: Path | None = None
+    """Folder with the data that the networks were trained on, and its videos.csv; else $UNMASK_DATA, else data/."""
+    weights_dir: Path | None = None
+    """Published set; weights/ by default."""
+    runs_dir: Path = Path("runs")
+    """Where the networks' logits on clips are kept."""
+    max_frames: int = 0
+    """Frames a clip; 0 = as many as the product looks at."""
+
+    def __post_init__(self) -> None:
+        if self.max_frames < 0:
+            raise ValueError("max_frames is a number of frames, or 0 for as many as the product looks at")
+
+
+def run(options: Clips) -> dict[str, dict[str, Any]]:
+    """Adds the section to every entry; returns the sections by name."""
+    target = options.weights_dir or default_folder()
+    manifest = read_manifest(target)
+    root = find_data_root(options.data_root)
+    clips = read_clips(root)
+    if not clips:
+        raise DataError(f"{root.name}/ has no {TABLE}: videos can only be calibrated on labelled clips")
+    samples = load_samples(root, _seed(manifest))
+    if fingerprint_of_networks(manifest) not in ("", fingerprint(samples)):
+        raise DataError("the published networks were trained on other data or splits than these: publish them anew")
+    trained = {s.group for s in samples if s.split == "train"}
+    sections = clip_sections(manifest, clips, trained, options.runs_dir, options.max_frames)
+    write_manifest(target, with_sections(manifest.data, sections))
+    write_cards(read_manifest(target))
+    for name, section in sections.items():
+        say("\n".join(_told(name, section)))
+    say(f"Added what clips showed to {target.name}/.")
+    return sections
+
+
+def clip_sections(
+    manifest: Manifest, clips: Sequence[Clip], trained: set[str], runs_dir: Path, max_frames: int = 0
+) -> dict[str, dict[str, Any]]:
+    """The section of every network and ensemble, from training and validation clips.
+
+    Args:
+        manifest: as it lies in its folder.
+        clips: of any split; those of test are left alone.
+        trained: groups whose faces trained the networks.
+        runs_dir: for the kept logits.
+        max_frames: of a clip; 0 = as many as the product looks at.
+
+    Raises:
+        DataError: too few genuine persons.
+    """
+    # video packages, which a machine that only trains may lack
+    from detector.pipeline import MAX_FRAMES
+
+    frames = max_frames or MAX_FRAMES
+    used = [c for c in clips if c.split != "test"]
+    members = _member_logits(manifest, used, runs_dir, frames)
+    known = {person_of(group) for group in trained}
+    lengths = [[len(rows) for rows in persons] for persons in next(iter(members.values()))]
+    flat = {
+        name: np.concatenate([np.zeros(0), *(rows for persons in found for rows in persons)])
+        for name, found in members.items()
+    }
+    sections = {}
+    for name in manifest.names():
+        entry = manifest.entry(name)
+        rows = iter(np.split(choice_logits(manifest, flat, name), np.cumsum([n for clip in lengths for n in clip])))
+        people = [
+            person
+            for clip, counts in zip(used, lengths, strict=True)
+            for person in clip_persons(
+                clip.label, clip.source, clip.person, clip.person in known, [next(rows) for _ in counts]
+            )
+        ]
+        sections[name] = {**fit_clips(people, entry.curve), "frames": frames}
+    return sections
+
+
+def with_sections(data: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A manifest's data with the section in every entry that has one, and no stale ones."""
+    return {
+        **data,
+        **{
+            kind: {
+                name: {
+                    **{k: v for k, v in record.items() if k != SECTION},
+                    **({SECTION: sections[name]} if name in sections else {}),
+                }
+                for name, record in data[kind].items()
+            }
+            for kind in ("models", "ensembles")
+        },
+    }
+
+
+def fingerprint_of_networks(manifest: Manifest) -> str:
+    """Of the data that the networks were trained on; empty where a manifest does not say."""
+    return str(manifest.data.get("data", {}).get("fingerprint", ""))
+
+
+def _seed(manifest: Manifest) -> int:
+    """By which a plain folder of data was split."""
+    first: Mapping[str, Any] = next(iter(manifest.models.values()), {})
+    return int(first.get("training", {}).get("seed", 0))
+
+
+def _member_logits(
+    manifest: Manifest, clips: Sequence[Clip], runs_dir: Path, frames: int
+) -> dict[str, list[list[np.ndarray]]]:
+    """Network -> of each clip, of each person, (N,) calibrated logits."""
+    # also heatmap packages, which a machine that only trains may lack
+    from detector.pipeline import Detector
+
+    found: dict[str, list[list[np.ndarray]]] = {}
+    for choice in _covering(manifest):
+        members = manifest.entry(choice).members
+        path = kept_file(manifest, members, runs_dir, frames)
+        known = _read(path)
+        keys = [sha256_of(clip.path) for clip in clips]
+        missing = {key: clip for key, clip in zip(keys, clips, strict=True) if key not in known}
+        if missing:
+            _score(Detector(choice, weights_dir=manifest.folder), missing, frames, path, known)
+        for j, name in enumerate(members):
+            found[name] = [[np.array(rows, float).reshape(-1, len(members))[:, j] for rows in known[k]] for k in keys]
+    return found
+
+
+def _covering(manifest: Manifest) -> list[str]:
+    """As few choices as name every network: the frames of a clip are read once for each."""
+    left, chosen = set(manifest.models), []
+    for name in sorted(manifest.names(), key=lambda n: -len(manifest.entry(n).members)):
+        members = set(manifest.entry(name).members)
+        if members & left:
+            chosen.append(name)
+            left -= members
+    return chosen
+
+
+def kept_file(manifest: Manifest, members: Sequence[str], runs_dir: Path, frames: int) -> Path:
+    """Where the logits of these very networks are kept, as this code reads clips."""
+    networks = [[n, manifest.models[n]["sha256"], manifest.models[n]["calibration"]] for n in members]
+    limits = [manifest.min_face_px, manifest.min_sharpness]
+    said = json.dumps([networks, limits, frames, _code()], sort_keys=True)
+    return runs_dir / "cache" / f"clips-{hashlib.sha256(said.encode()).hexdigest()[:10]}.jsonl"
+
+
+def _code() -> str:
+    folder = Path(detector.__file__).parent
+    digest = hashlib.sha256()
+    for pattern in _READS_CLIPS:
+        for path in sorted(folder.glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> dict[str, list[list[list[float]]]]:
+    if not path.exists():
+        return {}
+    rows = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    return {row["clip"]: row["persons"] for row in rows}
+
+
+def _score(
+    judge: "Detector",
+    clips: Mapping[str, Clip],
+    frames: int,
+    path: Path,
+    known: dict[str, list[list[list[float]]]],
+) -> None:
+    """Adds the clips to what is known, one line of the file each as they come: a stopped run goes on where it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Bar("Clips through the product") as bar, path.open("a") as handle:
+        for done, (key, clip) in enumerate(clips.items(), 1):
+            persons = judge.person_logits(clip.path, max_frames=frames)
+            known[key] = [[[round(float(v), 5) for v in row] for row in rows] for rows in persons]
+            # a line of its own even after one that was cut short
+            handle.write("\n" * (done == 1 and handle.tell() > 0) + json.dumps({"clip": key, "persons": known[key]}))
+            handle.write("\n")
+            handle.flush()
+            bar.at(done, len(clips))
+
+
+def _told(name: str, section: Mapping[str, Any]) -> list[str]:
+    cap = section["cap"]
+    persons = section["persons"]
+    lines = [
+        f"{name}: {persons['genuine']} genuine persons ({persons['genuine_unknown']} of them in no training picture), "
+        f"{persons['manipulated']} manipulated; memory {section['memory']['genuine']:+.2f} / "
+        f"{section['memory']['manipulated']:+.2f}; calibration of {section['calibration']['chosen']}; "
+        + ("every band shown" if cap is None else f"at most {cap['band']} ({cap['reason']})")
+    ]
+    for band in BAND_RATES:
+        row = section["false_alarms"][band]
+        files = ", ".join(f"{n} persons {f[band]:.1%}" for n, f in section["false_alarms_by_persons"].items())
+        lines.append(
+            f"  {band:12} {row['k']:g} of {row['n']} ({row['rate']:.1%}, {row['low']:.1%} to {row['high']:.1%}); {files}"
+        )
+    return lines
