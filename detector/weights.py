@@ -303,7 +303,7 @@ def _clip_rule(name: str, record: Mapping[str, Any], curve: FalseAlarmCurve) -> 
     try:
         cap = found["cap"]
         return ClipRule(
-            calibration=Calibration(**found["calibration"]),
+            calibration=Calibration(float(found["calibration"]["scale"]), float(found["calibration"]["offset"])),
             curve=_curve(found["curve"]),
             runs=float(found["runs"]),
             cap=None if cap is None else BandCap(cap["band"], cap["reason"], int(cap["persons"]), cap["needed"]),

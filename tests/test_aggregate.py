@@ -3,7 +3,21 @@
 import numpy as np
 import pytest
 
-from detector.aggregate import person_score, smooth, windows
+from detector.aggregate import ClipRule, PersonScore, person_score, smooth, windows
+from detector.calibration import BAND_RATES, Calibration, FalseAlarmCurve, edges
+from detector.types import BANDS, BandCap
+from train.calibrate import CURVE_RATES
+
+EXPONENTIAL = FalseAlarmCurve(CURVE_RATES, tuple(-np.log(CURVE_RATES)))
+"""Of scores with P(score > x) = exp(-x), whose edge at rate r is -log r."""
+
+
+def scored(logit: float, chances: int = 4) -> PersonScore:
+    return PersonScore(logit, logit - 0.5, logit + 0.5, 0, 7, chances)
+
+
+def rule(**changes: object) -> ClipRule:
+    return ClipRule(**{"calibration": Calibration(1.0, 0.0), "curve": EXPONENTIAL, "runs": 4, "cap": None, **changes})
 
 
 def test_windows_are_pairs_and_an_odd_frame_joins_the_first() -> None:
@@ -47,3 +61,74 @@ def test_smoothing_keeps_length_and_constants() -> None:
     assert smooth(np.full(5, 2.0)).tolist() == [2.0] * 5
     assert smooth(np.array([0.0, 3.0, 0.0])).tolist() == [1.5, 1.0, 1.5]
     assert len(smooth(np.zeros(0))) == 0
+
+
+def test_the_interval_of_few_windows_is_not_too_narrow() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        # one run of four windows around 0: nothing is picked, so 0 is what the interval should hold
+        found = person_score(rng.normal(0, 1, 8), rng, rounds=400)
+        held += found.low <= 0 <= found.high
+    # a plain bootstrap of four values holds it in 80 %, the normal interval with the known spread in 95 %
+    assert held / 400 > 0.82
+
+
+def test_persons_weigh_one_and_more_when_seen_longer() -> None:
+    found = rule()
+    assert found.chances([scored(0, 4)]) == 1
+    # half as long is no half chance; twice as long is two
+    assert found.chances([scored(0, 2), scored(0, 4), scored(0, 8)]) == pytest.approx(1 + 1 + 2)
+    assert found.chances([]) == 1
+    # nothing measured: every independent run is a chance
+    assert ClipRule.unmeasured(EXPONENTIAL).chances([scored(0, 4), scored(0, 2)]) == 6
+
+
+@pytest.mark.parametrize(("low", "high", "longer"), [(1, 1, 1), (2, 4, 1), (5, 9, 1), (1, 1, 6), (2, 4, 3)])
+def test_genuine_videos_alarm_no_more_often_than_promised_whatever_their_persons_and_length(
+    low: int, high: int, longer: int
+) -> None:
+    """Persons differ, and so do the runs of one; the score of each is the highest of his runs."""
+    rng = np.random.default_rng(0)
+
+    def persons(count: int, runs: int) -> np.ndarray:
+        return (rng.normal(0, 1.2, (count, 1)) + rng.normal(0, 0.5, (count, runs))).max(axis=1)
+
+    measured = np.sort(persons(400_000, 4))
+    at = [measured[int(len(measured) * (1 - rate))] for rate in CURVE_RATES]
+    found = rule(curve=FalseAlarmCurve(CURVE_RATES, tuple(at)))
+    highest = {band: 0 for band in BAND_RATES}
+    files = 20_000
+    for number in range(low, high + 1):
+        logits = persons(files * number, 4 * longer).reshape(files, number).max(axis=1)
+        limits = edges(found.curve, found.chances([scored(0, 4 * longer)] * number))
+        for band in BAND_RATES:
+            highest[band] += int((logits > limits[band]).sum())
+    for band, promise in BAND_RATES.items():
+        assert highest[band] / (files * (high - low + 1)) <= promise * 1.1, band
+        # and by itself, not by edges out of reach
+        assert longer > 1 or highest[band] / (files * (high - low + 1)) >= promise * 0.4, band
+
+
+@pytest.mark.parametrize("cap", [None, *BANDS[:-1]])
+def test_no_band_is_above_the_cap_and_the_verdict_says_whether_it_mattered(cap: str | None) -> None:
+    limits = edges(EXPONENTIAL, 3)
+    capped = rule(cap=None if cap is None else BandCap(cap, "too_few_clips", 51, 149))
+    scores = [limits["weak"] - 0.1, *(limits[band] + 0.1 for band in BAND_RATES)]
+    for band, logit in zip(BANDS, scores, strict=True):
+        expected = band if cap is None else min(band, cap, key=BANDS.index)
+        assert capped.band(logit, 3) == expected
+        said = capped.cap_of(logit, 3)
+        assert (said is None) == (cap is None)
+        assert said is None or said.applied == (expected != band)
+
+
+def test_calibration_on_clips_moves_score_and_interval_alike() -> None:
+    found = rule(calibration=Calibration(2.0, -1.0)).calibrated(scored(1.0))
+    assert (found.logit, found.low, found.high, found.chances) == (1.0, 0.0, 2.0, 4)
+
+
+@pytest.mark.parametrize("changes", [{"runs": 0.5}, {"calibration": Calibration(-1.0, 0.0)}])
+def test_impossible_rules_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="rule for clips"):
+        rule(**changes)

@@ -12,8 +12,10 @@ import pytest
 
 from detector import (
     BANDS,
+    CAP_REASONS,
     REASONS,
     SCHEMA_VERSION,
+    BandCap,
     Coverage,
     Face,
     FaceVerdict,
@@ -51,7 +53,7 @@ COMMON: dict[str, Any] = {
     "date": "2026-12-03T10:00:00Z",
 }
 COMMON_JSON: dict[str, Any] = {
-    "schema_version": "1.1",
+    "schema_version": "1.2",
     "sha256": "ab" * 32,
     "status": "ok",
     "reason": None,
@@ -151,6 +153,7 @@ VIDEO = VideoVerdict(
             timeline=(TimelinePoint(7.20049, FACE, 0.9, 0.85004), TimelinePoint(8.0, FACE, None, None)),
         ),
     ),
+    band_cap=BandCap("strong", "too_few_clips", 160, 598, applied=True),
 )
 VIDEO_JSON: dict[str, Any] = {
     **COMMON_JSON,
@@ -158,6 +161,15 @@ VIDEO_JSON: dict[str, Any] = {
     "kind": "video",
     "range": {"low": 0.74, "high": 0.87, "kind": "bootstrap"},
     "coverage": {"frames": 48, "duration_s": 18.4, "analysed_s": 18.4, "share": 0.9999},
+    "band_cap": {
+        "band": "strong",
+        "reason": "too_few_clips",
+        "message": "Too few genuine videos were at hand to show that a stronger band keeps its promise. That takes at "
+        "least 598 genuine persons; 160 were at hand.",
+        "persons": 160,
+        "needed": 598,
+        "applied": True,
+    },
     "persons": [
         {
             "number": 1,
@@ -201,7 +213,7 @@ UNREADABLE = FileVerdict(
     date="2026-12-03T10:00:00Z",
 )
 UNREADABLE_JSON: dict[str, Any] = {
-    "schema_version": "1.1",
+    "schema_version": "1.2",
     "file": "notes.mp4",
     "sha256": "ef" * 32,
     "kind": "unknown",
@@ -227,7 +239,7 @@ IDS = ["image", "video", "unreadable"]
 
 
 def test_the_version_is_pinned() -> None:
-    assert SCHEMA_VERSION == "1.1"
+    assert SCHEMA_VERSION == "1.2"
 
 
 def test_the_codes_are_pinned() -> None:
@@ -245,6 +257,18 @@ def test_the_codes_are_pinned() -> None:
         "no_video",
         "too_slow",
     }
+    assert set(CAP_REASONS) == {"not_measured", "too_few_clips", "too_many_alarms"}
+
+
+def test_a_cap_needs_a_band_below_the_strongest_and_a_known_reason() -> None:
+    assert BandCap("weak", "not_measured", 0, None).message == CAP_REASONS["not_measured"]
+    for band, reason in (("very_strong", "not_measured"), ("weak", "mood"), ("none", "not_measured")):
+        with pytest.raises(ValueError, match="capped"):
+            BandCap(band, reason, 0, None)  # type: ignore[arg-type]
+
+
+def test_a_video_without_a_cap_says_so() -> None:
+    assert dataclasses.replace(VIDEO, band_cap=None).to_dict()["band_cap"] is None
 
 
 @pytest.mark.parametrize(("verdict", "expected"), CASES, ids=IDS)

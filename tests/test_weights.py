@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from detector.calibration import edges
+from detector.aggregate import ClipRule
+from detector.calibration import Calibration, FalseAlarmCurve, edges
 from detector.ensemble import VOTES
 from detector.errors import UnknownModelError, WeightsError
 from detector.models.registry import MODELS, build
+from detector.types import BandCap
 from detector.weights import (
     Manifest,
     default_folder,
@@ -108,6 +110,55 @@ def test_an_ensemble_with_a_missing_member_is_an_error(manifest: Manifest) -> No
         Manifest(manifest.folder, data).entry("broken")
     with pytest.raises(UnknownModelError, match="no weights"):
         manifest.entry("never-published")
+
+
+SECTION = {
+    "calibration": {"scale": 1.5, "offset": 0.25, "chosen": "clips"},
+    "curve": {"rates": [0.5, 0.1, 0.02], "logits": [-1.0, 1.0, 2.0]},
+    "runs": 4.0,
+    "cap": {"band": "weak", "reason": "too_few_clips", "persons": 51, "needed": 149},
+    "false_alarms": {"weak": {"n": 51, "k": 1.5, "rate": 0.03, "low": 0.01, "high": 0.1}},
+}
+
+
+def with_clips(manifest: Manifest, section: object) -> Manifest:
+    data = json.loads(json.dumps(manifest.data))
+    for record in (*data["models"].values(), *data["ensembles"].values()):
+        record.pop("clips", None)
+        if section is not None:
+            record["clips"] = section
+    return Manifest(manifest.folder, data)
+
+
+def test_what_clips_showed_is_read_and_without_it_the_cautious_rule_holds(manifest: Manifest) -> None:
+    for name in manifest.names():
+        entry = with_clips(manifest, SECTION).entry(name)
+        assert entry.clips.calibration == Calibration(1.5, 0.25) and entry.clips.runs == 4
+        assert entry.clips.curve == FalseAlarmCurve((0.5, 0.1, 0.02), (-1.0, 1.0, 2.0))
+        assert entry.clips.cap == BandCap("weak", "too_few_clips", 51, 149)
+        assert entry.clip_false_alarms == SECTION["false_alarms"]
+        assert with_clips(manifest, {**SECTION, "cap": None}).entry(name).clips.cap is None
+        old = with_clips(manifest, None).entry(name)
+        assert old.clips == ClipRule.unmeasured(old.curve) and old.clip_false_alarms == {}
+        assert old.clips.cap == BandCap("weak", "not_measured", 0, None)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {},
+        "weak",
+        {k: v for k, v in SECTION.items() if k != "cap"},
+        {**SECTION, "cap": {**SECTION["cap"], "band": "very_strong"}},
+        {**SECTION, "cap": {**SECTION["cap"], "reason": "mood"}},
+        {**SECTION, "curve": {"rates": [0.1, 0.5], "logits": [0.0, 1.0]}},
+        {**SECTION, "calibration": {"scale": -1.0, "offset": 0.0}},
+        {**SECTION, "runs": 0},
+    ],
+)
+def test_a_damaged_section_of_clips_is_refused(manifest: Manifest, section: object) -> None:
+    with pytest.raises(WeightsError, match="train clips"):
+        with_clips(manifest, section).entry("default")
 
 
 def test_saved_weights_come_back_and_too_large_ones_are_refused(tmp_path: Path) -> None:

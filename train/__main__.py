@@ -8,12 +8,13 @@ import tyro
 
 from detector.errors import DetectorError
 from train.data.samples import DataError
-from train.recipes import cnn, evaluate, publish, reference
+from train.recipes import clips, cnn, evaluate, publish, reference
 
 RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "reference": (reference.Reference, reference.run),
     "cnn": (cnn.Cnn, cnn.run),
     "publish": (publish.Publish, publish.run),
+    "clips": (clips.Clips, clips.run),
     "evaluate": (evaluate.Evaluate, evaluate.run),
 }
 """Name on the command line -> options (their fields are the command line) and what runs them."""

@@ -36,7 +36,7 @@ def card(manifest: Manifest, name: str) -> str:
     record = manifest.entry(name).record
     lines = [f"# {name}", "", f"Unmask weights of {manifest.date}.", ""]
     lines += _ensemble(record) if "members" in record else _network(record)
-    lines += [_USE, *_bands(record), *_metrics(record)]
+    lines += [_USE, *_bands(record), *_clips(record), *_metrics(record)]
     found = manifest.leaderboard()
     if found is not None:
         lines += _more(found, name)
@@ -200,6 +200,52 @@ def _bands(record: Mapping[str, Any]) -> list[str]:
         for number, row in by_faces.items():
             lines.append(f"| {number} | {row['weak']:.1%} | {row['strong']:.1%} | {row['very_strong']:.1%} |")
     return [*lines, ""]
+
+
+def _clips(record: Mapping[str, Any]) -> list[str]:
+    if "clips" not in record:
+        return []
+    found = record["clips"]
+    persons, memory, cap = found["persons"], found["memory"], found["cap"]
+    strongest = (
+        "Every band was shown."
+        if cap is None
+        else f"No video gets more than {_word(cap['band'])}: "
+        + (
+            f"to show the next takes {cap['needed']} genuine persons."
+            if cap["needed"]
+            else "beyond it there were more false alarms than promised."
+        )
+    )
+    lines = [
+        "## Videos",
+        "",
+        f"Training and validation clips: {persons['genuine']} genuine persons, {persons['genuine_unknown']} of them in "
+        f"no training picture, and {persons['manipulated']} manipulated. Scores of persons that were in training "
+        f"are moved from {_move(memory['genuine'])} (genuine) and {_move(memory['manipulated'])} (manipulated), where "
+        "the others are. Edges are those of faces or the clips' tolerance limit, whichever is higher. " + strongest,
+        "",
+        "Genuine persons judged by edges that they took no part in (95 % interval by Wilson), and files composed of "
+        "them:",
+        "",
+        "| band | one person | interval | n |" + "".join(f" {n} persons |" for n in found["false_alarms_by_persons"]),
+        "|---|---|---|---|" + "---|" * len(found["false_alarms_by_persons"]),
+    ]
+    for band, row in found["false_alarms"].items():
+        files = "".join(f" {rates[band]:.1%} |" for rates in found["false_alarms_by_persons"].values())
+        lines.append(
+            f"| {_word(band)} or stronger | {row['rate']:.1%} | {row['low']:.1%} to {row['high']:.1%} "
+            f"| {row['n']} |{files}"
+        )
+    return [*lines, ""]
+
+
+def _move(found: Mapping[str, float]) -> str:
+    return f"{found['known']:.2f} to {found['unknown']:.2f}, {found['spread']:.2f} times as far apart"
+
+
+def _word(band: str) -> str:
+    return band.replace("_", " ")
 
 
 def _metrics(record: Mapping[str, Any]) -> list[str]:

@@ -1,14 +1,14 @@
-"""What the score of a video's person means, from clips: calibration, band edges, and the strongest band. Pure functions.
+"""What the score of a person in a video means, from clips: calibration, edges, the strongest band. Pure functions.
 
 Clips are few. So their edges are never below those of single faces, which rest on hundreds of persons, and they are
 raised to Wilks' tolerance limit of the clips: the score that so few of n genuine persons exceed that at most the
 promised share of all would, with 95 % confidence. Where n is too small for such a limit, nothing can be shown, and
 the band is not given.
 
-Many clips show persons whose faces trained the networks. A network knows those: its scores of them are better than
-they would be elsewhere. They count all the same, with their scores moved by the difference between the means of known
-and unknown persons, never to their favour; the whole difference is taken for memory, though a part of it may be that
-those clips are easier.
+Many clips show persons whose faces trained the networks. A network knows those: its scores of them are better, and
+more alike, than they would be elsewhere. They count all the same, with their scores moved and spread to the mean and
+the spread of unknown persons, never to their favour; the whole difference is taken for memory, though a part of it may
+be that those clips are easier.
 """
 
 import math
@@ -35,6 +35,8 @@ ROUNDS = 1000
 FILES = 1000
 """Files that are composed of genuine persons, of each number."""
 NUMBERS: Mapping[str, tuple[int, int]] = {"2-4": (2, 4), "5+": (5, 9)}
+MIN_COMPARED = 5
+"""Persons of either kind without whom there is no difference to speak of between known and unknown ones."""
 MIN_STRANGERS = 10
 """Genuine persons that no network was trained on: with fewer, what it remembers of the others cannot be measured."""
 
@@ -130,32 +132,48 @@ def rule_of(section: Mapping[str, Any]) -> ClipRule:
     )
 
 
-def memory(people: Sequence[ClipPerson]) -> dict[str, float]:
-    """How far known persons must be moved to count as unknown ones: up if genuine, down if manipulated.
+def memory(people: Sequence[ClipPerson]) -> dict[str, dict[str, float]]:
+    """How scores of known persons must change to count as those of unknown ones, for genuine and manipulated persons.
 
-    The difference of the means over persons, where both kinds have at least three, and 0 if it is to their favour.
+    Returns:
+        "genuine" and "manipulated" -> "known", "unknown" (means over persons) and "spread": a known person's score x
+        becomes unknown + spread * (x - known). Nothing moves to their favour: up if genuine, down if manipulated, apart
+        and not together. Without `MIN_COMPARED` persons of both kinds nothing moves at all.
     """
     found = {}
     for label, name in ((0, "genuine"), (1, "manipulated")):
-        means: list[list[float]] = [[], []]
-        for person in sorted({(p.person, p.known) for p in people if p.label == label}):
-            logits = [p.score.logit for p in people if p.label == label and (p.person, p.known) == person]
-            means[person[1]].append(float(np.mean(logits)))
-        unknown, known = means
-        gap = float(np.mean(unknown) - np.mean(known)) if min(len(unknown), len(known)) >= 3 else 0.0
-        found[name] = round(max(0.0, gap) if label == 0 else min(0.0, gap), 4)
+        scores: dict[tuple[bool, str], list[float]] = {}
+        for p in people:
+            if p.label == label:
+                scores.setdefault((p.known, p.person), []).append(p.score.logit)
+        known, unknown = (
+            [float(np.mean(v)) for (k, _), v in sorted(scores.items()) if k == kind] for kind in (True, False)
+        )
+        found[name] = {"known": 0.0, "unknown": 0.0, "spread": 1.0}
+        if min(len(known), len(unknown)) >= MIN_COMPARED:
+            at, to = float(np.mean(known)), float(np.mean(unknown))
+            width = float(np.std(known, ddof=1))
+            found[name] = {
+                "known": round(at, 4),
+                "unknown": round(max(at, to) if label == 0 else min(at, to), 4),
+                "spread": round(max(1.0, float(np.std(unknown, ddof=1)) / width) if width > 0 else 1.0, 4),
+            }
     return found
 
 
-def without_memory(people: Sequence[ClipPerson], gaps: Mapping[str, float] | None = None) -> np.ndarray:
+def without_memory(people: Sequence[ClipPerson], moves: Mapping[str, Mapping[str, float]] | None = None) -> np.ndarray:
     """Scores (N,) with those of known persons moved.
 
     Args:
-        gaps: what `memory` found; by default of these very people.
+        moves: what `memory` found; by default of these very people.
     """
-    gaps = memory(people) if gaps is None else gaps
-    shift = {0: gaps["genuine"], 1: gaps["manipulated"]}
-    return np.array([p.score.logit + (shift[p.label] if p.known else 0.0) for p in people])
+    moves = memory(people) if moves is None else moves
+    found = []
+    for p in people:
+        move = moves["manipulated" if p.label else "genuine"]
+        away = p.score.logit - move["known"]
+        found.append(move["unknown"] + move["spread"] * away if p.known else p.score.logit)
+    return np.array(found)
 
 
 @lru_cache(maxsize=4096)
@@ -325,13 +343,13 @@ def _held_out(
     """Index into `BANDS` of each file (rows of `genuine`), with edges from all persons who are in none of the files."""
     left = {genuine[i].person for rows in files for i in rows}
     rest = [p for p in genuine if p.person not in left]
-    gaps = memory(rest)
-    rule = ClipRule(Calibration(1.0, 0.0), clip_curve(rest, without_memory(rest, gaps), faces), runs, None)
+    moves = memory(rest)
+    rule = ClipRule(Calibration(1.0, 0.0), clip_curve(rest, without_memory(rest, moves), faces), runs, None)
     found = []
     for rows in files:
         seen = [genuine[i] for i in rows]
         chances = rule.chances([p.score for p in seen])
-        found.append(BANDS.index(band_of(float(without_memory(seen, gaps).max()), rule.curve, chances)))
+        found.append(BANDS.index(band_of(float(without_memory(seen, moves).max()), rule.curve, chances)))
     return found
 
 

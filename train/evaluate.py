@@ -7,11 +7,13 @@ import numpy as np
 from sklearn.metrics import roc_curve
 
 from detector.calibration import BAND_RATES, FalseAlarmCurve, band_of, edges, sigmoid
+from detector.types import BANDS, Band
 from train.data.samples import Sample
 from train.metrics import (
     Interval,
     auc,
     auc_draws,
+    auc_interval,
     bootstrapped,
     brier,
     class_balanced_weights,
@@ -196,6 +198,41 @@ def false_alarms_by_faces(
             "files": files,
             **{str(b): round(float(np.mean([x in order[k:] for x in bands])), 4) for k, b in enumerate(order)},
         }
+    return found
+
+
+def clip_figures(
+    labels: np.ndarray, persons: Sequence[str], probs: np.ndarray, bands: Sequence[Band]
+) -> dict[str, Any]:
+    """What the verdicts on N whole clips are worth: AUC, and of each band false alarms and share caught.
+
+    Intervals are over persons: several clips of one count by his share.
+
+    Args:
+        labels: (N,) 1 = manipulated.
+        persons: who each clip shows.
+        probs: (N,) of the most suspicious person.
+        bands: that were given, a cap included.
+    """
+    names = np.asarray(persons)
+    found: dict[str, Any] = {
+        "genuine": int((labels == 0).sum()),
+        "manipulated": int((labels == 1).sum()),
+        "genuine_persons": len(set(names[labels == 0].tolist())),
+    }
+    if len(np.unique(labels)) == 2:
+        found["auc"] = auc_interval(labels, probs, persons, np.random.default_rng(0)).to_dict()
+    reached = np.array([BANDS.index(band) for band in bands])
+    for title, label in (("false_alarms", 0), ("caught", 1)):
+        rows = labels == label
+        if rows.any():
+            found[title] = {
+                band: {
+                    "k": int((reached[rows] >= BANDS.index(band)).sum()),
+                    **rate_interval(reached[rows] >= BANDS.index(band), names[rows].tolist()).to_dict(),
+                }
+                for band in BAND_RATES
+            }
     return found
 
 

@@ -171,7 +171,33 @@ def _product(evaluation: Mapping[str, Any]) -> list[str]:
                 f"{_figure(row['auc_frames_product'])} | {_figure(row['auc_faces_loader'])} | "
                 f"{row['genuine_at_threshold']} of {row['genuine']} |"
             )
+    if evaluation.get("clip_bands"):
+        lines += ["", f"All of these clips together: {clip_bands_text(evaluation['clip_bands'])}"]
     return [*lines, ""]
+
+
+def clip_bands_text(found: Mapping[str, Any]) -> str:
+    """What `train.evaluate.clip_figures` found, in a few sentences."""
+    text = f"{found['genuine']} genuine clips of {found['genuine_persons']} persons, {found['manipulated']} manipulated"
+    text += f"; {found['left_out']} show persons whose other clips set the edges and are left out" * bool(
+        found["left_out"]
+    )
+    if "auc" in found:
+        value, low, high = (found["auc"][k] for k in ("value", "low", "high"))
+        text += f". AUC {value:.3f}" + (f" ({low:.3f} to {high:.3f})" if low is not None else ", no interval")
+    for title, label, of in (
+        ("false_alarms", "False alarms, that band or a stronger one", "genuine"),
+        ("caught", "Caught", "manipulated"),
+    ):
+        if title in found:
+            rows = ", ".join(
+                f"{band.replace('_', ' ')} {row['k']} of {found[of]} ({row['low']:.1%} to {row['high']:.1%})"
+                for band, row in found[title].items()
+            )
+            text += f". {label}: {rows}"
+    if found["cap"]:
+        text += f". No video can get more than {found['cap']['band'].replace('_', ' ')} ({found['cap']['reason']})"
+    return f"{text}."
 
 
 def _figure(value: float | None) -> str:

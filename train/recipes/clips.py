@@ -221,17 +221,15 @@ def _score(
 
 def _told(name: str, section: Mapping[str, Any]) -> list[str]:
     cap = section["cap"]
-    persons = section["persons"]
+    persons, memory = section["persons"], section["memory"]["genuine"]
     lines = [
         f"{name}: {persons['genuine']} genuine persons ({persons['genuine_unknown']} of them in no training picture), "
-        f"{persons['manipulated']} manipulated; memory {section['memory']['genuine']:+.2f} / "
-        f"{section['memory']['manipulated']:+.2f}; calibration of {section['calibration']['chosen']}; "
+        f"{persons['manipulated']} manipulated; known genuine ones moved from {memory['known']:.2f} to "
+        f"{memory['unknown']:.2f}, spread by {memory['spread']:.2f}; calibration of {section['calibration']['chosen']}; "
         + ("every band shown" if cap is None else f"at most {cap['band']} ({cap['reason']})")
     ]
     for band in BAND_RATES:
         row = section["false_alarms"][band]
         files = ", ".join(f"{n} persons {f[band]:.1%}" for n, f in section["false_alarms_by_persons"].items())
-        lines.append(
-            f"  {band:12} {row['k']:g} of {row['n']} ({row['rate']:.1%}, {row['low']:.1%} to {row['high']:.1%}); {files}"
-        )
+        lines.append(f"  {band:12} {row['k']:g} of {row['n']} persons ({row['low']:.1%} to {row['high']:.1%}); {files}")
     return lines

@@ -19,11 +19,12 @@ from train.cards import choices_table, metrics_table
 from train.data.datasets.clips import Clip, read_clips
 from train.data.samples import DataError, Sample
 from train.data.sources import find_data_root
+from train.evaluate import clip_figures
 from train.experiment import Run, environment, write_json
 from train.leaderboard import TEST, board, choice_logits, write_plots, write_tables
 from train.metrics import auc
 from train.progress import Bar, say
-from train.readme import update_readme
+from train.readme import clip_bands_text, update_readme
 from train.recipes.cnn import load_faces
 from train.recipes.publish import scores_on_test
 
@@ -49,8 +50,8 @@ class Evaluate:
     """Slices of pictures that also go through the product; "all" for every one."""
     clips: bool = True
     """Whether the test clips go through the product too."""
-    max_frames: int = 16
-    """Frames a clip."""
+    max_frames: int = 0
+    """Frames a clip; 0 = as many as the product looks at, which its bands are calibrated for."""
     workers: int = 2
     """Processes that prepare pictures."""
     readme: Path | None = None
@@ -60,7 +61,7 @@ class Evaluate:
 def run(options: Evaluate) -> Path:
     """Prints the tables and writes them into a run folder."""
     # video and heatmap packages, which a machine that only trains may lack
-    from detector.pipeline import Detector
+    from detector.pipeline import MAX_FRAMES, Detector
 
     manifest = read_manifest(options.weights_dir or default_folder())
     entry = manifest.entry("default")
@@ -79,13 +80,17 @@ def run(options: Evaluate) -> Path:
     write_plots(manifest, data, scores, record.report)
     pictures = _pictures(detector, chosen)
     rows = _compare(data.test, chosen, by_loader, pictures)
-    clips = [c for c in read_clips(find_data_root(options.data_root)) if c.split == "test"] if options.clips else []
-    clip_rows = _clips(detector, clips, options.max_frames, data.test, by_loader)
+    every = read_clips(find_data_root(options.data_root)) if options.clips else []
+    clips = [c for c in every if c.split == "test"]
+    verdicts = _verdicts(detector, clips, options.max_frames or MAX_FRAMES)
+    clip_rows = _clips(clips, verdicts, data.test, by_loader)
+    bands = _clip_bands(clips, verdicts, {c.person for c in every if c.split != "test"})
     found = {
         "environment": environment(),
         "weights": manifest.date,
         "product_against_loader": rows,
         "clips": clip_rows,
+        "clip_bands": bands,
         "verdicts": dict(Counter(v.status for v in pictures.values())),
     }
     write_json(record.report / "evaluate.json", found)
@@ -101,6 +106,8 @@ def run(options: Evaluate) -> Path:
         )
     for row in clip_rows:
         say(f"clips of {row['slice']}: " + ", ".join(f"{k} {v}" for k, v in row.items() if k != "slice"))
+    if bands:
+        say(f"all clips: {clip_bands_text(bands)}")
     return record.folder
 
 
@@ -144,10 +151,7 @@ def _compare(
     return rows
 
 
-def _clips(
-    detector: "Detector", clips: Sequence[Clip], max_frames: int, test: Sequence[Sample], by_loader: dict[str, float]
-) -> list[dict[str, Any]]:
-    """Of each slice of clips: AUC of frames and of clips by the product, and of the loader's faces of that slice."""
+def _verdicts(detector: "Detector", clips: Sequence[Clip], max_frames: int) -> list[VideoVerdict]:
     verdicts: list[VideoVerdict] = []
     with Bar("Clips through the product") as bar:
         for i, clip in enumerate(clips, 1):
@@ -156,6 +160,36 @@ def _clips(
                 raise ValueError(f"a clip of {clip.source} could not be read: {verdict.message}")
             verdicts.append(verdict)
             bar.at(i, len(clips))
+    return verdicts
+
+
+def _clip_bands(clips: Sequence[Clip], verdicts: Sequence[VideoVerdict], tuned: set[str]) -> dict[str, Any]:
+    """`clip_figures` of the default on clips with a verdict; empty without any.
+
+    Args:
+        tuned: persons in clips that set the edges: they are left out, whatever split the table puts their clips in.
+    """
+    judged = [(c, v) for c, v in zip(clips, verdicts, strict=True) if v.prob_fake is not None and c.person not in tuned]
+    if not judged:
+        return {}
+    cap = judged[0][1].band_cap
+    return {
+        **clip_figures(
+            np.array([c.label for c, _ in judged]),
+            [c.person for c, _ in judged],
+            np.array([v.prob_fake for _, v in judged], float),
+            [v.band for _, v in judged if v.band is not None],
+        ),
+        "without_verdict": sum(v.prob_fake is None for v in verdicts),
+        "left_out": sum(c.person in tuned for c in clips),
+        "cap": None if cap is None else {"band": cap.band, "reason": cap.reason},
+    }
+
+
+def _clips(
+    clips: Sequence[Clip], verdicts: Sequence[VideoVerdict], test: Sequence[Sample], by_loader: dict[str, float]
+) -> list[dict[str, Any]]:
+    """Of each slice of clips: AUC of frames and of clips by the product, and of the loader's faces of that slice."""
     rows = []
     for source in sorted({c.source for c in clips}):
         seen = [(c.label, v) for c, v in zip(clips, verdicts, strict=True) if c.source == source]

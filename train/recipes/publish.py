@@ -36,7 +36,9 @@ from detector.weights import (
 from train.calibrate import fit_calibration, fit_curve
 from train.cards import write_cards
 from train.data.batches import eval_crops
+from train.data.datasets.clips import read_clips
 from train.data.samples import DataError, Sample
+from train.data.sources import find_data_root
 from train.ensembles import Fitted, choose_default, fit_ensembles
 from train.evaluate import false_alarms, false_alarms_by_faces
 from train.experiment import Run
@@ -55,6 +57,7 @@ from train.leaderboard import (
 )
 from train.limits import measure_limits
 from train.progress import Bar, say
+from train.recipes.clips import SECTION, clip_sections, with_sections
 from train.recipes.cnn import FaceData, load_faces
 from train.robustness import changed_logits, drawn_faces
 from train.selection import selection_figures
@@ -62,7 +65,7 @@ from train.selection import selection_figures
 MEMBERS = "members.json"
 _CHUNK = 256
 _NO_CURVE = {"rates": [0.5, 0.1], "logits": [0.0, 1.0]}
-_MEASURED = ("metrics", "false_alarms", "false_alarms_by_faces")
+_MEASURED = ("metrics", "false_alarms", "false_alarms_by_faces", SECTION)
 """What is measured anew of a network that was published before."""
 _CHECKED = 64
 """Validation faces on which a run's own logits must be those of the weights that ship."""
@@ -109,6 +112,7 @@ def run(options: Publish) -> bool:
             say("The published set stays: the new one is not better on validation (--force publishes all the same).")
             return False
         manifest = _measured(built, data, options, _looks(target), new)
+        manifest = _with_clips(built.folder, manifest, data, options)
         _install(built.folder, target, manifest)
     write_cards(read_manifest(target))
     say(f"Published {manifest['default']} of {', '.join(manifest['models'])} into {target.name}/.")
@@ -401,6 +405,20 @@ def _measured(
         "models": built.models,
         "ensembles": built.ensembles,
     }
+
+
+def _with_clips(staging: Path, manifest: dict[str, Any], data: FaceData, options: Publish) -> dict[str, Any]:
+    """The manifest with what training and validation clips showed; as it is where there are none or too few."""
+    clips = read_clips(find_data_root(options.data_root))
+    if not clips:
+        return manifest
+    write_manifest(staging, manifest)
+    try:
+        sections = clip_sections(read_manifest(staging), clips, {s.group for s in data.train}, options.runs_dir)
+    except DataError as error:
+        say(f"Videos stay uncalibrated: {error}.")
+        return manifest
+    return with_sections(manifest, sections)
 
 
 def _add_figures(built: _Built, manifest: Manifest, data: FaceData, scores: KeptScores, found: dict[str, Any]) -> None:
