@@ -5,14 +5,15 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from detector.aggregate import PersonScore
-from detector.calibration import BAND_RATES, FalseAlarmCurve, edges
+from detector.aggregate import MIN_FRAMES, ClipRule, PersonScore, person_score
+from detector.calibration import BAND_RATES, Calibration, FalseAlarmCurve, edges, sigmoid, thresholds
 from detector.errors import WeightsError
-from detector.pipeline import MAX_FRAMES
+from detector.pipeline import MAX_FRAMES, Detector
 from detector.types import BandCap
 from detector.weights import default_folder, read_manifest, write_manifest
 from train.__main__ import main
@@ -37,7 +38,9 @@ from train.data.samples import DataError, fingerprint
 from train.data.sources import load_samples
 from train.evaluate import clip_figures
 from train.readme import clip_bands_text
+from train.recipes import publish
 from train.recipes.clips import Clips, clip_sections, run, with_sections
+from train.recipes.publish import Publish
 
 FACES = FalseAlarmCurve(CURVE_RATES, tuple(-np.log(CURVE_RATES)))
 
@@ -379,3 +382,68 @@ def test_other_data_and_missing_clips_are_refused(
     (weights / "manifest.json").unlink()
     with pytest.raises(WeightsError, match="no weights"):
         run(Clips(data_root=root, weights_dir=weights))
+
+
+def test_publishing_takes_the_section_along_and_goes_on_without_clips_or_with_too_few(
+    made_set: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, weights = made_set
+    options = Publish(runs=(), data_root=root, runs_dir=tmp_path / "runs")
+    data = SimpleNamespace(train=[s for s in load_samples(root, 0) if s.split == "train"])
+    manifest = with_sections(read_manifest(weights).data, {})
+    added = publish._with_clips(weights, manifest, data, options)  # type: ignore[arg-type]
+    assert with_sections(added, {}) == manifest
+    sections = [record["clips"] for record in (*added["models"].values(), *added["ensembles"].values())]
+    assert [s["persons"]["genuine"] for s in sections] == [44] * len(sections)
+    # as the recipe makes them from the published set
+    assert sections[0] == run(Clips(root, weights, tmp_path / "runs"))[next(iter(added["models"]))]
+    # a network that stays is measured anew
+    assert "clips" in publish._MEASURED
+
+    lines = (root / "videos.csv").read_text().splitlines()
+    (root / "videos.csv").write_text("\n".join(lines[:21]) + "\n")
+    assert publish._with_clips(weights, manifest, data, options) == manifest  # type: ignore[arg-type]
+    assert "stay uncalibrated: 20 genuine persons" in capsys.readouterr().out
+    (root / "videos.csv").unlink()
+    assert publish._with_clips(weights, manifest, data, options) == manifest  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def judge() -> Detector:
+    return Detector()
+
+
+def test_the_product_judges_persons_by_the_rule_of_clips(judge: Detector, repo_root: Path) -> None:
+    clip = repo_root / "app" / "samples" / "clip.mp4"
+    entry = judge.entry
+    low = FalseAlarmCurve((0.5, 0.1, 0.02, 0.005), (-99.0, -98.0, -97.0, -96.0))
+    cap = BandCap("weak", "too_few_clips", 51, 149)
+    found = {}
+    try:
+        for name, rule in {
+            "old": ClipRule.unmeasured(entry.curve),
+            "open": ClipRule(Calibration(1.0, 0.0), low, 1.0, None),
+            "capped": ClipRule(Calibration(2.0, 0.5), low, 1.0, cap),
+        }.items():
+            judge.entry = replace(entry, clips=rule)
+            found[name] = judge.video(clip, max_frames=12)
+        logits = judge.person_logits(clip, max_frames=12)
+    finally:
+        judge.entry = entry
+    old, free, capped = found["old"], found["open"], found["capped"]
+    assert old.band_cap == BandCap("weak", "not_measured", 0, None, applied=old.band_cap.applied)
+    assert old.band in ("little", "weak")
+    assert free.band_cap is None and free.band == "very_strong"
+    assert capped.band_cap == replace(cap, applied=True) and {p.band for p in capped.persons if p.band} == {"weak"}
+    # the file's persons and runs raise the edges, as one number
+    scores = [
+        person_score(judge._combine(rows), np.random.default_rng(0)) for rows in logits if len(rows) >= MIN_FRAMES
+    ]
+    chances = ClipRule.unmeasured(entry.curve).chances(scores)
+    assert old.thresholds == thresholds(entry.curve, chances) and free.thresholds == thresholds(low, chances)
+    # what calibration on clips is made from is what the verdict is made from
+    worst = max(score.logit for score in scores)
+    assert old.prob_fake == pytest.approx(float(sigmoid(worst)), abs=1e-6)
+    assert capped.prob_fake == pytest.approx(float(sigmoid(2.0 * worst + 0.5)), abs=1e-6)
+    assert capped.range is not None and capped.range.low <= capped.prob_fake <= capped.range.high
+    assert all(rows.shape[1] == len(entry.members) for rows in logits)

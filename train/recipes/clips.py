@@ -224,8 +224,8 @@ def _told(name: str, section: Mapping[str, Any]) -> list[str]:
     persons, memory = section["persons"], section["memory"]["genuine"]
     lines = [
         f"{name}: {persons['genuine']} genuine persons ({persons['genuine_unknown']} of them in no training picture), "
-        f"{persons['manipulated']} manipulated; known genuine ones moved from {memory['known']:.2f} to "
-        f"{memory['unknown']:.2f}, spread by {memory['spread']:.2f}; calibration of {section['calibration']['chosen']}; "
+        f"{persons['manipulated']} manipulated; known genuine ones from {memory['known']:.2f} to "
+        f"{memory['unknown']:.2f}, spread by {memory['spread']:.2f}; calibrated on {section['calibration']['chosen']}; "
         + ("every band shown" if cap is None else f"at most {cap['band']} ({cap['reason']})")
     ]
     for band in BAND_RATES:
