@@ -17,7 +17,7 @@ from detector.pipeline import MAX_FRAMES, Detector
 from detector.types import BandCap
 from detector.weights import default_folder, read_manifest, write_manifest
 from train.__main__ import main
-from train.calibrate import CURVE_RATES
+from train.calibrate import CURVE_RATES, fit_calibration
 from train.cards import card
 from train.clips import (
     ClipPerson,
@@ -155,7 +155,9 @@ def test_calibration_on_clips_needs_a_gain_beyond_chance() -> None:
     # five times too sure and shifted: a gain that no draw of persons takes away
     wrong, about = choose_calibration(right, logits * 5 + 6)
     assert about["chosen"] == "clips" and about["gain"]["low"] > 0
-    assert wrong.scale == pytest.approx(0.2, rel=0.4) and wrong.offset == pytest.approx(-1.2, rel=0.4)
+    plain = fit_calibration(right, logits)
+    assert wrong.scale == pytest.approx(plain.scale / 5, rel=0.01)
+    assert wrong.offset == pytest.approx(plain.offset - 6 * plain.scale / 5, rel=0.01)
     # the wrong way round: faces know better
     assert choose_calibration(right, -logits)[1]["chosen"] == "faces"
 
@@ -175,14 +177,15 @@ def test_files_are_judged_by_edges_that_their_persons_took_no_part_in() -> None:
     assert files["2-4"]["weak"] <= 3 / 46 * 1.5
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_composed_files_alarm_no_more_often_than_promised(seed: int) -> None:
-    """Genuine persons whose scores really follow the curve of faces."""
-    logits = np.random.default_rng(seed).exponential(size=700)
+def test_composed_files_alarm_no_more_often_than_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Genuine persons whose scores are somewhat higher than the curve of faces says."""
+    monkeypatch.setattr("train.clips.FILES", 150)
+    logits = 0.4 + np.random.default_rng(0).exponential(size=160)
+    edge = edges(FACES)["weak"]
+    assert (logits > edge).mean() > 0.1, "by the edges of faces alone they would alarm too often"
     alarms, files = false_alarms(crowd(logits), FACES, 4.0)
     for row in ({b: a["rate"] for b, a in alarms.items()}, files["2-4"], files["5+"]):
-        # 700 persons, 1000 draws of them
-        assert row["weak"] <= 0.12 and row["strong"] <= 0.03 and row["very_strong"] <= 0.015
+        assert row["weak"] <= 0.1 and row["strong"] <= 0.02 and row["very_strong"] <= 0.02
 
 
 RARE = {"weak": 0.02, "strong": 0.01, "very_strong": 0.0}

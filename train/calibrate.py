@@ -1,6 +1,7 @@
 """From validation logits to calibration, false-alarm curve and the limits of size and blur. Pure functions."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -17,7 +18,17 @@ KEPT_SHARE = 0.8
 """A face gets a verdict while the AUC keeps this share of what it has above chance on faces as they came."""
 
 
-def fit_calibration(samples: Sequence[Sample], logits: np.ndarray) -> Calibration:
+class Labelled(Protocol):
+    """A face or person that is known to be manipulated, 1, or not, and its source."""
+
+    @property
+    def label(self) -> int: ...
+
+    @property
+    def source(self) -> str: ...
+
+
+def fit_calibration(samples: Sequence[Labelled], logits: np.ndarray) -> Calibration:
     """Platt scaling on validation, both classes and the sources within them weighed alike."""
     labels = np.array([s.label for s in samples])
     weights = source_balanced_weights(labels, [s.source for s in samples])
