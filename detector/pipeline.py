@@ -431,6 +431,8 @@ class Detector:
         duration_s: float | None,
     ) -> Person:
         logits = self._combine([j.logits for _, j in usable]) if usable else np.zeros(0)
+        # on the scale of the person's own score and of the edges
+        logits = self.entry.clips.calibration(logits)
         probs: Mapping[float, tuple[float, float]] = {
             time: (float(p), float(s))
             for (time, _), p, s in zip(usable, sigmoid(logits), sigmoid(smooth(logits)), strict=True)

@@ -126,7 +126,7 @@ def test_both_ways_see_the_made_clip_alike(tmp_path: Path) -> None:
     times = sorted({point.time_s for person in verdict.persons for point in person.timeline})
     seen = UsualWay(Engine(detector.manifest, "resnet18", "torch")).video(path, times)
     assert len(times) == 4 and len(seen) == 8
-    reason, _ = difference(seen_by(verdict), seen, detector.entry.curve)
+    reason, _ = difference(seen_by(verdict, detector.entry.clips.calibration), seen, detector.entry.curve)
     assert reason is None
 
 

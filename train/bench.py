@@ -358,7 +358,7 @@ def _clip_rows(options: Options, network: str, clip: Path, cores: int) -> list[R
             times = sorted({point.time_s for person in verdict.persons for point in person.timeline})
             with _all_cores(cores):
                 seen, taken = _timed(partial(usual.video, clip, times), options.usual_runs)
-            differs, _ = difference(seen_by(verdict), seen, detector.entry.curve)
+            differs, _ = difference(seen_by(verdict, detector.entry.clips.calibration), seen, detector.entry.curve)
         rows.append(Row(work, "s", runs, goal, taken, ratio, differs))
     return rows
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from facenet_pytorch import MTCNN
 
-from detector.calibration import FalseAlarmCurve, band_of, sigmoid
+from detector.calibration import Calibration, FalseAlarmCurve, band_of, sigmoid
 from detector.engine import Engine
 from detector.faces.align import crop_face
 from detector.faces.detect import MIN_CONFIDENCE
@@ -76,16 +76,24 @@ class UsualWay:
         return tuple(Seen(time, face.box, float(x)) for (time, face, _), x in zip(found, logits, strict=True))
 
 
-def seen_by(verdict: VideoVerdict) -> tuple[tuple[Seen, ...], ...]:
-    """For each person of a verdict, the faces that were judged."""
+def seen_by(verdict: VideoVerdict, calibration: Calibration) -> tuple[tuple[Seen, ...], ...]:
+    """For each person of a verdict, the faces that were judged.
+
+    Args:
+        calibration: that the verdict has from clips; it is taken out again, since the usual way knows faces alone.
+    """
     return tuple(
         tuple(
-            Seen(point.time_s, point.face.box, float(np.log(point.prob_fake / (1 - point.prob_fake))))
+            Seen(point.time_s, point.face.box, _without(calibration, point.prob_fake))
             for point in person.timeline
             if point.prob_fake is not None and 0 < point.prob_fake < 1
         )
         for person in verdict.persons
     )
+
+
+def _without(calibration: Calibration, prob: float) -> float:
+    return float((np.log(prob / (1 - prob)) - calibration.offset) / calibration.scale)
 
 
 def difference(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from detector.pipeline import Detector
 
 SECTION = "clips"
-_READS_CLIPS = ("video.py", "persons.py", "pipeline.py", "faces/*.py", "aggregate.py", "media.py")
+_READS_CLIPS = ("video.py", "persons.py", "pipeline.py", "engine.py", "faces/*.py", "media.py")
 """Code of the detector that decides which frames and faces of a clip are judged: kept logits are of one state of it."""
 
 
