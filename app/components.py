@@ -626,12 +626,18 @@ def how_to_read(verdict: FileVerdict) -> None:
         "saved again as JPEG at quality 95 and 75, at three quarters of its size, and slightly cropped. A wide range "
         "means that the finding hangs on details that such copies destroy."
     )
+    shares = "10 % come out as weak or more, 2 % as strong or more, 0.5 % as very strong."
     sections = (
         (
             "The bands are false-alarm rates",
-            "Their edges were set on genuine faces of sources that no network was trained on: 10 % of such faces come "
-            "out as weak or more, 2 % as strong or more, 0.5 % as very strong. With several faces or persons the edges "
-            f"move up, since more faces are more chances for a false alarm. {edges}",
+            (
+                f"Their edges were set on persons in genuine videos, so that of new ones at most {shares} With "
+                "several persons, or a longer look at one, they move up, since more chances are more false alarms."
+                if verdict.kind == "video"
+                else f"Their edges were set on genuine faces of sources that no network was trained on: {shares} With "
+                "several faces they move up, since more faces are more chances for a false alarm."
+            )
+            + f" {edges} {report.cap_text(verdict)}".rstrip(),
         ),
         ("The probability", report.PROBABILITY_HELP),
         ("The range", span),

@@ -46,6 +46,11 @@ class HasFalseAlarms(Protocol):
         """Band -> n, k, low, high: k of n genuine media of unseen sources reached it; 95 % interval as parts of one."""
         ...
 
+    @property
+    def clip_false_alarms(self) -> Mapping[str, Mapping[str, Any]]:
+        """The same of persons in genuine videos; empty where it was not measured."""
+        ...
+
 
 def band_word(band: Band | None) -> str:
     """The band in a word or two: "little", "weak", "strong", "very strong"; "no verdict" for None."""
@@ -117,7 +122,7 @@ def range_of(value: ProbRange) -> str:
 
 
 def facts(verdict: FileVerdict) -> tuple[str, ...]:
-    """Up to four short lines, each one measured.
+    """Up to four short lines, each one measured; a fifth where a video's band was capped.
 
     With a verdict at least two: which networks are above their threshold, where or how large the evidence is, how many
     faces or persons could be judged, and how much of a video was looked at when that is not all of it. Without one:
@@ -142,21 +147,29 @@ def error_rate_line(verdict: FileVerdict, entry: HasFalseAlarms) -> str:
     """
     if verdict.band is None:
         return ""
-    measured = entry.false_alarms.get("weak" if verdict.band == "little" else verdict.band)
+    of_videos = verdict.kind == "video"
+    rates = entry.clip_false_alarms if of_videos else entry.false_alarms
+    measured = rates.get("weak" if verdict.band == "little" else verdict.band)
     if measured is None:
-        return ""
+        return "How often this version alarms on genuine videos was not measured." if of_videos else ""
     n, k = int(measured["n"]), int(measured["k"])
+    genuine = "persons in genuine videos that set no edge" if of_videos else "genuine media from sources it never saw"
     low, high = float(measured["low"]), float(measured["high"])
     if verdict.band == "little":
         return (
-            f"On genuine media from sources it never saw, this version stays in this band in {n - k} of {n} "
+            f"On {genuine}, this version stays in this band in {n - k} of {n} "
             f"(95 % interval {span_percent(1 - high, 1 - low)}). Manipulations of a new kind can stay in it too."
         )
     this = "this band" if verdict.band == "very_strong" else "this band or a stronger one"
-    return (
-        f"On genuine media from sources it never saw, this version reaches {this} in {k} of {n} "
-        f"(95 % interval {span_percent(low, high)})."
-    )
+    return f"On {genuine}, this version reaches {this} in {k} of {n} (95 % interval {span_percent(low, high)})."
+
+
+def cap_text(verdict: FileVerdict) -> str:
+    """Why a video cannot get a stronger band with these weights; empty where every band can be given."""
+    cap = verdict.band_cap if isinstance(verdict, VideoVerdict) else None
+    if cap is None:
+        return ""
+    return f"With these weights a video gets at most “{BAND_WORDS[cap.band]}”. {cap.message}"
 
 
 def quote(verdict: FileVerdict) -> str:
@@ -238,8 +251,10 @@ def _video_facts(verdict: VideoVerdict) -> tuple[str, ...]:
         frames = sum(start <= point.time_s <= end and point.prob_fake is not None for point in top.timeline)
         when = (f"Most suspicious from {_seconds(start)} to {_seconds(end)}, in {_count(frames, 'frame')}.",)
     found = f"; {judged} of {len(persons)} persons could be judged" if len(persons) > 1 else ""
+    capped = verdict.band_cap is not None and verdict.band_cap.applied
     return (
         *_networks(top.scores),
+        *((f"The score alone would reach a stronger band. {cap_text(verdict)}",) if capped else ()),
         *when,
         f"The face could be judged in {top.usable_frames} of {_count(len(top.timeline), 'frame')}{found}.",
         *coverage,

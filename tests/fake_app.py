@@ -14,6 +14,7 @@ import numpy as np
 
 from detector import (
     Band,
+    BandCap,
     Cancelled,
     Coverage,
     Face,
@@ -42,6 +43,17 @@ FALSE_ALARMS = {
     "very_strong": {"n": 400, "k": 3, "rate": 0.0075, "low": 0.002, "high": 0.02},
 }
 
+CLIPS = {
+    "calibration": {"scale": 1.0, "offset": 0.0},
+    "curve": {"rates": [0.5, 0.1, 0.02, 0.005], "logits": [-1.0, 0.1, 0.9, 2.6]},
+    "runs": 4.0,
+    "cap": {"band": "strong", "reason": "too_few_clips", "persons": 60, "needed": 600},
+    "false_alarms": {
+        "weak": {"n": 60, "k": 4, "rate": 0.07, "low": 0.03, "high": 0.16},
+        "strong": {"n": 60, "k": 1, "rate": 0.02, "low": 0.0, "high": 0.09},
+    },
+}
+
 
 def _record(auc: float) -> dict[str, object]:
     def measured(value: float) -> dict[str, object]:
@@ -58,6 +70,7 @@ def _record(auc: float) -> dict[str, object]:
         "calibration": {"scale": 1.0, "offset": 0.0},
         "curve": {"rates": [0.5, 0.1, 0.02, 0.005], "logits": [-1.0, 0.1, 0.9, 2.6]},
         "false_alarms": FALSE_ALARMS,
+        "clips": CLIPS,
         "metrics": {
             "slices": {"faces": measured(auc), "swaps": measured(auc - 0.05), "street": only_genuine},
             "pooled": {"n": 1090, "ece": 0.03, "brier": 0.08},
@@ -162,7 +175,7 @@ class FakeDetector:
             if on_progress is not None:
                 on_progress(step / steps, f"reading frames, {step + 1} of {steps}")
             time.sleep(0.08 if steps > 4 else 0.02)
-        kind = sniff_kind(read_head(source))
+        kind = sniff_kind(read_head(source) if isinstance(source, Path) else source[:4096])
         if kind == "unknown":
             return FileVerdict(**self._common(source, name, "unknown", None, None, None, "unsupported"))
         if kind == "video":
@@ -286,7 +299,9 @@ class FakeDetector:
             Person(3, "no_verdict", "face_too_small", None, None, None, (), 0.3 * end, 0, None, None, three),
         )
         size = {"width": info.width, "height": info.height, "coverage": Coverage(32, end, end, 1.0)}
-        return VideoVerdict(**{**self._common(source, name, "video", "strong", 0.81, span), **size}, persons=persons)
+        about = self._common(source, name, "video", "strong", 0.81, span)
+        cap = BandCap("strong", "too_few_clips", 60, 600, applied=True)
+        return VideoVerdict(**{**about, **size}, persons=persons, band_cap=cap)
 
 
 def install(set_attribute: Callable[[object, str, object], None] = setattr) -> list[FakeDetector]:

@@ -13,6 +13,7 @@ from detector.types import (
     BANDS,
     REASONS,
     Band,
+    BandCap,
     Coverage,
     Face,
     FaceVerdict,
@@ -33,7 +34,8 @@ ENTRY = SimpleNamespace(
         "weak": {"n": 1000, "k": 98, "rate": 0.098, "low": 0.081, "high": 0.118},
         "strong": {"n": 1000, "k": 21, "rate": 0.021, "low": 0.014, "high": 0.032},
         "very_strong": {"n": 1000, "k": 3, "rate": 0.003, "low": 0.001, "high": 0.009},
-    }
+    },
+    clip_false_alarms={"weak": {"n": 90, "k": 5, "rate": 0.056, "low": 0.024, "high": 0.123}},
 )
 
 
@@ -320,7 +322,26 @@ def test_error_rate_line(band: Band | None, line: str) -> None:
 
 
 def test_a_rate_that_was_not_measured_is_not_made_up() -> None:
-    assert report.error_rate_line(photo(), SimpleNamespace(false_alarms={})) == ""
+    entry = SimpleNamespace(false_alarms={}, clip_false_alarms={})
+    assert report.error_rate_line(photo(), entry) == ""
+    assert "was not measured" in report.error_rate_line(video(), entry)
+    assert "was not measured" in report.error_rate_line(video("strong"), ENTRY)
+
+
+def test_a_video_has_the_rate_of_videos() -> None:
+    line = "On persons in genuine videos that set no edge, this version reaches this band or a stronger one in 5 of 90"
+    assert report.error_rate_line(video("weak"), ENTRY) == f"{line} (95 % interval 2 to 12 %)."
+
+
+def test_a_capped_band_is_said_with_its_reason() -> None:
+    assert report.cap_text(photo()) == report.cap_text(video()) == ""
+    lowered = video("weak", band_cap=BandCap("weak", "too_few_clips", 60, 150, applied=True))
+    said = "With these weights a video gets at most “weak”. Too few genuine videos were at hand to show that a "
+    said += "stronger band keeps its promise. That takes at least 150 genuine persons; 60 were at hand."
+    assert report.cap_text(lowered) == said
+    assert f"The score alone would reach a stronger band. {said}" in report.facts(lowered)
+    unlowered = video("weak", band_cap=BandCap("weak", "not_measured", 0, None))
+    assert not any("stronger band" in fact for fact in report.facts(unlowered))
 
 
 @pytest.mark.parametrize(
