@@ -6,25 +6,17 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 import av
-import cv2
 import numpy as np
 
 from app import session
-from detector import report
+from detector import drawing, report
 from detector.live import LiveAnalyser, LiveFace, LiveState
+from detector.palette import on_picture
 
 if TYPE_CHECKING:
     from detector import Detector
 
 _PACE = 60
-_COLOURS = {
-    "little": (127, 168, 209),
-    "weak": (224, 190, 79),
-    "strong": (238, 138, 67),
-    "very_strong": (229, 101, 106),
-    None: (154, 162, 180),
-}
-"""RGB, the areas of the dark palette: the picture of a camera is seldom lighter than they are."""
 
 
 class Camera:
@@ -84,19 +76,10 @@ class Camera:
 
 def draw(image: np.ndarray, faces: tuple[LiveFace, ...]) -> None:
     """Boxes with number and band, in place on (H, W, 3) uint8 RGB."""
-    scale = max(0.45, image.shape[0] / 900)
-    thick = max(2, round(image.shape[0] / 240))
+    letters_px = max(13, round(image.shape[0] / 32))
     for face in faces:
-        x0, y0, x1, y1 = (round(v) for v in face.box)
-        colour = _COLOURS[face.band]
-        cv2.rectangle(image, (x0, y0), (x1, y1), colour, thick)
         # the band's word, since colour never carries meaning alone
-        text = f"{face.number} {_short(face)}"
-        (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        top = max(0, y0 - height - below - 6)
-        cv2.rectangle(image, (x0, top), (x0 + width + 8, top + height + below + 6), (17, 22, 31), -1)
-        place = (x0 + 4, top + height + 3)
-        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+        drawing.mark(image, face.box, on_picture(face.band), [f"{face.number} {_short(face)}"], letters_px)
 
 
 def _short(face: LiveFace) -> str:

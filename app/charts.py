@@ -7,12 +7,9 @@ from itertools import pairwise
 import plotly.graph_objects as go
 
 from detector import BANDS, Band, Person, Thresholds
+from detector.palette import AREAS, NO_VERDICT
 from detector.report import band_word, percent
 
-AREAS: dict[str, dict[Band, str]] = {
-    "light": {"little": "#4F7CAC", "weak": "#C9A227", "strong": "#D2691E", "very_strong": "#9B2226"},
-    "dark": {"little": "#7FA8D1", "weak": "#E0BE4F", "strong": "#EE8A43", "very_strong": "#E5656A"},
-}
 # ochre is too pale for a thin line on light paper: 2.3 : 1, where 3 : 1 is asked of graphics
 LINES: dict[str, dict[Band, str]] = {
     "light": {**AREAS["light"], "weak": "#96760A"},
@@ -20,7 +17,6 @@ LINES: dict[str, dict[Band, str]] = {
 }
 INK = {"light": "#16213A", "dark": "#EEF1F6"}
 SOFT = {"light": "#5A657D", "dark": "#A7B0C2"}
-NO_VERDICT = {"light": "#5F6678", "dark": "#9AA2B4"}
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _SERIES = {

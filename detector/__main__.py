@@ -1,6 +1,10 @@
-"""`python -m detector FILE...`: one result a file, for people or, with --json, for programs."""
+"""`python -m detector FILE...`: one result a file, for people or, with --json, for programs.
+
+`--csv` keeps every analysed point in a table, `--annotated` a copy of every file with what was found drawn onto it.
+"""
 
 import argparse
+import itertools
 import logging
 import os
 import stat
@@ -8,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from detector.errors import DetectorError
 from detector.report import (
@@ -21,10 +25,15 @@ from detector.report import (
     headline,
     range_text,
     reason_text,
+    to_csv,
     to_json,
 )
-from detector.types import FileVerdict
+from detector.types import Face, FileVerdict
 from detector.version import __version__
+
+if TYPE_CHECKING:  # they bring torch and FFmpeg, which --help does without
+    from detector.annotate import Annotated
+    from detector.explain.gradcam import Heatmap
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -46,6 +55,10 @@ class FileDetector(Protocol):
         """The verdict on one file; a file that cannot be read has one, too."""
         ...
 
+    def explain(self, image: Any, face: Face) -> "Heatmap":
+        """Where a network sees evidence; asked for --heatmaps alone."""
+        ...
+
 
 def main(
     argv: Sequence[str] | None = None,
@@ -59,14 +72,14 @@ def main(
         detector_factory: makes the detector from the value of --models.
 
     Returns:
-        Exit code: 0, 1 for wrong models or weights, 2 if any file could not be read.
+        Exit code: 0, 1 for wrong models or weights or what could not be written, 2 if any file could not be read.
     """
     options = _parser().parse_args(argv)
     # the decoders' complaints about broken files are in the verdict already
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s: %(message)s")
     try:
         return _run(options, detector_factory or _detector)
-    except DetectorError as error:
+    except (DetectorError, _CannotWrite) as error:
         _complain(str(error))
         return EXIT_ERROR
     except KeyboardInterrupt:
@@ -82,7 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m detector",
         description="Evidence of manipulated faces in photos and videos, on this machine.",
-        epilog=f"{PROBABILITY_HELP} Exit code: 0, 2 if any file could not be read, 1 if the networks are missing.",
+        epilog=f"{PROBABILITY_HELP} Exit code: 0, 2 if any file could not be read, 1 if the networks are missing "
+        "or something could not be written.",
     )
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="photo, video, or folder (with its subfolders)"
@@ -96,6 +110,23 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="frames of a video to look at (default: %(default)s)",
     )
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="OUT.csv",
+        help="write every face, and of a video every analysed point of every person, to this table",
+    )
+    parser.add_argument(
+        "--annotated",
+        type=Path,
+        metavar="DIR",
+        help="write a copy of every file with boxes and bands drawn onto it to this folder: NAME.unmask.mp4 of a video "
+        "(at most 1280 pixels and 60 seconds, of a long one the analysed parts), NAME.unmask.jpg of a photo",
+    )
+    parser.add_argument("--heatmaps", action="store_true", help="with --annotated: draw heatmaps, too")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what --csv and --annotated would write if it is there already"
+    )
     parser.add_argument("--version", action="version", version=f"Unmask {__version__}")
     return parser
 
@@ -107,14 +138,124 @@ def _run(options: argparse.Namespace, detector_factory: Callable[[str], FileDete
     exit_code = EXIT_UNREADABLE if problems else EXIT_OK
     if not files:
         return exit_code
+    _check_places(options, files)
     detector = detector_factory(options.models)
-    for number, path in enumerate(files, 1):
-        with _progress(f"{number} of {len(files)}  {shown(path.name)}") as on_progress:
-            verdict = detector.file(path, max_frames=options.max_frames, on_progress=on_progress)
-        if verdict.status == "unreadable":
-            exit_code = EXIT_UNREADABLE
-        print(to_json(verdict) if options.json else block(shown(str(path)), verdict, detector.entry), flush=True)
+    copies = None if options.annotated is None else _Copies(options, detector, files)
+    with _table(options.csv) as write_rows:
+        for number, path in enumerate(files, 1):
+            title = f"{number} of {len(files)}  {shown(path.name)}"
+            with _progress(title) as on_progress:
+                verdict = detector.file(path, max_frames=options.max_frames, on_progress=on_progress)
+            if verdict.status == "unreadable":
+                exit_code = EXIT_UNREADABLE
+            print(to_json(verdict) if options.json else block(shown(str(path)), verdict, detector.entry), flush=True)
+            write_rows(verdict)
+            if copies is not None and verdict.status != "unreadable":
+                with _progress(title) as on_progress:
+                    written = copies.write(path, verdict, on_progress)
+                exit_code = exit_code or (EXIT_OK if written else EXIT_ERROR)
     return exit_code
+
+
+class _CannotWrite(Exception):
+    """A table or folder that was asked for cannot be written; the message says what to do."""
+
+
+def _check_places(options: argparse.Namespace, files: Sequence[Path]) -> None:
+    """Complains about what cannot be written before anything is analysed."""
+    table, folder = options.csv, options.annotated
+    if options.heatmaps and folder is None:
+        raise _CannotWrite("--heatmaps draws on the copies of --annotated: name their folder, too.")
+    if folder is not None and not folder.is_dir():
+        raise _CannotWrite(f"{shown(str(folder))}: there is no such folder. Make it first.")
+    if table is None:
+        return
+    if not table.parent.is_dir():
+        raise _CannotWrite(f"{shown(str(table.parent))}: there is no such folder. Make it first.")
+    if table.resolve() in {path.resolve() for path in files}:
+        raise _CannotWrite(f"{shown(str(table))} is one of the files to look at. Choose another name for the table.")
+    if table.exists() and not options.overwrite:
+        raise _CannotWrite(f"{shown(str(table))} exists already. Choose another name, or replace it with --overwrite.")
+
+
+@contextmanager
+def _table(path: Path | None) -> Iterator[Callable[[FileVerdict], None]]:
+    """What takes the verdicts of --csv, one after the other, so that an interrupt leaves those that are done."""
+    if path is None:
+        yield lambda verdict: None
+        return
+    try:
+        # the mark in front tells Excel the encoding; csv ends its lines itself
+        file = path.open("w", encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    with file:
+
+        def write(rows: str) -> None:
+            try:
+                file.write(rows)
+                file.flush()
+            except OSError as error:
+                raise _cannot_write(path, error) from error
+
+        write(to_csv())
+        yield lambda verdict: write(to_csv(verdict, header=False))
+
+
+def _cannot_write(path: Path, error: OSError) -> _CannotWrite:
+    return _CannotWrite(f"{shown(str(path))}: {(error.strerror or 'cannot be written').lower()}.")
+
+
+class _Copies:
+    """Writes the copies of --annotated and says so: among the results for a person, on stderr beside JSON."""
+
+    def __init__(self, options: argparse.Namespace, detector: FileDetector, files: Sequence[Path]) -> None:
+        self._folder: Path = options.annotated
+        self._overwrite: bool = options.overwrite
+        self._say = _complain if options.json else lambda line: print(f"  {line}\n", flush=True)
+        self._detector = detector if options.heatmaps else None
+        self._taken = {path.resolve() for path in files}
+
+    def write(self, path: Path, verdict: FileVerdict, on_progress: OnProgress | None) -> bool:
+        """Writes the copy of one file. False if it was to be written and was not."""
+        from detector.annotate import annotate, can_annotate, suffix_of
+
+        if not can_annotate(verdict):
+            self._say(f"No copy of {shown(path.name)}: no face was found, so there is nothing to mark.")
+            return True
+        out = self._place(path.stem, suffix_of(verdict))
+        if out.exists() and not self._overwrite:
+            _complain(f"{shown(str(out))} exists already and stays as it is. Replace it with --overwrite.")
+            return False
+        try:
+            done = annotate(path, verdict, out, detector=self._detector, on_progress=on_progress)
+        except DetectorError as error:
+            _complain(f"No copy of {shown(path.name)}: {error}")
+            return False
+        except OSError as error:
+            _complain(str(_cannot_write(out, error)))
+            return False
+        self._say(f"Copy with boxes: {shown(str(out))}{_about(done)}")
+        return True
+
+    def _place(self, stem: str, suffix: str) -> Path:
+        """A name that is no file to look at and no copy of this run: two folders may hold files of one name."""
+        for number in itertools.count(1):
+            out = self._folder / f"{stem}{'' if number == 1 else f'-{number}'}.unmask{suffix}"
+            if out.resolve() not in self._taken:
+                break
+        self._taken.add(out.resolve())
+        return out
+
+
+def _about(copy: "Annotated") -> str:
+    """What of the original a copy lacks, in brackets."""
+    lacks = []
+    if len(copy.spans) > 1 or any(start > 0 for start, _ in copy.spans):
+        lacks.append(f"{sum(end - start for start, end in copy.spans):.1f} s of it, around the analysed frames")
+    if copy.sound == "left out":
+        lacks.append("without its sound, which could not be read")
+    return f" ({'; '.join(lacks)})" if lacks else ""
 
 
 def collect(paths: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:

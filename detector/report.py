@@ -1,12 +1,14 @@
-"""A verdict in words and as JSON; app and CLI say the same because both ask here.
+"""A verdict in words, as JSON and as a table; app and CLI say the same because both ask here.
 
 A band is never named "real", "fake" or "authentic", and no number claims certainty. Every line states something that
 was measured.
 """
 
+import csv
+import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from detector.types import (
@@ -27,6 +29,24 @@ PROBABILITY_HELP = (
     "The probability assumes as many manipulated as genuine files. It is not the chance that this one file was "
     "manipulated: that also depends on where the file comes from."
 )
+
+CSV_COLUMNS: dict[str, str] = {
+    "file": "name of the file, without its folder",
+    "sha256": "hash of its bytes",
+    "kind": "image, video or unknown",
+    "number": "face of a photo or person of a video, from 1, most suspicious first; empty in a file without any",
+    "time_s": "seconds from the start of the video; empty for a photo",
+    "x0": "left edge of the face in pixels of the upright picture",
+    "y0": "top edge",
+    "x1": "right edge",
+    "y1": "bottom edge",
+    "prob_fake": "of this face in this picture, 0 to 1; empty where it was not judged",
+    "smoothed": "the same, smoothed over the frames of this person; empty for a photo",
+    "overall": "the face's or person's probability over the whole file; empty without a verdict",
+    "band": "the face's or person's band over the whole file: little, weak, strong or very_strong; empty without one",
+    "reason": "why the face, person or file has no verdict, as a code; empty if it has one",
+}
+"""Columns of `to_csv`, in order, and what they hold."""
 
 _NETWORK_NAMES = {
     "resnet18": "ResNet-18",
@@ -204,6 +224,49 @@ def to_json(verdict: FileVerdict, indent: int | None = None) -> str:
     ASCII only: file names may hold what a terminal's or reader's encoding cannot.
     """
     return json.dumps(verdict.to_dict(), indent=indent, allow_nan=False)
+
+
+def to_csv(*verdicts: FileVerdict, header: bool = True) -> str:
+    """Every face that was found, one a line; of a video every person at every analysed time. See `CSV_COLUMNS`.
+
+    A file in which no face was found has one line, with the reason. Names are guarded against being taken for formulas
+    by a spreadsheet: one that begins like a formula gets an apostrophe in front. Write it as UTF-8 with a byte order
+    mark ("utf-8-sig"), or Excel garbles names.
+    """
+    text = io.StringIO()
+    table = csv.writer(text)
+    if header:
+        table.writerow(CSV_COLUMNS)
+    for verdict in verdicts:
+        about = (_cell(verdict.file), verdict.sha256, verdict.kind)
+        rows = list(_rows(verdict))
+        table.writerows([*about, *row] for row in rows or [(*[""] * 10, verdict.reason or "")])
+    return text.getvalue()
+
+
+def _rows(verdict: FileVerdict) -> Iterator[tuple[object, ...]]:
+    if isinstance(verdict, ImageVerdict):
+        for face in verdict.faces:
+            prob = _figure(face.prob_fake)
+            place = [round(v, 1) for v in face.face.box]
+            yield face.number, "", *place, prob, "", prob, face.band or "", face.reason or ""
+    elif isinstance(verdict, VideoVerdict):
+        for person in verdict.persons:
+            over_all = (_figure(person.prob_fake), person.band or "", person.reason or "")
+            for point in person.timeline:
+                place = [round(v, 1) for v in point.face.box]
+                probs = (_figure(point.prob_fake), _figure(point.smoothed))
+                yield person.number, round(point.time_s, 3), *place, *probs, *over_all
+
+
+def _figure(prob: float | None) -> float | str:
+    return "" if prob is None else round(prob, 4)
+
+
+def _cell(name: str) -> str:
+    """A file's name for a spreadsheet (OWASP, "CSV Injection"), without what cannot be encoded."""
+    name = name.encode("utf-8", "replace").decode("utf-8")
+    return f"'{name}" if name.lstrip().startswith(("=", "+", "-", "@")) or name.startswith(("\t", "\r", "\n")) else name
 
 
 def _parts(verdict: FileVerdict) -> tuple[str, tuple[FaceVerdict, ...] | tuple[Person, ...]]:

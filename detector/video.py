@@ -16,7 +16,7 @@ that a variable frame rate stays true.
 import itertools
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,6 +24,8 @@ from typing import BinaryIO, NamedTuple, Protocol, TypeVar, cast
 
 import av
 import numpy as np
+import numpy.typing as npt
+from av.audio.stream import AudioStream
 from av.buffer import Buffer
 from av.container import InputContainer
 from av.video.stream import VideoStream
@@ -79,6 +81,34 @@ CODECS = (
 )
 """What a frame may be coded with: the codecs of cameras, telephones, editing and the web. FFmpeg has 200 more."""
 
+SOUND_CODECS = (
+    "aac",
+    "mp3",
+    "mp2",
+    "opus",
+    "vorbis",
+    "flac",
+    "alac",
+    "ac3",
+    "eac3",
+    "amr_nb",
+    "amr_wb",
+    "wmav1",
+    "wmav2",
+    "pcm_s16le",
+    "pcm_s16be",
+    "pcm_s24le",
+    "pcm_s24be",
+    "pcm_s32le",
+    "pcm_f32le",
+    "pcm_u8",
+    "pcm_alaw",
+    "pcm_mulaw",
+)
+"""What sound may be coded with."""
+SOUND_RATE = 48_000
+"""Samples a second of `iter_sound`."""
+
 _MAX_SEQUENTIAL_PX = 1.2e9  # about 10 s of decoding on two busy cores: 43 s of 720p, 19 s of 1080p, at 30 a second
 _WINDOW_S = 2.0
 _SPACING_S = 5.0  # windows closer than this would mostly fall between the same two keyframes
@@ -128,6 +158,14 @@ class VideoFrame:
 
     time_s: float
     image: RGB
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A piece of sound: seconds from the start of the video's stream, and (2, N) float32 at `SOUND_RATE`."""
+
+    time_s: float
+    samples: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +292,88 @@ def read_frame(source: Source, time_s: float) -> RGB:
             if shown is not None:
                 return _upright(shown.frame, media.stream, _turn(shown.frame))
     raise MediaError("The frame at that time could not be decoded. Choose another one.", "no_video")
+
+
+def iter_span(
+    source: Source,
+    start_s: float,
+    end_s: float,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+    budget_s: float = BUDGET_S,
+) -> Generator[VideoFrame, None, None]:
+    """Every frame that is on the screen between two times, in order; the first may have begun before `start_s`.
+
+    `should_stop` is asked at every decoded frame, also at those before the span that are not given; when it says True,
+    the frames end. Otherwise as `iter_frames`.
+
+    Raises:
+        MediaError: as `probe`, if not one frame can be given; "too_slow" when `budget_s` ran out.
+    """
+    clock = _Clock(budget_s)
+    with _opened(source, clock) as media:
+        if start_s > 0:
+            _seek(media, start_s)
+        turn: _Turn | None = None
+        before: _Decoded | None = None
+        for decoded in itertools.chain(_decoded(media, clock), (None,)):
+            if should_stop is not None and should_stop():
+                return
+            if decoded is not None and decoded.time_s <= start_s:
+                before = decoded
+                continue
+            wanted = [d for d in (before, decoded) if d is not None and d.time_s < end_s]
+            before = None
+            for shown in wanted:
+                turn = turn or _turn(shown.frame)
+                frame = VideoFrame(shown.time_s, _upright(shown.frame, media.stream, turn))
+                with clock.stopped():
+                    yield frame
+            if decoded is not None and decoded.time_s >= end_s:
+                break
+        if clock.expired:
+            raise too_slow()
+        if turn is None:
+            raise _nothing_decoded(media, clock)
+
+
+def iter_sound(
+    source: Source, start_s: float, end_s: float, *, budget_s: float = BUDGET_S
+) -> Generator[Sound, None, None]:
+    """The sound between two times, in order, as stereo; nothing if there is none. It ends early where it is damaged.
+
+    Raises:
+        MediaError: as `probe`; "unsupported" if the sound is coded in none of `SOUND_CODECS`.
+    """
+    clock = _Clock(budget_s)
+    with _opened(source, clock) as media:
+        stream = media.container.streams.best("audio")
+        if not isinstance(stream, AudioStream):
+            return
+        codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
+        if codec not in SOUND_CODECS:
+            raise MediaError(f"The sound's coding ({codec}) is not supported. Save it again as MP4.", "unsupported")
+        if start_s > 0:
+            _seek(media, start_s)
+        origin_s = float(media.start * media.time_base)
+        resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE)
+        for frame in _heard(media, stream, clock):
+            try:
+                pieces = resampler.resample(frame)
+            except (av.FFmpegError, ValueError):
+                return
+            for piece in pieces:
+                if piece.pts is None or piece.time_base is None:
+                    continue
+                time_s = float(piece.pts * piece.time_base) - origin_s
+                if time_s >= end_s:
+                    return
+                samples = cast("npt.NDArray[np.float32]", piece.to_ndarray())
+                first = max(0, round((start_s - time_s) * SOUND_RATE))
+                samples = samples[:, first : max(0, round((end_s - time_s) * SOUND_RATE))]
+                if samples.shape[1]:
+                    with clock.stopped():
+                        yield Sound(time_s + first / SOUND_RATE, samples)
 
 
 class _Clock:
@@ -407,6 +527,20 @@ def _decoded(media: _Media, clock: _Clock) -> Iterator[_Decoded]:
             last_s = stated_s if stated_s > last_s else last_s + step_s
             if not frame.is_corrupt:
                 yield _Decoded(last_s, frame)
+
+
+def _heard(media: _Media, stream: AudioStream, clock: _Clock) -> Iterator[av.AudioFrame]:
+    """Frames of sound from where the file stands, until its end, an error that cannot be passed, or no time."""
+    try:
+        for packet in media.container.demux(stream):
+            if clock.expired:
+                return
+            try:
+                yield from packet.decode()
+            except av.FFmpegError:
+                continue  # one damaged packet, as with frames
+    except av.FFmpegError:
+        return
 
 
 def _seek(media: _Media, time_s: float) -> bool:

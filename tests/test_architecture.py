@@ -17,13 +17,13 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = ("app", "detector", "train")
 
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("types", "errors", "version"),
-    ("media", "video", "models", "weights", "calibration", "ensemble", "aggregate", "provenance"),
+    ("types", "errors", "version", "palette"),
+    ("media", "video", "movie", "drawing", "models", "weights", "calibration", "ensemble", "aggregate", "provenance"),
     ("engine", "runtime", "converted"),
     ("faces", "explain"),
     ("persons",),
     ("pipeline",),
-    ("report", "casebook", "live"),
+    ("report", "casebook", "live", "annotate"),
     ("__main__", "api", "scan"),
 )
 """First name below `detector` -> row. A new module needs a place here."""
