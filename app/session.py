@@ -27,6 +27,7 @@ from PIL import Image
 from detector import Cancelled, DetectorError, Face, FileVerdict, ImageVerdict, Person, VideoVerdict
 
 if TYPE_CHECKING:
+    from app.copies import MarkedCopy
     from detector import Detector
     from detector.explain.gradcam import Heatmap
     from detector.report import HasFalseAlarms
@@ -195,6 +196,7 @@ class Case:
         self.error: str | None = None
         self.playable: str | None = None
         self.entry: HasFalseAlarms | None = None
+        self.copy: MarkedCopy | None = None
         self._line = line
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -237,6 +239,27 @@ class Case:
         """Stop whatever is going on, pictures as well: nobody will look at this case any more."""
         self.stop()
         self._stop.set()
+        self.drop_copy()
+
+    def make_copy(self, heat: bool) -> None:
+        """Have a marked copy of the file made in place of the one before, with heatmaps or without."""
+        from app.copies import MarkedCopy
+
+        self.drop_copy()
+        if self.verdict is not None:
+            self.copy = MarkedCopy(
+                self.source,
+                self.verdict,
+                heat=heat,
+                detector=lambda: self._line.detector(self.models),
+                line=self._line,
+            )
+
+    def drop_copy(self) -> None:
+        """Stop making the marked copy and forget it."""
+        if self.copy is not None:
+            self.copy.stop()
+            self.copy = None
 
     def face_at(self, number: int, time_s: float | None) -> Face | None:
         """The face of a person at a time (of the nearest frame that shows the person), or a photo's face."""

@@ -4,6 +4,7 @@ import gc
 import importlib.util
 import json
 import re
+import threading
 import time
 import tomllib
 import weakref
@@ -16,8 +17,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import components, session
+from app import components, copies, session
 from detector import WeightsError
+from detector.media import sniff_kind
 
 _FORBIDDEN = re.compile(r"\b(real|fake|authentic)\b|\b100 %", re.IGNORECASE)
 
@@ -377,6 +379,51 @@ def test_a_detector_is_loaded_by_the_worker_and_told_when_it_cannot(monkeypatch:
     while "one" not in line._detectors:
         assert time.monotonic() < end
     assert until(line) == "again"
+
+
+def _marked(page: AppTest, name: str, data: bytes, mime: str) -> copies.MarkedCopy:
+    at = _until_drawn(_drop(page, name, data, mime))
+    at.session_state["tabs"] = "Downloads"
+    at.run()
+    assert at.get("download_button")[1].proto.label == "Download CSV"
+    at.button(key="make_copy").click().run()
+    copy = at.session_state["case"].copy
+    end = time.monotonic() + 120
+    while copy.state == "making":
+        assert time.monotonic() < end, copy.progress
+        time.sleep(0.05)
+    at.run()
+    assert not at.exception and not at.error
+    return copy
+
+
+def test_a_marked_video_and_a_table_can_be_downloaded(page: AppTest, clip: bytes) -> None:
+    copy = _marked(page, "talk.mp4", clip, "video/mp4")
+    assert copy.state == "done" and copy.heat and sniff_kind(copy.data[:4096]) == "video"
+    assert page.get("download_button")[-1].proto.label == "Download marked video"
+    assert "The marked video is ready." in _text(page)
+    case = page.session_state["case"]
+    page.button(key="another").click().run()
+    assert case.copy is None
+
+
+def test_a_marked_photo_can_be_downloaded(page: AppTest, photo: bytes) -> None:
+    copy = _marked(page, "portrait.jpg", photo, "image/jpeg")
+    assert copy.state == "done" and sniff_kind(copy.data[:4096]) == "image"
+
+
+def test_a_copy_that_is_not_wanted_any_more_stops_at_once(page: AppTest, clip: bytes) -> None:
+    at = _until_drawn(_drop(page, "talk.mp4", clip, "video/mp4"))
+    case = at.session_state["case"]
+    case.make_copy(True)
+    copy = case.copy
+    begin = time.monotonic()
+    case.drop_copy()
+    assert case.copy is None and copy.state == "stopped"
+    done = threading.Event()
+    session.worker().submit(done.set)
+    assert done.wait(10) and time.monotonic() - begin < 10
+    assert copy.data == b"" and copy.error is None
 
 
 def test_a_sample_runs(page: AppTest) -> None:

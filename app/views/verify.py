@@ -189,7 +189,7 @@ def _details(case: Case, verdict: FileVerdict) -> None:
         names.append("Video")
     if judged is not None:
         names += ["Networks", "Heatmaps"]
-    names.append("How to read this")
+    names += ["Downloads", "How to read this"]
     for name, tab in zip(names, st.tabs(names, key="tabs", on_change="rerun"), strict=True):
         # what is not open is not drawn: each heatmap costs a run of its network
         if not tab.open:
@@ -204,6 +204,8 @@ def _details(case: Case, verdict: FileVerdict) -> None:
                 ui.networks_table(verdict, judged)
             elif name == "Heatmaps" and judged is not None:
                 ui.heatmaps(case, verdict, judged)
+            elif name == "Downloads":
+                ui.downloads(case, verdict)
             else:
                 ui.how_to_read(verdict)
 
