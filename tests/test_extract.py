@@ -77,7 +77,8 @@ def test_faces_are_cut_with_the_products_detector_and_keep_what_is_known(whole: 
         for label, method in (("real", "none"), ("fake", "unknown"))
         for split in ("train", "val", "test")
     }
-    assert [float(r["time_s"]) for r in rows[:3]] == pytest.approx([1 / 6, 0.5, 5 / 6], abs=0.01)
+    times = [float(r["time_s"]) for r in rows[:3]]
+    assert 0 < times[0] < 0.34 < times[1] < 0.6 < times[2] < 1
     for row in rows:
         picture = read_image(whole / row["path"])
         assert picture.shape[:2] == (int(row["height"]), int(row["width"]))

@@ -95,14 +95,13 @@ class World:
         for _ in range(2 - turn):
             self._wait()
 
-    def part(self, batches: Sampler[list[T]], batch_size: int) -> Sampler[list[T]]:
-        """This process's part of every batch.
-
-        Raises:
-            ValueError: a batch cannot be shared out in equal parts, without which gradients would be weighed wrongly.
-        """
+    def check_batch_size(self, batch_size: int) -> None:
+        """Raises `ValueError` unless batches can be shared out in equal parts: others would weigh gradients wrongly."""
         if batch_size % self.size:
             raise ValueError(f"batch_size must be a multiple of the {self.size} processes: {batch_size} is not")
+
+    def part(self, batches: Sampler[list[T]]) -> Sampler[list[T]]:
+        """This process's part of every batch."""
         return batches if self.size == 1 else _Part(batches, self)
 
     def share(self, network: nn.Module) -> nn.Module:

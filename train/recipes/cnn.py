@@ -132,6 +132,7 @@ def run(options: Cnn) -> Path:
     Several processes (`train.distributed`) train together; the main one alone evaluates and writes.
     """
     world = join_world()
+    world.check_batch_size(options.batch_size)
     device = world.device
     amp = options.amp == "on" or (options.amp == "auto" and amp_pays(device))
     data = load_faces(options.data_root, options.runs_dir, options.seed, options.workers)
@@ -170,7 +171,7 @@ def run(options: Cnn) -> Path:
         whole_from=options.epochs - whole_epochs if options.window < 1 else 0,
     )
     faces = TrainFaces(data.train, data.faces, options.size_px, Augmentation(), window_px)
-    loader = train_loader(faces, world.part(sampler, options.batch_size), options.workers)
+    loader = train_loader(faces, world.part(sampler), options.workers)
     with Bar(options.model) as bar:
 
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
