@@ -335,7 +335,7 @@ def test_a_picture_in_two_of_the_publishers_splits_is_a_leak(faces140k: Path) ->
     (folder / "31352.jpg").rename(folder / "31350.jpg")
     table = faces140k / "test.csv"
     table.write_text(table.read_text().replace("31352", "31350"))
-    with pytest.raises(DataError, match="140k/real/31350.*that is a leak"):
+    with pytest.raises(DataError, match=r"140k/real/31350.*that is a leak"):
         load_samples(faces140k, 0)
 
 

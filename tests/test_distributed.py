@@ -115,6 +115,7 @@ def test_one_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_processes_train_what_one_trains(runs: Path, data: Path, tmp_path: Path, repo_root: Path) -> None:
     """Half of each batch each, on CPUs (Gloo): parameters after six steps equal those of one process."""
     for name in ("shared", "apart"):
@@ -129,7 +130,7 @@ def test_two_processes_train_what_one_trains(runs: Path, data: Path, tmp_path: P
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=850,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     made = [json.loads((tmp_path / f"made{rank}.json").read_text()) for rank in range(2)]
