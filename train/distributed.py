@@ -1,7 +1,9 @@
 """More than one process, on one machine or several, started by `torchrun`: the same recipe with the same numbers.
 
-    torchrun --standalone --nproc-per-node 2 -m train cnn ...       # two GPUs, or two processes of a CPU
-    torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 -m train cnn ...
+    torchrun --standalone --nproc-per-node 2 -m -- train cnn ...       # two GPUs, or two processes of a CPU
+    torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 -m -- train cnn ...
+
+The lone dashes keep torchrun from taking options such as `--start` for its own.
 
 Every process draws the same batches and takes its part of each, so `batch_size` stays the size of the whole batch.
 Gradients are averaged by torch's DistributedDataParallel (NCCL between GPUs, Gloo between CPUs). Batch norm takes its
@@ -20,7 +22,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from timm.layers import BatchNormAct2d, convert_sync_batchnorm
+from timm.layers.norm_act import BatchNormAct2d, convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
@@ -172,7 +174,7 @@ class _Summed(torch.autograd.Function):
         return summed
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         summed = gradient.contiguous().clone()
         dist.all_reduce(summed)
         return summed
@@ -185,12 +187,12 @@ class _SharedNorm(nn.BatchNorm2d):
         return _normalised(self, inputs) if self.training else super().forward(inputs)
 
 
-class _SharedNormAct(BatchNormAct2d):  # type: ignore[misc]
+class _SharedNormAct(BatchNormAct2d):
     """The same with timm's activation behind it."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         if not self.training:
-            return super().forward(inputs)  # type: ignore[no-any-return]
+            return super().forward(inputs)  # type: ignore[no-any-return, no-untyped-call]
         return self.act(self.drop(_normalised(self, inputs)))  # type: ignore[no-any-return]
 
 
@@ -210,9 +212,9 @@ def _normalised(norm: nn.BatchNorm2d, inputs: Tensor) -> Tensor:
     """As torch's batch norm in training, two passes for precision, with running statistics brought up to date."""
     x = inputs.float()
     count = x.numel() // x.shape[1] * dist.get_world_size()
-    mean: Tensor = _Summed.apply(x.sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
+    mean: Tensor = _Summed.apply(x.sum((0, 2, 3))) / count
     centred = x - mean[:, None, None]
-    var: Tensor = _Summed.apply(centred.square().sum((0, 2, 3))) / count  # type: ignore[no-untyped-call]
+    var: Tensor = _Summed.apply(centred.square().sum((0, 2, 3))) / count
     if norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None:
         with torch.no_grad():
             norm.num_batches_tracked.add_(1)

@@ -6,6 +6,7 @@ A recipe says which network, batches, evaluation and settings; nothing here know
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -86,7 +87,7 @@ def fit(
         loss, accuracy = _train_epoch(shared, ema, batches(epoch), optimizer, schedule, options, device, on_step, world)
         averaged = cast(Network, ema.module)
         averaged.eval()
-        figures = world.agree(lambda averaged=averaged: evaluate(averaged))
+        figures = world.agree(partial(evaluate, averaged))
         row = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "lr": schedule.get_last_lr()[0], **figures}
         if figures["score"] > best:
             best, since_best = figures["score"], 0
