@@ -8,16 +8,26 @@ import tyro
 
 from detector.errors import DetectorError
 from train.data.samples import DataError
-from train.recipes import clips, cnn, evaluate, publish, reference
+from train.distributed import is_main, processes
+from train.recipes import clips, cnn, evaluate, faces, publish, reference
 
 RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "reference": (reference.Reference, reference.run),
     "cnn": (cnn.Cnn, cnn.run),
+    "faces": (faces.Faces, faces.run),
     "publish": (publish.Publish, publish.run),
     "clips": (clips.Clips, clips.run),
     "evaluate": (evaluate.Evaluate, evaluate.run),
 }
 """Name on the command line -> options (their fields are the command line) and what runs them."""
+
+SHARED = ("cnn",)
+"""Recipes that several processes of torchrun may run together."""
+
+
+STOPPED = """\
+Stopped. `cnn --resume RUN` with the same options goes on after the last epoch, `faces` with the same options after the
+last video."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,13 +40,16 @@ def main(argv: list[str] | None = None) -> int:
         options = tyro.extras.subcommand_cli_from_dict(
             {name: made for name, (made, _) in RECIPES.items()}, args=argv, prog="python -m train"
         )
-        recipe = next(run for made, run in RECIPES.values() if type(options) is made)
+        name, recipe = next((name, run) for name, (made, run) in RECIPES.items() if type(options) is made)
+        if processes() > 1 and name not in SHARED:
+            raise ValueError(f"{name} runs in one process: start it without torchrun, which is for {', '.join(SHARED)}")
         recipe(options)
     except (DataError, DetectorError, ValueError, FileNotFoundError, FloatingPointError) as error:
         print(f"{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped. `cnn --resume RUN` with the same options goes on after the last epoch.", file=sys.stderr)
+        if is_main():
+            print(STOPPED, file=sys.stderr)
         return 130
     return 0
 

@@ -23,9 +23,10 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An open run folder."""
+    """An open run folder; where several processes share a run, `writes` is true in one of them."""
 
     folder: Path
+    writes: bool = True
 
     @classmethod
     def create(cls, runs_dir: Path, name: str) -> "Run":
@@ -53,19 +54,23 @@ class Run:
 
     def log(self, event: str, **values: Any) -> None:
         """Appends one line to `metrics.jsonl`."""
+        if not self.writes:
+            return
         row = {"event": event, "time": datetime.now(UTC).isoformat(timespec="seconds"), **values}
         with (self.folder / "metrics.jsonl").open("a") as handle:
             handle.write(json.dumps(row) + "\n")
 
     def events(self, event: str) -> list[dict[str, Any]]:
-        """All lines of one kind, oldest first."""
+        """All lines of one kind, oldest first; an epoch that was done again after a kill counts once."""
         path = self.folder / "metrics.jsonl"
         rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        return [row for row in rows if row["event"] == event]
+        found = [row for row in rows if row["event"] == event]
+        return list({row.get("epoch", number): row for number, row in enumerate(found, 1)}.values())
 
     def write_record(self, **values: Any) -> None:
         """Adds values to `run.json`; what is there already stays unless named again."""
-        write_json(self.folder / "run.json", {**self.record(), **values})
+        if self.writes:
+            write_json(self.folder / "run.json", {**self.record(), **values})
 
     def record(self) -> dict[str, Any]:
         path = self.folder / "run.json"

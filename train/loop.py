@@ -6,6 +6,7 @@ A recipe says which network, batches, evaluation and settings; nothing here know
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from detector.models.registry import Network
+from train.distributed import ALONE, World
 from train.experiment import Run, Stopwatch
 
 Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
@@ -52,21 +54,24 @@ def fit(
     device: torch.device,
     on_step: Progress | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    world: World = ALONE,
 ) -> None:
     """Trains and leaves the averaged weights of the best epoch in `run.best`.
 
     Goes on from `run.checkpoint` when there is one: at most the epoch that was interrupted is done again, with the
-    same batches, so a resumed run equals an uninterrupted one.
+    same batches, so a resumed run equals an uninterrupted one. Of several processes (`world`), each gets its part of
+    every batch from `batches`; the main one evaluates and writes.
     """
     network.to(device).to(memory_format=torch.channels_last)
+    shared = world.share(network)
     optimizer = torch.optim.AdamW(_groups(network, options.weight_decay), lr=options.lr)
     total = options.epochs * options.steps_per_epoch
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _lr_factor(step, total, options.warmup_steps))
     # buffers are averaged too: batch norm's own averages lag behind averaged weights
     ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(options.ema_decay), use_buffers=True)
     first, best, since_best, seconds = 0, -math.inf, 0, 0.0
-    if run.checkpoint.exists():
-        state = torch.load(run.checkpoint, map_location=device, weights_only=True)
+    state = world.agree(lambda: _read_checkpoint(run.checkpoint))
+    if state is not None:
         network.load_state_dict(state["network"])
         ema.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])
@@ -78,39 +83,41 @@ def fit(
             run.log("early_stop", epoch=epoch, best=best)
             break
         # dropout and the like must not depend on whether the run was resumed
-        torch.manual_seed(options.seed + epoch)
-        loss, accuracy = _train_epoch(network, ema, batches(epoch), optimizer, schedule, options, device, on_step)
+        torch.manual_seed(options.seed + epoch + 1_000_003 * world.rank)
+        loss, accuracy = _train_epoch(shared, ema, batches(epoch), optimizer, schedule, options, device, on_step, world)
         averaged = cast(Network, ema.module)
         averaged.eval()
-        figures = evaluate(averaged)
+        figures = world.agree(partial(evaluate, averaged))
         row = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "lr": schedule.get_last_lr()[0], **figures}
         if figures["score"] > best:
             best, since_best = figures["score"], 0
-            save_weights_file(averaged, run.best)
+            if world.is_main:
+                save_weights_file(averaged, run.best)
         else:
             since_best += 1
         row |= {"best": best, "hours": watch.seconds / 3600}
         run.log("epoch", **row)
-        _save_checkpoint(
-            run.checkpoint,
-            {
-                "network": network.state_dict(),
-                "ema": ema.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "epoch": epoch + 1,
-                "best": best,
-                "since_best": since_best,
-                "seconds": watch.seconds,
-            },
-        )
+        if world.is_main:
+            _save_checkpoint(
+                run.checkpoint,
+                {
+                    "network": network.state_dict(),
+                    "ema": ema.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "schedule": schedule.state_dict(),
+                    "epoch": epoch + 1,
+                    "best": best,
+                    "since_best": since_best,
+                    "seconds": watch.seconds,
+                },
+            )
         if on_epoch:
             on_epoch(row)
     run.write_record(train_hours=round(watch.seconds / 3600, 3), best_score=best)
 
 
 def _train_epoch(
-    network: Network,
+    network: nn.Module,
     ema: AveragedModel,
     batches: Iterable[tuple[Tensor, Tensor]],
     optimizer: torch.optim.Optimizer,
@@ -118,6 +125,7 @@ def _train_epoch(
     options: FitOptions,
     device: torch.device,
     on_step: Progress | None,
+    world: World,
 ) -> tuple[float, float]:
     network.train()
     late, loss_sum, right, seen = 0.0, 0.0, 0, 0
@@ -144,7 +152,8 @@ def _train_epoch(
             on_step(step, options.steps_per_epoch, late)
     if seen == 0:
         raise ValueError("an epoch had no batches")
-    return loss_sum / seen, right / seen
+    loss_sum, hits, faces = world.totals([loss_sum, right, seen])
+    return loss_sum / faces, hits / faces
 
 
 def amp_pays(device: torch.device) -> bool:
@@ -173,6 +182,10 @@ def save_weights_file(network: nn.Module, path: Path) -> None:
     partial = path.with_suffix(".partial")
     save_file({k: v.detach().float().cpu().contiguous() for k, v in network.state_dict().items()}, partial)
     partial.replace(path)
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any] | None:
+    return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
 
 
 def _save_checkpoint(path: Path, state: dict[str, Any]) -> None:

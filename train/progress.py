@@ -6,12 +6,15 @@ from types import TracebackType
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from train.distributed import is_main
+
 _EVERY_S = 60.0
 
 
 def say(text: str) -> None:
-    """One line on standard output, at once."""
-    print(text, flush=True)
+    """One line on standard output, at once; of several processes, the main one says it."""
+    if is_main():
+        print(text, flush=True)
 
 
 class Bar:
@@ -24,7 +27,7 @@ class Bar:
                 TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
                 TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
             )
-            if sys.stderr.isatty()
+            if sys.stderr.isatty() and is_main()
             else None
         )  # fmt: skip
         self._task = self._rich.add_task(title, total=1, note="") if self._rich else None

@@ -165,7 +165,7 @@ class EvalFaces(Dataset[Tensor]):
         return to_tensor(crop_face(read_image(sample.read()), self.faces[sample.name], self.size_px))
 
 
-def train_loader(dataset: TrainFaces, sampler: PairedBatches, workers: int) -> DataLoader[tuple[Tensor, float]]:
+def train_loader(dataset: TrainFaces, sampler: Sampler[list[Draw]], workers: int) -> DataLoader[tuple[Tensor, float]]:
     return DataLoader(
         dataset,
         batch_sampler=sampler,

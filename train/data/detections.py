@@ -6,6 +6,7 @@ Keyed by the hash of the picture's bytes and named after the detector's settings
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -44,7 +45,12 @@ def find_faces(
     path = cache_dir / f"faces-{hashlib.sha256(_SETTINGS.encode()).hexdigest()[:10]}.jsonl"
     known: dict[str, Face | None] = {}
     if path.exists():
-        for line in path.read_text().splitlines():
+        whole = path.read_bytes()
+        complete = whole[: whole.rfind(b"\n") + 1]
+        if len(complete) < len(whole):
+            # a killed run leaves half a line, to which nothing may be appended
+            os.truncate(path, len(complete))
+        for line in complete.decode().splitlines():
             row = json.loads(line)
             known[row["key"]] = _face(row["face"])
     keys = {s.name: _key(s) for s in samples}

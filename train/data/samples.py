@@ -7,10 +7,10 @@ one video's frames in training and test, and every figure after that is a leak.
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import Field, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,22 @@ edges; their test faces only report."""
 
 class DataError(Exception):
     """The data are missing or not laid out as documented; the message says what to do."""
+
+
+class Grouped(Protocol):
+    """What can be split: a `Sample`, or a clip of `train.data.datasets.clips`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def label(self) -> int: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def split(self) -> Split: ...
+
+
+GroupedT = TypeVar("GroupedT", bound=Grouped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +93,8 @@ def unseen_sources(samples: Sequence[Sample], split: Split) -> set[str]:
 
 
 def split_by_group(
-    samples: Sequence[Sample], rng: np.random.Generator, val_share: float = 0.15, test_share: float = 0.15
-) -> list[Sample]:
+    samples: Sequence[GroupedT], rng: np.random.Generator, val_share: float = 0.15, test_share: float = 0.15
+) -> list[GroupedT]:
     """Assigns a split to every sample so that no group is in two.
 
     Groups are drawn at random, stratified by the set of labels that they hold, so that each split keeps both labels.
@@ -101,13 +117,47 @@ def split_by_group(
     return [replace(s, split=chosen[s.group]) for s in samples]
 
 
-def check_splits(samples: Sequence[Sample]) -> None:
-    """Raises `DataError` when a group is in two splits or training or validation lacks a label."""
+def split_by_person(
+    items: Sequence[GroupedT],
+    persons: Callable[[GroupedT], Iterable[str]],
+    rng: np.random.Generator,
+    val_share: float = 0.15,
+    test_share: float = 0.15,
+) -> tuple[list[GroupedT], int]:
+    """Assigns a split to every item so that no person is in two; items whose persons fall apart are left out.
+
+    For swaps of everybody with everybody, where persons and the videos that join them are one single group.
+
+    Returns:
+        The items that stay, in order, and how many were left out.
+    """
+    everyone = sorted({p for item in items for p in persons(item)})
+    rng.shuffle(everyone)
+    # a swap takes two
+    n_val, n_test = (max(2, round(share * len(everyone))) if share else 0 for share in (val_share, test_share))
+    places: dict[str, Split] = {
+        p: "val" if i < n_val else "test" if i < n_val + n_test else "train" for i, p in enumerate(everyone)
+    }
+    kept = []
+    for item in items:
+        splits = {places[p] for p in persons(item)}
+        if len(splits) == 1:
+            kept.append(replace(item, split=splits.pop()))
+    return kept, len(items) - len(kept)
+
+
+def check_groups(samples: Sequence[Grouped]) -> None:
+    """Raises `DataError` when a group is in two splits."""
     seen: dict[str, str] = {}
     for sample in samples:
         first = seen.setdefault(sample.group, sample.split)
         if first != sample.split:
             raise DataError(f"group {sample.group!r} is in two splits ({first}, {sample.split}): that is a leak")
+
+
+def check_splits(samples: Sequence[Sample]) -> None:
+    """Raises `DataError` when a group is in two splits or training or validation lacks a label."""
+    check_groups(samples)
     for split in ("train", "val"):
         found = {s.label for s in samples if s.split == split}
         if found != {0, 1}:

@@ -18,6 +18,7 @@ from train.data.batches import PairedBatches, TrainFaces, eval_crops, train_load
 from train.data.detections import find_faces
 from train.data.samples import DataError, Sample, fingerprint, unseen_sources
 from train.data.sources import find_data_root, load_samples
+from train.distributed import join_world
 from train.experiment import Run, environment, options_record
 from train.loop import FitOptions, amp_pays, fit, predict
 from train.progress import Bar, say
@@ -40,7 +41,7 @@ class Cnn:
     epochs: int = 10
     """How often the data are gone through; the learning rate falls to zero over them."""
     batch_size: int = 64
-    """Faces in a batch, half of them genuine. Even."""
+    """Faces in a batch, half of them genuine. Even. Under torchrun the processes share each batch."""
     lr: float = 5e-4
     """Highest learning rate, reached after the warm-up (AdamW, cosine)."""
     size_px: int = 160
@@ -105,7 +106,7 @@ def load_faces(data_root: Path | None, runs_dir: Path, seed: int, workers: int) 
     """Samples of the data folder with the largest face of each, found by the product's own detector."""
     root = find_data_root(data_root)
     samples = load_samples(root, seed)
-    with Bar("Looking for faces") as bar:
+    with join_world().in_turns(), Bar("Looking for faces") as bar:
         faces = find_faces(samples, runs_dir / "cache", workers=workers, on_progress=bar.at)
     kept = [s for s in samples if s.name in faces]
     missing: dict[str, int] = {}
@@ -126,8 +127,13 @@ def load_faces(data_root: Path | None, runs_dir: Path, seed: int, workers: int) 
 
 
 def run(options: Cnn) -> Path:
-    """Trains, scores validation, writes the report; returns the run folder."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """Trains, scores validation, writes the report; returns the run folder.
+
+    Several processes (`train.distributed`) train together; the main one alone evaluates and writes.
+    """
+    world = join_world()
+    world.check_batch_size(options.batch_size)
+    device = world.device
     amp = options.amp == "on" or (options.amp == "auto" and amp_pays(device))
     data = load_faces(options.data_root, options.runs_dir, options.seed, options.workers)
     torch.manual_seed(options.seed)
@@ -136,7 +142,8 @@ def run(options: Cnn) -> Path:
     start = load_start(network, options.start, find_pretrained(options.pretrained, root))
     per_epoch = options.images_per_epoch or len(data.train)
     steps = max(1, math.ceil(per_epoch / options.batch_size))
-    record = Run(options.resume) if options.resume else Run.create(options.runs_dir, f"cnn-{options.model}")
+    folder = options.resume or world.agree(lambda: Run.create(options.runs_dir, f"cnn-{options.model}").folder)
+    record = Run(folder, writes=world.is_main)
     say(
         f"{options.model} from {start}: {len(data.train)} training faces, {options.epochs} epochs of "
         f"{steps * options.batch_size} faces at {options.size_px} px, into {record.folder.name}/"
@@ -144,14 +151,14 @@ def run(options: Cnn) -> Path:
     record.write_record(
         recipe="cnn",
         options=options_record(options),
-        environment={**environment(), "amp": amp},
+        environment={**environment(), "amp": amp, "processes": world.size},
         data=data.fingerprint,
         start=start,
         images_planned=steps * options.batch_size * options.epochs,
         sources={"train": _counts(data.train), "val": _counts(data.val)},
         unseen_val_sources=sorted(data.unseen),
     )
-    val_crops = eval_crops(data.val, data.faces, options.size_px, options.workers)
+    val_crops = eval_crops(data.val if world.is_main else [], data.faces, options.size_px, options.workers)
     window_px = round(options.size_px * options.window / 16) * 16 if options.window < 1 else options.size_px
     whole_epochs = options.whole_epochs or math.ceil(options.epochs / 5)
     sampler = PairedBatches(
@@ -164,7 +171,7 @@ def run(options: Cnn) -> Path:
         whole_from=options.epochs - whole_epochs if options.window < 1 else 0,
     )
     faces = TrainFaces(data.train, data.faces, options.size_px, Augmentation(), window_px)
-    loader = train_loader(faces, sampler, options.workers)
+    loader = train_loader(faces, world.part(sampler), options.workers)
     with Bar(options.model) as bar:
 
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -200,7 +207,10 @@ def run(options: Cnn) -> Path:
             device=device,
             on_step=lambda done, total, loss: bar.at(done, total, f"loss {loss:.3f}"),
             on_epoch=on_epoch,
+            world=world,
         )
+    if not world.is_main:
+        return record.folder
     network.load_state_dict(load_file(record.best))
     # the published weights run in float32: what is judged here must be what runs there
     logits = predict(network, val_crops.split(EVAL_BATCH), device, amp=False)

@@ -1,7 +1,8 @@
 """Packs: tar files of face crops beside a `faces.csv` that says what each one is.
 
 The table has the columns path, pack, label, method, slice, group, split; a picture is the member `path` of
-`<pack>.tar`. Splits are the publisher's and are kept.
+`<pack>.tar`, or where `pack` is empty (as `python -m train faces` leaves it) the file `path` beside the table. Splits
+are the publisher's and are kept.
 """
 
 import csv
@@ -27,17 +28,22 @@ def read_packs(root: Path) -> list[Sample]:
     samples = []
     with (root / TABLE).open(newline="") as handle:
         for row in csv.DictReader(handle):
-            pack = row["pack"]
-            if pack not in members:
-                members[pack] = _index(root / f"{pack}.tar")
-            member = members[pack].get(row["path"])
-            if member is None:
-                raise DataError(f"{TABLE} lists {row['path']}, which {pack}.tar does not hold: fetch the pack again")
+            pack, member = row["pack"], None
+            if pack:
+                if pack not in members:
+                    members[pack] = _index(root / f"{pack}.tar")
+                member = members[pack].get(row["path"])
+                if member is None:
+                    raise DataError(
+                        f"{TABLE} lists {row['path']}, which {pack}.tar does not hold: fetch the pack again"
+                    )
+            elif not (root / row["path"]).is_file():
+                raise DataError(f"{TABLE} lists {row['path']}, which is not there: cut out the faces again")
             if row["split"] not in SPLITS or row["label"] not in ("real", "fake"):
                 raise DataError(f"{TABLE}: {row['path']} has split {row['split']!r} and label {row['label']!r}")
             samples.append(
                 Sample(
-                    path=root / f"{pack}.tar",
+                    path=root / (f"{pack}.tar" if pack else row["path"]),
                     member=member,
                     name=row["path"],
                     label=int(row["label"] == "fake"),
