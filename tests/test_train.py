@@ -7,6 +7,7 @@ it as manipulated ones. Nothing can be learned from them about real pictures, an
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import cv2
 import numpy as np
@@ -22,10 +23,12 @@ from detector.pipeline import Detector
 from detector.weights import load_ensemble, read_manifest
 from train.__main__ import main
 from train.calibrate import MIN_GENUINE
+from train.data.augment import AUGMENTATIONS
 from train.data.samples import DataError
 from train.experiment import Run
 from train.recipes.cnn import Cnn
 from train.recipes.publish import Publish
+from train.recipes.sbi import Sbi
 from train.robustness import CHANGES
 
 PICTURES = 40
@@ -221,6 +224,34 @@ def _signal(network: str, name: str, label: int) -> float:
     return label + float(np.random.default_rng([*f"{network} {name}".encode()]).normal(0, 0.4))
 
 
+def test_twins_alone_teach_from_genuine_faces_alone(
+    made_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "own"
+    root.mkdir()
+    (root / "real").symlink_to(made_data / "real_data")
+    options = ["--data_root", str(root), "--runs_dir", str(tmp_path / "runs"), "--workers", "0", "--start", "scratch"]
+    small = ["--model", "mobilenet_v2", "--epochs", "1", "--batch_size", "8", "--size_px", "48"]
+    assert main(["cnn", *options, *small]) == 1
+    assert "fake_data" in capsys.readouterr().err
+    assert main(["sbi", *options, *small, "--images_per_epoch", "16"]) == 0
+    assert "no manipulated face" in capsys.readouterr().out
+    folder = next((tmp_path / "runs").glob("sbi-mobilenet_v2-*"))
+    record = Run(folder).record()
+    assert record["recipe"] == "sbi" and record["options"]["twins"] == 1.0 and record["options"]["cross"] > 0
+    assert all(fakes == 0 for _, fakes in record["sources"]["train"].values())
+    genuine, fakes = record["sources"]["val"]["own"]
+    assert genuine == fakes > 0
+    with np.load(folder / "val_logits.npz") as saved:
+        assert len(saved["logits"]) == 2 * genuine and np.isfinite(saved["logits"]).all()
+
+
+def test_sbi_is_cnn_with_other_shares() -> None:
+    changed = {k for k, v in vars(Sbi()).items() if v != vars(Cnn())[k]}
+    assert changed == {"twins", "cross"}
+    assert set(get_args(get_type_hints(Cnn)["augmentation"])) == set(AUGMENTATIONS)
+
+
 def test_too_little_validation_cannot_be_published(
     tiny: Cnn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -255,7 +286,7 @@ def test_the_command_line_takes_the_documented_options(made_data: Path, tmp_path
     assert any(p.name.startswith("cnn-mobilenet_v2") for p in tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("arguments", [[], ["cnn"], ["--data_root", "nowhere"]])
+@pytest.mark.parametrize("arguments", [[], ["cnn"], ["sbi"], ["--data_root", "nowhere"]])
 def test_without_data_it_says_what_to_get_and_changes_nothing(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

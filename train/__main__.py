@@ -8,11 +8,12 @@ import tyro
 
 from detector.errors import DetectorError
 from train.data.samples import DataError
-from train.recipes import clips, cnn, evaluate, publish, reference
+from train.recipes import clips, cnn, evaluate, publish, reference, sbi
 
 RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "reference": (reference.Reference, reference.run),
     "cnn": (cnn.Cnn, cnn.run),
+    "sbi": (sbi.Sbi, cnn.run),
     "publish": (publish.Publish, publish.run),
     "clips": (clips.Clips, clips.run),
     "evaluate": (evaluate.Evaluate, evaluate.run),
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped. `cnn --resume RUN` with the same options goes on after the last epoch.", file=sys.stderr)
+        print("Stopped. The same command with `--resume RUN` goes on after what was finished.", file=sys.stderr)
         return 130
     return 0
 

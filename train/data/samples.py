@@ -101,8 +101,8 @@ def split_by_group(
     return [replace(s, split=chosen[s.group]) for s in samples]
 
 
-def check_splits(samples: Sequence[Sample]) -> None:
-    """Raises `DataError` when a group is in two splits or training or validation lacks a label."""
+def check_splits(samples: Sequence[Sample], *, needs_fakes: bool = True) -> None:
+    """Raises `DataError` when a group is in two splits or training or validation lacks a label that is needed."""
     seen: dict[str, str] = {}
     for sample in samples:
         first = seen.setdefault(sample.group, sample.split)
@@ -110,8 +110,9 @@ def check_splits(samples: Sequence[Sample]) -> None:
             raise DataError(f"group {sample.group!r} is in two splits ({first}, {sample.split}): that is a leak")
     for split in ("train", "val"):
         found = {s.label for s in samples if s.split == split}
-        if found != {0, 1}:
-            raise DataError(f"split {split!r} needs genuine and manipulated faces; it has labels {sorted(found)}")
+        if not found >= ({0, 1} if needs_fakes else {0}):
+            needed = "genuine and manipulated faces" if needs_fakes else "genuine faces"
+            raise DataError(f"split {split!r} needs {needed}; it has labels {sorted(found)}")
 
 
 def fingerprint(samples: Sequence[Sample]) -> str:

@@ -30,14 +30,14 @@ def find_data_root(option: Path | None) -> Path:
     return root
 
 
-def load_samples(root: Path, seed: int) -> list[Sample]:
-    """All samples of a folder, split by group and checked."""
+def load_samples(root: Path, seed: int, *, needs_fakes: bool = True) -> list[Sample]:
+    """All samples of a folder, split by group and checked; without `needs_fakes` genuine faces alone will do."""
     if is_pack_folder(root):
         samples = hold_out_sources(read_packs(root))
     else:
         try:
-            samples = read_folder(root, np.random.default_rng(seed))
+            samples = read_folder(root, np.random.default_rng(seed), needs_fakes=needs_fakes)
         except DataError as error:
             raise DataError(f"{error}\n\n{HELP.format(where=f'{root.name}/')}") from error
-    check_splits(samples)
+    check_splits(samples, needs_fakes=needs_fakes)
     return samples

@@ -16,8 +16,11 @@ LABELS = {"real": 0, "real_data": 0, "fake": 1, "fake_data": 1}
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
-def read_folder(root: Path, rng: np.random.Generator) -> list[Sample]:
+def read_folder(root: Path, rng: np.random.Generator, *, needs_fakes: bool = True) -> list[Sample]:
     """All pictures of a folder laid out as above.
+
+    Args:
+        needs_fakes: False where genuine faces alone will do.
 
     Raises:
         DataError: the folder lacks one of the classes, or holds no pictures.
@@ -41,11 +44,9 @@ def read_folder(root: Path, rng: np.random.Generator) -> list[Sample]:
                         split=split,  # type: ignore[arg-type]
                     )
                 )
-    if {s.label for s in samples} != {0, 1}:
-        raise DataError(
-            f"{root.name}/ needs pictures in real_data/ and fake_data/ (or real/ and fake/), directly or inside "
-            f"train/, val/ and test/"
-        )
+    if not {s.label for s in samples} >= ({0, 1} if needs_fakes else {0}):
+        needed = "real_data/ and fake_data/ (or real/ and fake/)" if needs_fakes else "real_data/ (or real/)"
+        raise DataError(f"{root.name}/ needs pictures in {needed}, directly or inside train/, val/ and test/")
     if not split_folders:
         samples = split_by_group(samples, rng)
     elif "val" not in split_folders.values():
