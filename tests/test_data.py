@@ -17,6 +17,7 @@ from train.data.augment import AUGMENTATIONS, Augmentation, change_colour, degra
 from train.data.batches import Draw, EvalFaces, PairedBatches, TrainFaces, source_weights, twins_of
 from train.data.datasets.clips import read_clips
 from train.data.datasets.pack import read_packs
+from train.data.folds import FOLDS, Fold, check_folds, leave_out
 from train.data.samples import (
     HELD_OUT_SOURCES,
     DataError,
@@ -507,3 +508,38 @@ def test_colours_change_as_arithmetic_on_every_pixel_would() -> None:
     found = change_colour(image, options, np.random.default_rng(12))
     # there and back through 8-bit hue and saturation
     assert np.abs(found - expected).mean() < 2
+
+
+def test_every_training_source_is_in_one_fold() -> None:
+    folds = {"a": Fold("one", ("s0",)), "b": Fold("two", ("s1", "absent"))}
+    samples = [sample("x", 0, "s0"), sample("y", 1, "s1"), sample("v", 0, "seen-in-val-only", split="val")]
+    check_folds(samples, folds)
+    with pytest.raises(DataError, match=r"in no fold .* s2"):
+        check_folds([*samples, sample("z", 0, "s2")], folds)
+    with pytest.raises(DataError, match="more than one fold: s0"):
+        check_folds(samples, {**folds, "c": Fold("three", ("s0",))})
+
+
+def test_a_fold_takes_its_persons_with_it() -> None:
+    samples = [
+        sample("a", 0, "s0", "ann"), sample("b", 1, "s0", "bob"), sample("c", 0, "s1", "ann"),
+        sample("d", 0, "s1", "dan"), sample("e", 0, "s0", "eve", split="val"),
+        sample("f", 0, "s0", "fay", split="test"), sample("g", 0, "s1", "eve", split="val"),
+        sample("h", 1, "s1", "hal", split="val"),
+    ]  # fmt: skip
+    kept, left = leave_out(samples, Fold("", ("s0",)))
+    assert [s.name for s in left] == ["a", "b", "e"]
+    assert [s.name for s in kept] == ["d", "h"]
+
+
+def test_the_packs_have_at_most_eight_folds_and_each_asks_something(data_dir: Path) -> None:
+    samples = load_samples(data_dir, 0)
+    check_folds(samples)
+    assert len(FOLDS) <= 8
+    known = {s.source for s in samples}
+    for name, fold in FOLDS.items():
+        kept, left = leave_out(samples, fold)
+        assert set(fold.sources) <= known, name
+        assert len([s for s in left if s.label == 0]) >= 100, name
+        assert not {s.group for s in kept} & {s.group for s in left} and len(kept) + len(left) < len(samples)
+        assert unseen_sources(samples, "val").isdisjoint(fold.sources), name

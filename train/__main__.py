@@ -8,12 +8,13 @@ import tyro
 
 from detector.errors import DetectorError
 from train.data.samples import DataError
-from train.recipes import clips, cnn, evaluate, publish, reference, sbi
+from train.recipes import clips, cnn, evaluate, leave_out, publish, reference, sbi
 
 RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "reference": (reference.Reference, reference.run),
     "cnn": (cnn.Cnn, cnn.run),
     "sbi": (sbi.Sbi, cnn.run),
+    "leave-out": (leave_out.LeaveOut, leave_out.run),
     "publish": (publish.Publish, publish.run),
     "clips": (clips.Clips, clips.run),
     "evaluate": (evaluate.Evaluate, evaluate.run),
