@@ -7,6 +7,7 @@ it as manipulated ones. Nothing can be learned from them about real pictures, an
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import cv2
 import numpy as np
@@ -15,17 +16,23 @@ import torch
 from safetensors.torch import load_file
 
 import train.recipes.cnn as cnn_recipe
+import train.recipes.leave_out as leave_out_recipe
 import train.recipes.publish as publish_recipe
 from detector.ensemble import golden_logits_of_members
 from detector.errors import WeightsError
 from detector.pipeline import Detector
+from detector.types import Face
 from detector.weights import load_ensemble, read_manifest
 from train.__main__ import main
 from train.calibrate import MIN_GENUINE
-from train.data.samples import DataError
+from train.data.augment import AUGMENTATIONS
+from train.data.folds import Fold
+from train.data.samples import DataError, Sample
 from train.experiment import Run
-from train.recipes.cnn import Cnn
+from train.recipes.cnn import Cnn, FaceData
+from train.recipes.leave_out import VARIANTS, LeaveOut
 from train.recipes.publish import Publish
+from train.recipes.sbi import Sbi
 from train.robustness import CHANGES
 
 PICTURES = 40
@@ -221,6 +228,160 @@ def _signal(network: str, name: str, label: int) -> float:
     return label + float(np.random.default_rng([*f"{network} {name}".encode()]).normal(0, 0.4))
 
 
+def test_twins_alone_teach_from_genuine_faces_alone(
+    made_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "own"
+    root.mkdir()
+    (root / "real").symlink_to(made_data / "real_data")
+    options = ["--data_root", str(root), "--runs_dir", str(tmp_path / "runs"), "--workers", "0", "--start", "scratch"]
+    small = ["--model", "mobilenet_v2", "--epochs", "1", "--batch_size", "8", "--size_px", "48"]
+    assert main(["cnn", *options, *small]) == 1
+    assert "fake_data" in capsys.readouterr().err
+    assert main(["sbi", *options, *small, "--images_per_epoch", "16"]) == 0
+    assert "no manipulated face" in capsys.readouterr().out
+    folder = next((tmp_path / "runs").glob("sbi-mobilenet_v2-*"))
+    record = Run(folder).record()
+    assert record["recipe"] == "sbi" and record["options"]["twins"] == 1.0 and record["options"]["cross"] > 0
+    assert all(fakes == 0 for _, fakes in record["sources"]["train"].values())
+    genuine, fakes = record["sources"]["val"]["own"]
+    assert genuine == fakes > 0
+    with np.load(folder / "val_logits.npz") as saved:
+        assert len(saved["logits"]) == 2 * genuine and np.isfinite(saved["logits"]).all()
+
+
+def test_sbi_is_cnn_with_other_shares() -> None:
+    changed = {k for k, v in vars(Sbi()).items() if v != vars(Cnn())[k]}
+    assert changed == {"twins", "cross"}
+    assert set(get_args(get_type_hints(Cnn)["augmentation"])) == set(AUGMENTATIONS)
+
+
+@pytest.fixture
+def sources(made_data: Path, monkeypatch: pytest.MonkeyPatch) -> FaceData:
+    """The made pictures as if from three sources, each a fold, and genuine faces of a source that never trains."""
+    face = Face((60, 40, 160, 180), ((85, 95), (135, 95), (110, 125), (90, 150), (130, 150)), 0.99)
+    samples = []
+    for label, name in ((0, "real_data"), (1, "fake_data")):
+        for i, path in enumerate(sorted((made_data / name).glob("*.png"))):
+            source = ("a", "b", "c")[i % 3]
+            split = "val" if i % 4 == 0 else "train"
+            if label == 0 and i % 8 == 4:
+                source = "unseen"
+            if label == 0 and source == "c":
+                continue  # a fold of manipulated faces only
+            samples.append(Sample(path, None, f"{name}/{path.name}", label, source, path.name, "m", split))  # type: ignore[arg-type]
+    data = FaceData(
+        train=[s for s in samples if s.split == "train"],
+        val=[s for s in samples if s.split == "val"],
+        test=[],
+        faces={s.name: face for s in samples},
+        unseen={"unseen"},
+        fingerprint="made",
+        without_face={},
+    )
+    for module in ("train.recipes.leave_out", "train.data.folds"):
+        monkeypatch.setattr(f"{module}.FOLDS", {n: Fold(f"is {n}", (n,)) for n in ("a", "b", "c")})
+    monkeypatch.setattr("train.recipes.leave_out.check_folds", lambda samples: None)
+    monkeypatch.setattr("train.recipes.leave_out.load_faces", lambda *_: data)
+    monkeypatch.setattr("train.calibrate.MIN_GENUINE", 2)
+    return data
+
+
+@pytest.fixture
+def few(sources: FaceData, made_data: Path, tmp_path: Path) -> LeaveOut:
+    return LeaveOut(
+        variants="baseline,no_twins",
+        folds="a,c",
+        choice_folds="all",
+        images=16,
+        model="mobilenet_v2",
+        size_px=32,
+        batch_size=8,
+        start="scratch",
+        amp="off",
+        workers=0,
+        data_root=made_data,
+        runs_dir=tmp_path / "runs",
+    )
+
+
+def test_leave_out_trains_without_a_fold_and_scores_it(
+    few: LeaveOut, sources: FaceData, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained: list[set[str]] = []
+    run = cnn_recipe.run
+
+    def watched(options: Cnn, data: FaceData) -> Path:
+        trained.append({s.source for s in data.train + data.val})
+        assert not data.test
+        return run(options, data)
+
+    monkeypatch.setattr(cnn_recipe, "run", watched)
+    assert leave_out_recipe.run(replace(few, plan=True)) is None
+    assert "4 cells" in capsys.readouterr().out and not trained and not few.runs_dir.exists()
+    folder = leave_out_recipe.run(few)
+    assert folder is not None
+    assert trained == [{"b", "c", "unseen"}] * 2 + [{"a", "b", "unseen"}] * 2
+    files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    cells = {f"cells/{v}/{f}.json" for v in ("baseline", "no_twins") for f in ("a", "c")}
+    assert files == {"run.json", "leave_out.json", "leave_out.md", *cells}
+
+    found = json.loads((folder / "leave_out.json").read_text())
+    assert set(found["summary"]) == {"baseline", "no_twins"}
+    assert "difference" in found["summary"]["no_twins"] and "difference" not in found["summary"]["baseline"]
+    cell = json.loads((folder / "cells/baseline/c.json").read_text())
+    by_name = {s.name: s for s in sources.train + sources.val}
+    scored = [by_name[name] for name in cell["names"]]
+    assert {s.source for s, own in zip(scored, cell["own"], strict=True) if own} == {"c"}
+    # the fold has manipulated faces only: genuine ones of validation are borrowed, of a source that never trains
+    assert {(s.source, s.label) for s, own in zip(scored, cell["own"], strict=True) if not own} == {("unseen", 0)}
+    assert "false_alarms" not in found["cells"]["baseline"]["c"] and "caught" in found["cells"]["baseline"]["c"]
+    page = (folder / "leave_out.md").read_text()
+    assert "| no_twins | twins 0.0 | 2 |" in page and "| c * |" in page
+
+
+def test_the_baseline_is_left_every_fold_and_other_variants_some(few: LeaveOut) -> None:
+    found = replace(few, folds="all", choice_folds="b").cells()
+    assert found == [("baseline", "a"), ("baseline", "b"), ("no_twins", "b"), ("baseline", "c")]
+    study = LeaveOut.__dataclass_fields__
+    assert set(str(study["variants"].default).split(",")) < set(VARIANTS)
+    named = {name for changed in VARIANTS.values() for name in changed}
+    assert named >= {"twins", "cross", "augmentation", "window", "size_px"}
+
+
+def test_leave_out_goes_on_where_it_was_stopped(
+    few: LeaveOut, sources: FaceData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[float, bool]] = []
+    run = cnn_recipe.run
+
+    def stopped_in_third(options: Cnn, data: FaceData) -> Path:
+        trained.append((options.twins, options.resume is not None))
+        done = run(options, data)
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return done
+
+    monkeypatch.setattr(cnn_recipe, "run", stopped_in_third)
+    with pytest.raises(KeyboardInterrupt):
+        leave_out_recipe.run(few)
+    folder = next(p for p in few.runs_dir.iterdir() if p.name.startswith("leave-out-"))
+    before = {p: p.read_bytes() for p in folder.glob("cells/*/*.json")}
+    assert len(before) == 2
+    assert leave_out_recipe.run(replace(few, resume=folder)) == folder
+    # the cell that was stopped goes on from its own checkpoint; finished ones are left alone
+    assert trained[3:] == [(Cnn().twins, True), (0.0, False)]
+    assert all(p.read_bytes() == kept for p, kept in before.items())
+    # a variant can be added later, and a fold
+    assert leave_out_recipe.run(replace(few, resume=folder, variants="light", folds="a,b")) == folder
+    assert set(json.loads((folder / "leave_out.json").read_text())["summary"]) == {"baseline", "no_twins", "light"}
+    assert len(trained) == 7
+    with pytest.raises(DataError, match="other images, size_px"):
+        leave_out_recipe.run(replace(few, resume=folder, images=32, size_px=48))
+    with pytest.raises(DataError, match="not a run of leave-out"):
+        leave_out_recipe.run(replace(few, resume=few.runs_dir))
+
+
 def test_too_little_validation_cannot_be_published(
     tiny: Cnn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -255,7 +416,7 @@ def test_the_command_line_takes_the_documented_options(made_data: Path, tmp_path
     assert any(p.name.startswith("cnn-mobilenet_v2") for p in tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("arguments", [[], ["cnn"], ["--data_root", "nowhere"]])
+@pytest.mark.parametrize("arguments", [[], ["cnn"], ["sbi"], ["leave-out"], ["--data_root", "nowhere"]])
 def test_without_data_it_says_what_to_get_and_changes_nothing(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -272,6 +433,10 @@ def test_without_data_it_says_what_to_get_and_changes_nothing(
         (["cnn", "--batch_size", "7"], "even"),
         (["cnn", "--model", "nonsense"], "resnet18"),
         (["cnn", "--twins", "1.5"], "share"),
+        (["leave-out", "--variants", "baseline,nonsense"], "no_partners"),
+        (["leave-out", "--folds", "nonsense"], "stylegan"),
+        (["leave-out", "--images", "10"], "two batches"),
+        (["leave-out", "--variants", "light", "--folds", "studio"], "choice_folds"),
         (["publish", "nothing-here"], "not a finished run"),
         (["publish"], "name at least one"),
     ],
@@ -279,7 +444,7 @@ def test_without_data_it_says_what_to_get_and_changes_nothing(
 def test_impossible_options_get_a_line(
     arguments: list[str], words: str, made_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if arguments[0] == "cnn":
+    if arguments[0] in ("cnn", "leave-out"):
         arguments = [*arguments, "--data_root", str(made_data), "--runs_dir", str(tmp_path), "--workers", "0"]
     try:
         code = main(arguments)

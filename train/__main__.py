@@ -9,19 +9,21 @@ import tyro
 from detector.errors import DetectorError
 from train.data.samples import DataError
 from train.distributed import is_main, processes
-from train.recipes import clips, cnn, evaluate, faces, publish, reference
+from train.recipes import clips, cnn, evaluate, faces, leave_out, publish, reference, sbi
 
 RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "reference": (reference.Reference, reference.run),
     "cnn": (cnn.Cnn, cnn.run),
+    "sbi": (sbi.Sbi, cnn.run),
     "faces": (faces.Faces, faces.run),
+    "leave-out": (leave_out.LeaveOut, leave_out.run),
     "publish": (publish.Publish, publish.run),
     "clips": (clips.Clips, clips.run),
     "evaluate": (evaluate.Evaluate, evaluate.run),
 }
 """Name on the command line -> options (their fields are the command line) and what runs them."""
 
-SHARED = ("cnn",)
+SHARED = ("cnn", "sbi")
 """Recipes that several processes of torchrun may run together."""
 
 

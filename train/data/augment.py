@@ -43,6 +43,27 @@ class Augmentation:
     cutout: float = 0.15
 
 
+AUGMENTATIONS: dict[str, Augmentation] = {
+    "standard": Augmentation(),
+    "light": Augmentation(
+        clean=0.6, shift=0.03, margin=(0.96, 1.06), rotation_deg=4.0, brightness=0.1, contrast=0.1, saturation=0.1,
+        hue_deg=3.0, colour=0.4, grey=0.0, rescale=0.15, smallest_px=96, blur=0.1, noise=0.1, noise_sigma=4.0,
+        jpeg=0.4, jpeg_quality=(60, 95), cutout=0.0,
+    ),
+    "strong": Augmentation(
+        clean=0.15, shift=0.08, margin=(0.88, 1.18), rotation_deg=12.0, brightness=0.3, contrast=0.3, saturation=0.4,
+        hue_deg=9.0, colour=0.8, grey=0.06, rescale=0.5, smallest_px=40, blur=0.3, noise=0.3, noise_sigma=12.0,
+        jpeg=0.8, jpeg_quality=(25, 95), cutout=0.3,
+    ),
+}  # fmt: skip
+"""Strengths to choose from by name; which one pays is measured on left-out sources (`python -m train leave-out`)."""
+
+
+LEVELS = np.repeat(np.arange(256.0)[:, None], 3, axis=1)
+"""Every value of a channel, for three channels: (256, 3), what tables are made from."""
+LEVELS.flags.writeable = False
+
+
 def jitter_frame(face: Face, options: Augmentation, rng: np.random.Generator) -> CropFrame:
     """The detector's crop, shifted, scaled and turned as detectors and cameras do."""
     frame = crop_frame(face)
@@ -61,11 +82,19 @@ def change_colour(image: np.ndarray, options: Augmentation, rng: np.random.Gener
     """Brightness, contrast, saturation and hue."""
     scale = 1 + rng.uniform(-options.contrast, options.contrast)
     offset = 255 * rng.uniform(-options.brightness, options.brightness) / 2 + 128 * (1 - scale)
-    out = cv2.convertScaleAbs(np.maximum(image.astype(np.float32) * scale + offset, 0))
-    hsv = cv2.cvtColor(out, cv2.COLOR_RGB2HSV).astype(np.int16)
-    hsv[..., 0] = (hsv[..., 0] + round(rng.uniform(-options.hue_deg, options.hue_deg) / 2)) % 180
-    hsv[..., 1] = np.clip(hsv[..., 1] * (1 + rng.uniform(-options.saturation, options.saturation)), 0, 255)
-    return np.asarray(cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB))
+    out = through_table(image, LEVELS * scale + offset)
+    table = LEVELS.copy()
+    table[:, 0] = (table[:, 0] + round(rng.uniform(-options.hue_deg, options.hue_deg) / 2)) % 180
+    table[:, 1] *= 1 + rng.uniform(-options.saturation, options.saturation)
+    return cv2.cvtColor(through_table(cv2.cvtColor(out, cv2.COLOR_RGB2HSV), table), cv2.COLOR_HSV2RGB)
+
+
+def through_table(image: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Each channel through its own table of 256 values, (256, 3) float, rounded and kept within 0 to 255.
+
+    A tenth of the time of the same arithmetic on every pixel.
+    """
+    return cv2.LUT(image, np.clip(np.rint(table), 0, 255).astype(np.uint8)[None])
 
 
 def rescale(image: np.ndarray, smallest_px: int, rng: np.random.Generator) -> np.ndarray:

@@ -2,13 +2,15 @@
 
 A slice that holds one class only would let a network learn the source instead of the trace: so each batch holds as
 many genuine as manipulated faces, sources are drawn by the square root of their size, and a share of the genuine
-faces comes with a blended twin made from the same picture under the same augmentation. A further share are partners
-of the batch's fakes: genuine faces of the same group (the same person, clip or original), where there are any.
+faces comes with a blended twin made from the same picture under the same augmentation, equal to it in every pixel
+around the mask; some twins have the inner face of another person of that source. A further share are partners of the
+batch's fakes: genuine faces of the same group (the same person, clip or original), where there are any.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -21,7 +23,14 @@ from detector.media import read_image
 from detector.types import Face
 from train.data.augment import Augmentation, degrade, jitter_frame
 from train.data.samples import Sample
-from train.data.self_blend import self_blend
+from train.data.self_blend import SelfBlend, genuine_side, pose_of, self_blend
+
+SELF_BLENDED = "self-blended"
+"""Method of samples that are made when they are read: the blended twin of a genuine face."""
+_HELD_BYTES = 32 << 20
+"""Decoded pictures that a loader process keeps, oldest out first: more than a batch of stored crops."""
+_DONORS = 8
+"""Faces that are looked at for a donor; the one with the most similar pose is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +42,16 @@ class Draw:
     twin: bool = False
     whole: bool = True
     """False: a random window of the crop is enough."""
+    donor: int | None = None
+    """Whose inner face the twin gets; None: its own."""
+    paired: bool = False
+    """A genuine face whose twin is in the batch: it is changed as the twin is around its mask."""
 
 
 def source_weights(samples: Sequence[Sample], indices: Sequence[int]) -> np.ndarray:
     """Chance of each index: sources by the square root of their size, groups within a source alike."""
+    if not indices:
+        return np.zeros(0)
     sizes: dict[str, int] = defaultdict(int)
     groups: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for i in indices:
@@ -65,6 +80,13 @@ class PairedBatches(Sampler[list[Draw]]):
         seed: of the whole run.
         partners: share of the genuine half that are of the same source and group as a fake of the same batch.
         whole_from: first epoch (from 0) whose draws ask for whole crops, not for windows.
+        cross: share of the twins that get the inner face of another group: of the same source where it has one, else
+            of the same batch; of a few candidates the one with the most similar pose.
+        faces: by name; needed for `cross`.
+
+    Raises:
+        ValueError: there are no manipulated samples, and twins are not all of the manipulated half; or `cross` without
+            faces.
     """
 
     def __init__(
@@ -76,12 +98,20 @@ class PairedBatches(Sampler[list[Draw]]):
         seed: int,
         partners: float = 0.0,
         whole_from: int = 0,
+        cross: float = 0.0,
+        faces: dict[str, Face] | None = None,
     ) -> None:
         self.genuine = [i for i, s in enumerate(samples) if s.label == 0]
         self.fake = [i for i, s in enumerate(samples) if s.label == 1]
         self.weights = source_weights(samples, self.genuine), source_weights(samples, self.fake)
         self.half = batch_size // 2
         self.twins = round(self.half * twins)
+        if not self.fake and self.twins < self.half:
+            raise ValueError("without manipulated faces all of the manipulated half must be twins (twins = 1)")
+        self.crossed = round(self.twins * cross)
+        if self.crossed and faces is None:
+            raise ValueError("blends across identities need the faces of all samples")
+        self.poses = {i: pose_of(faces[samples[i].name]) for i in self.genuine} if self.crossed and faces else {}
         # twins are made of the first genuine faces, partners replace the last: never the same ones
         self.partners = min(round(self.half * partners), self.half - self.twins)
         self.steps, self.seed, self.epoch, self.whole_from = steps, seed, 0, whole_from
@@ -89,6 +119,9 @@ class PairedBatches(Sampler[list[Draw]]):
         self.by_origin: dict[tuple[str, str], list[int]] = defaultdict(list)
         for i in self.genuine:
             self.by_origin[self.origins[i]].append(i)
+        self.by_source: dict[str, list[int]] = defaultdict(list)
+        for i in self.genuine:
+            self.by_source[self.origins[i][0]].append(i)
 
     def __len__(self) -> int:
         return self.steps
@@ -97,7 +130,8 @@ class PairedBatches(Sampler[list[Draw]]):
         rng = np.random.default_rng((self.seed, self.epoch))
         for _ in range(self.steps):
             genuine = rng.choice(self.genuine, self.half, p=self.weights[0])
-            fake = rng.choice(self.fake, self.half - self.twins, p=self.weights[1])
+            others = self.half - self.twins
+            fake = rng.choice(self.fake, others, p=self.weights[1]) if others else np.zeros(0, np.int64)
             for place in range(self.partners):
                 related = self.by_origin.get(self.origins[fake[place]])
                 if related:
@@ -106,10 +140,24 @@ class PairedBatches(Sampler[list[Draw]]):
             whole = self.epoch >= self.whole_from
             draws = [Draw(int(i), int(s), whole=whole) for i, s in zip(genuine, seeds[: self.half], strict=True)]
             # a twin shares its original's seed, so both go through the same framing and the same degradation
-            draws += [Draw(d.index, d.seed, twin=True, whole=whole) for d in draws[: self.twins]]
+            twins = [replace(d, twin=True) for d in draws[: self.twins]]
+            draws[: self.twins] = [replace(d, paired=True) for d in draws[: self.twins]]
+            draws += twins
+            for place in range(self.half, self.half + self.crossed):
+                donor = self._donor(draws[place].index, genuine, rng)
+                draws[place] = replace(draws[place], donor=donor)
             rest = zip(fake, seeds[self.half + self.twins :], strict=True)
             draws += [Draw(int(i), int(s), whole=whole) for i, s in rest]
             yield draws
+
+    def _donor(self, index: int, batch: np.ndarray, rng: np.random.Generator) -> int | None:
+        """A genuine face of another group to take the inner face from; None where there is none."""
+        source, group = self.origins[index]
+        related = self.by_source[source]
+        few = rng.choice(related, _DONORS) if len(related) > _DONORS else np.array(related)
+        found = [int(i) for i in few if self.origins[i][1] != group]
+        found = found or [int(i) for i in batch if self.origins[i][1] != group]
+        return min(found, key=lambda i: float(((self.poses[i] - self.poses[index]) ** 2).sum())) if found else None
 
 
 class TrainFaces(Dataset[tuple[Tensor, float]]):
@@ -126,17 +174,38 @@ class TrainFaces(Dataset[tuple[Tensor, float]]):
         size_px: int,
         augmentation: Augmentation,
         window_px: int | None = None,
+        blend: SelfBlend | None = None,
     ) -> None:
         self.samples, self.faces, self.size_px, self.augmentation = samples, faces, size_px, augmentation
         self.window_px = window_px or size_px
+        self.blend = blend or SelfBlend()
+        self._pictures: dict[int, np.ndarray] = {}
+        self._held = 0
+
+    def _picture(self, index: int) -> np.ndarray:
+        """The decoded picture, which a twin shares with its original: decoding is a good part of a pair's time."""
+        image = self._pictures.get(index)
+        if image is None:
+            image = read_image(self.samples[index].read())
+            self._pictures[index] = image
+            self._held += image.nbytes
+            while self._held > _HELD_BYTES:
+                self._held -= self._pictures.pop(next(iter(self._pictures))).nbytes
+        return image
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, float]:
         sample = self.samples[draw.index]
-        image = read_image(sample.read())
+        image = self._picture(draw.index)
         face = self.faces[sample.name]
+        # the blend has its own randomness; framing and degradation below are the same for both of a pair
+        blend_rng = np.random.default_rng((draw.seed, 1))
         if draw.twin:
-            # its own randomness for the blend; framing and degradation below repeat the partner's
-            image, _ = self_blend(image, face, np.random.default_rng((draw.seed, 1)))
+            donor = None
+            if draw.donor is not None:
+                donor = self._picture(draw.donor), self.faces[self.samples[draw.donor].name]
+            image, _ = self_blend(image, face, blend_rng, self.blend, donor)
+        elif draw.paired:
+            image = genuine_side(image, face, blend_rng, self.blend)
         rng = np.random.default_rng(draw.seed)
         frame = jitter_frame(face, self.augmentation, rng)
         # degrade at the picture's own scale, then shrink: as a camera, an editor and this tool do it
@@ -151,6 +220,15 @@ class TrainFaces(Dataset[tuple[Tensor, float]]):
         return to_tensor(crop), float(draw.twin or sample.label == 1)
 
 
+def twins_of(samples: Sequence[Sample], faces: dict[str, Face]) -> tuple[list[Sample], dict[str, Face]]:
+    """A blended twin of every genuine sample, the same each time, and their faces by name.
+
+    They stand for manipulated faces in the validation of data that have none.
+    """
+    made = [replace(s, label=1, method=SELF_BLENDED, name=f"{s.name}#twin") for s in samples if s.label == 0]
+    return made, {twin.name: faces[twin.name.removesuffix("#twin")] for twin in made}
+
+
 class EvalFaces(Dataset[Tensor]):
     """Crops exactly as the detector cuts them: index -> (3, S, S) uint8."""
 
@@ -162,7 +240,10 @@ class EvalFaces(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         sample = self.samples[index]
-        return to_tensor(crop_face(read_image(sample.read()), self.faces[sample.name], self.size_px))
+        image, face = read_image(sample.read()), self.faces[sample.name]
+        if sample.method == SELF_BLENDED:
+            image, _ = self_blend(image, face, np.random.default_rng(crc32(sample.name.encode())))
+        return to_tensor(crop_face(image, face, self.size_px))
 
 
 def train_loader(dataset: TrainFaces, sampler: Sampler[list[Draw]], workers: int) -> DataLoader[tuple[Tensor, float]]:

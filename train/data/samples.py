@@ -155,13 +155,14 @@ def check_groups(samples: Sequence[Grouped]) -> None:
             raise DataError(f"group {sample.group!r} is in two splits ({first}, {sample.split}): that is a leak")
 
 
-def check_splits(samples: Sequence[Sample]) -> None:
-    """Raises `DataError` when a group is in two splits or training or validation lacks a label."""
+def check_splits(samples: Sequence[Sample], *, needs_fakes: bool = True) -> None:
+    """Raises `DataError` when a group is in two splits or training or validation lacks a label that is needed."""
     check_groups(samples)
     for split in ("train", "val"):
         found = {s.label for s in samples if s.split == split}
-        if found != {0, 1}:
-            raise DataError(f"split {split!r} needs genuine and manipulated faces; it has labels {sorted(found)}")
+        if not found >= ({0, 1} if needs_fakes else {0}):
+            needed = "genuine and manipulated faces" if needs_fakes else "genuine faces"
+            raise DataError(f"split {split!r} needs {needed}; it has labels {sorted(found)}")
 
 
 def fingerprint(samples: Sequence[Sample]) -> str:

@@ -54,8 +54,8 @@ def find_data_root(option: Path | None) -> Path:
     return root
 
 
-def load_samples(root: Path, seed: int) -> list[Sample]:
-    """All samples of a folder, split by group and checked.
+def load_samples(root: Path, seed: int, *, needs_fakes: bool = True) -> list[Sample]:
+    """All samples of a folder, split by group and checked; without `needs_fakes` genuine faces alone will do.
 
     Raises:
         DataError: the layout is not known or broken, or the folder holds videos.
@@ -74,12 +74,12 @@ def load_samples(root: Path, seed: int) -> list[Sample]:
         raise DataError(VIDEOS_FIRST.format(what=f"the videos of {videos}", root=root.name))
     else:
         try:
-            samples = read_folder(root, rng)
+            samples = read_folder(root, rng, needs_fakes=needs_fakes)
         except DataError as error:
             if (root / clips.TABLE).is_file() or labelled_files(root, clips.SUFFIXES):
                 raise DataError(VIDEOS_FIRST.format(what="videos", root=root.name)) from error
             raise DataError(f"{error}\n\n{HELP.format(where=f'{root.name}/')}") from error
-    check_splits(samples)
+    check_splits(samples, needs_fakes=needs_fakes)
     return samples
 
 

@@ -2,23 +2,25 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from detector.models.registry import Network, build
 from detector.types import Face
-from train.data.augment import Augmentation
-from train.data.batches import PairedBatches, TrainFaces, eval_crops, train_loader
+from train.data.augment import AUGMENTATIONS
+from train.data.batches import PairedBatches, TrainFaces, eval_crops, train_loader, twins_of
 from train.data.detections import find_faces
 from train.data.samples import DataError, Sample, fingerprint, unseen_sources
+from train.data.self_blend import SelfBlend
 from train.data.sources import find_data_root, load_samples
-from train.distributed import join_world
+from train.distributed import ALONE, World, join_world
 from train.experiment import Run, environment, options_record
 from train.loop import FitOptions, amp_pays, fit, predict
 from train.progress import Bar, say
@@ -34,6 +36,10 @@ _SHOWN = ("loss", "accuracy", "score", "auc_slices", "auc_unseen", "tpr_at_2")
 class Cnn:
     """Train one network to tell genuine from manipulated faces."""
 
+    recipe: ClassVar[str] = "cnn"
+    needs_fakes: ClassVar[bool] = True
+    """False: twins are all of the manipulated half where the data have genuine faces only."""
+
     model: str = "resnet18"
     """A name of the registry: resnet18, resnet50, mobilenet_v2, efficientnet_b0."""
     data_root: Path | None = None
@@ -48,6 +54,12 @@ class Cnn:
     """Side of the crops that the network sees, in training and ever after."""
     twins: float = 0.35
     """Share of the manipulated half of a batch that are self-blended twins of its genuine faces."""
+    cross: float = 0.0
+    """Share of the twins that get the inner face of another person of the same source."""
+    parts: float = 0.25
+    """Share of the twins that are blended in eyes, nose, mouth or lower face only."""
+    augmentation: Literal["standard", "light", "strong"] = "standard"
+    """How much happens to pictures of both classes on their way to the network."""
     partners: float = 0.2
     """Share of the genuine half of a batch that share person or clip with one of its fakes."""
     window: float = 1.0
@@ -81,8 +93,8 @@ class Cnn:
     def __post_init__(self) -> None:
         if self.batch_size < 2 or self.batch_size % 2:
             raise ValueError("batch_size must be even and at least 2: half of each batch is genuine")
-        if not 0 <= self.twins < 1:
-            raise ValueError("twins is a share from 0 to below 1")
+        if not all(0 <= share <= 1 for share in (self.twins, self.cross, self.parts)):
+            raise ValueError("twins, cross and parts are shares from 0 to 1")
         if not 0 <= self.partners <= 1 or not 0.3 <= self.window <= 1:
             raise ValueError("partners is a share from 0 to 1, window one from 0.3 to 1")
         if self.epochs < 1 or self.size_px < 32:
@@ -102,10 +114,15 @@ class FaceData:
     without_face: dict[str, int]
 
 
-def load_faces(data_root: Path | None, runs_dir: Path, seed: int, workers: int) -> FaceData:
-    """Samples of the data folder with the largest face of each, found by the product's own detector."""
+def load_faces(
+    data_root: Path | None, runs_dir: Path, seed: int, workers: int, *, needs_fakes: bool = True
+) -> FaceData:
+    """Samples of the data folder with the largest face of each, found by the product's own detector.
+
+    Without `needs_fakes` genuine faces alone will do: validation then holds their twins as manipulated ones.
+    """
     root = find_data_root(data_root)
-    samples = load_samples(root, seed)
+    samples = load_samples(root, seed, needs_fakes=needs_fakes)
     with join_world().in_turns(), Bar("Looking for faces") as bar:
         faces = find_faces(samples, runs_dir / "cache", workers=workers, on_progress=bar.at)
     kept = [s for s in samples if s.name in faces]
@@ -114,8 +131,12 @@ def load_faces(data_root: Path | None, runs_dir: Path, seed: int, workers: int) 
         if s.name not in faces:
             missing[s.source] = missing.get(s.source, 0) + 1
     by_split = {split: [s for s in kept if s.split == split] for split in ("train", "val", "test")}
-    for split in ("train", "val"):
-        if {s.label for s in by_split[split]} != {0, 1}:
+    if not needs_fakes and not any(s.label for s in by_split["val"]):
+        twins, twin_faces = twins_of(by_split["val"], faces)
+        by_split["val"] += twins
+        faces |= twin_faces
+    for split, needed in (("train", {0, 1} if needs_fakes else {0}), ("val", {0, 1})):
+        if not {s.label for s in by_split[split]} >= needed:
             raise DataError(f"no genuine or no manipulated face was found in split {split!r}: check the pictures")
     return FaceData(
         **by_split,
@@ -126,30 +147,41 @@ def load_faces(data_root: Path | None, runs_dir: Path, seed: int, workers: int) 
     )
 
 
-def run(options: Cnn) -> Path:
+def run(options: Cnn, data: FaceData | None = None) -> Path:
     """Trains, scores validation, writes the report; returns the run folder.
 
     Several processes (`train.distributed`) train together; the main one alone evaluates and writes.
+
+    Args:
+        options: what to train and how.
+        data: found faces to use instead of those of the data folder.
     """
     world = join_world()
     world.check_batch_size(options.batch_size)
     device = world.device
     amp = options.amp == "on" or (options.amp == "auto" and amp_pays(device))
-    data = load_faces(options.data_root, options.runs_dir, options.seed, options.workers)
+    if data is None:
+        data = load_faces(
+            options.data_root, options.runs_dir, options.seed, options.workers, needs_fakes=options.needs_fakes
+        )
+    if options.twins < 1 and not any(s.label for s in data.train):
+        say("no manipulated face to train on: self-blended twins take the whole of their half")
+        options = replace(options, twins=1.0)
     torch.manual_seed(options.seed)
     network = build(options.model, options.dropout)
     root = find_data_root(options.data_root)
     start = load_start(network, options.start, find_pretrained(options.pretrained, root))
     per_epoch = options.images_per_epoch or len(data.train)
     steps = max(1, math.ceil(per_epoch / options.batch_size))
-    folder = options.resume or world.agree(lambda: Run.create(options.runs_dir, f"cnn-{options.model}").folder)
+    name = f"{options.recipe}-{options.model}"
+    folder = options.resume or world.agree(lambda: Run.create(options.runs_dir, name).folder)
     record = Run(folder, writes=world.is_main)
     say(
         f"{options.model} from {start}: {len(data.train)} training faces, {options.epochs} epochs of "
         f"{steps * options.batch_size} faces at {options.size_px} px, into {record.folder.name}/"
     )
     record.write_record(
-        recipe="cnn",
+        recipe=options.recipe,
         options=options_record(options),
         environment={**environment(), "amp": amp, "processes": world.size},
         data=data.fingerprint,
@@ -159,19 +191,7 @@ def run(options: Cnn) -> Path:
         unseen_val_sources=sorted(data.unseen),
     )
     val_crops = eval_crops(data.val if world.is_main else [], data.faces, options.size_px, options.workers)
-    window_px = round(options.size_px * options.window / 16) * 16 if options.window < 1 else options.size_px
-    whole_epochs = options.whole_epochs or math.ceil(options.epochs / 5)
-    sampler = PairedBatches(
-        data.train,
-        options.batch_size,
-        steps,
-        options.twins,
-        options.seed,
-        partners=options.partners,
-        whole_from=options.epochs - whole_epochs if options.window < 1 else 0,
-    )
-    faces = TrainFaces(data.train, data.faces, options.size_px, Augmentation(), window_px)
-    loader = train_loader(faces, world.part(sampler), options.workers)
+    sampler, loader = training_batches(options, data, steps, world)
     with Bar(options.model) as bar:
 
         def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -191,18 +211,7 @@ def run(options: Cnn) -> Path:
             network,
             batches,
             evaluate,
-            FitOptions(
-                epochs=options.epochs,
-                steps_per_epoch=steps,
-                lr=options.lr,
-                weight_decay=options.weight_decay,
-                label_smoothing=options.label_smoothing,
-                ema_decay=options.ema_decay,
-                patience=options.patience,
-                warmup_steps=min(200, max(1, steps * options.epochs // 10)),
-                amp=amp,
-                seed=options.seed,
-            ),
+            fit_options(options, steps, amp),
             record,
             device=device,
             on_step=lambda done, total, loss: bar.at(done, total, f"loss {loss:.3f}"),
@@ -218,6 +227,44 @@ def run(options: Cnn) -> Path:
     write_report(record, data.val, logits, title=f"{options.model}, validation")
     say(f"done: {record.folder.name}/report holds the figures and plots")
     return record.folder
+
+
+def training_batches(
+    options: Cnn, data: FaceData, steps: int, world: World = ALONE
+) -> tuple[PairedBatches, DataLoader[tuple[Tensor, float]]]:
+    """What an epoch of so many steps draws, and the loader that makes this process's part of it."""
+    window_px = round(options.size_px * options.window / 16) * 16 if options.window < 1 else options.size_px
+    whole_epochs = options.whole_epochs or math.ceil(options.epochs / 5)
+    sampler = PairedBatches(
+        data.train,
+        options.batch_size,
+        steps,
+        options.twins,
+        options.seed,
+        partners=options.partners,
+        whole_from=options.epochs - whole_epochs if options.window < 1 else 0,
+        cross=options.cross,
+        faces=data.faces,
+    )
+    blend = SelfBlend(parts=options.parts)
+    made = TrainFaces(data.train, data.faces, options.size_px, AUGMENTATIONS[options.augmentation], window_px, blend)
+    return sampler, train_loader(made, world.part(sampler), options.workers)
+
+
+def fit_options(options: Cnn, steps: int, amp: bool) -> FitOptions:
+    """The loop's share of a recipe's options."""
+    return FitOptions(
+        epochs=options.epochs,
+        steps_per_epoch=steps,
+        lr=options.lr,
+        weight_decay=options.weight_decay,
+        label_smoothing=options.label_smoothing,
+        ema_decay=options.ema_decay,
+        patience=options.patience,
+        warmup_steps=min(200, max(1, steps * options.epochs // 10)),
+        amp=amp,
+        seed=options.seed,
+    )
 
 
 def _counts(samples: list[Sample]) -> dict[str, list[int]]:

@@ -29,8 +29,11 @@ class LabelledFile:
     split: Split
 
 
-def read_folder(root: Path, rng: np.random.Generator) -> list[Sample]:
+def read_folder(root: Path, rng: np.random.Generator, *, needs_fakes: bool = True) -> list[Sample]:
     """All pictures of a folder laid out as above.
+
+    Args:
+        needs_fakes: False where genuine faces alone will do.
 
     Raises:
         DataError: the folder lacks one of the classes, or holds no pictures.
@@ -48,11 +51,9 @@ def read_folder(root: Path, rng: np.random.Generator) -> list[Sample]:
         )
         for file in labelled_files(root, SUFFIXES)
     ]
-    if {s.label for s in samples} != {0, 1}:
-        raise DataError(
-            f"{root.name}/ needs pictures in real_data/ and fake_data/ (or real/ and fake/), directly or inside "
-            f"train/, val/ and test/"
-        )
+    if not {s.label for s in samples} >= ({0, 1} if needs_fakes else {0}):
+        needed = "real_data/ and fake_data/ (or real/ and fake/)" if needs_fakes else "real_data/ (or real/)"
+        raise DataError(f"{root.name}/ needs pictures in {needed}, directly or inside train/, val/ and test/")
     samples = file_splits(root, samples, rng)
     assert all(s.split in SPLITS for s in samples)
     return samples
