@@ -53,7 +53,6 @@ _FACES_AT_ONCE = 8  # between two of these, a photo's analysis can be cancelled
 _SHARPNESS_PX = 128
 _VIDEO_WORKING_PX = 640
 _VIDEO_MIN_FACE_PX = 24
-_VIDEO_OVERLAP = 0.5
 _NEXT_STEP = {
     "no_face": "Try a larger or less cropped version of the picture.",
     "face_too_small": "Look for a version in a higher resolution, closest to the original.",
@@ -485,9 +484,7 @@ class Detector:
 
 def video_faces(engine: str | None = None) -> FaceDetector:
     """Faces of video frames, looked for in a smaller picture: those of 80 px and more in 1080p are found."""
-    return FaceDetector(
-        min_face_px=_VIDEO_MIN_FACE_PX, working_px=_VIDEO_WORKING_PX, engine=engine, overlap=_VIDEO_OVERLAP
-    )
+    return FaceDetector(min_face_px=_VIDEO_MIN_FACE_PX, working_px=_VIDEO_WORKING_PX, engine=engine)
 
 
 class _Steps:

@@ -23,7 +23,6 @@ class FaceDetector:
         min_confidence: boxes with a lower score are dropped.
         max_faces: at most so many faces, the largest first.
         engine: "auto", "openvino" or "torch"; None asks the environment variable UNMASK_ENGINE.
-        overlap: how much two candidates for a face may overlap; see `Mtcnn`.
 
     Attributes:
         backend: what computes, for a person.
@@ -39,12 +38,11 @@ class FaceDetector:
         min_confidence: float = MIN_CONFIDENCE,
         max_faces: int = 64,
         engine: str | None = None,
-        overlap: float = 0.7,
     ) -> None:
         self.working_px = working_px
         self.min_confidence = min_confidence
         self.max_faces = max_faces
-        self._mtcnn = Mtcnn(min_face_px, engine, overlap)
+        self._mtcnn = Mtcnn(min_face_px, engine)
         self.backend = self._mtcnn.backend
 
     def detect(self, images: Sequence[np.ndarray]) -> list[tuple[Face, ...]]:

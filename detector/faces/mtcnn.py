@@ -41,9 +41,6 @@ class Mtcnn:
     Args:
         min_face_px: smaller faces are not looked for.
         engine: "auto", "openvino" or "torch"; None asks the environment variable UNMASK_ENGINE.
-        overlap: of two candidates that overlap by more, the later networks see one. facenet-pytorch's 0.7 leaves a
-            dozen for one face; with 0.5 the same faces are found in four fifths of the time, each box up to a
-            twentieth of its side beside.
 
     Attributes:
         backend: what computes, for a person.
@@ -52,9 +49,8 @@ class Mtcnn:
         EngineError: no such engine, or OpenVINO was demanded and cannot run these networks.
     """
 
-    def __init__(self, min_face_px: int = 20, engine: str | None = None, overlap: float = 0.7) -> None:
+    def __init__(self, min_face_px: int = 20, engine: str | None = None) -> None:
         self.min_face_px = min_face_px
-        self._overlap = overlap
         self._propose = _network("pnet", PNet, (1, 40, 50, 3), (1, 2), engine)
         self._refine = _network("rnet", RNet, (2, _REFINE_PX, _REFINE_PX, 3), (0,), engine)
         self._finish = _network("onet", ONet, (2, _LAST_PX, _LAST_PX, 3), (0,), engine)
@@ -68,7 +64,7 @@ class Mtcnn:
             boxes, rows = self._candidates(areas, boxes, self._refine, _REFINE_PX)
             passed = rows[:, 0] > _THRESHOLDS[1]
             boxes, rows = torch.cat([boxes[passed, :4], rows[passed, :1]], dim=1), rows[passed]
-            kept = nms(boxes[:, :4], boxes[:, 4], self._overlap)
+            kept = nms(boxes[:, :4], boxes[:, 4], 0.7)
             boxes = rerec(bbreg(boxes[kept], rows[kept, 1:5]))
         if not len(boxes):
             return np.zeros((0, 4)), np.zeros(0), np.zeros((0, 5, 2))
@@ -94,7 +90,7 @@ class Mtcnn:
             cells = self._propose(sheet[None])[0][0]
             found += [_boxes(step.cells_of(cells), step.scale) for step in steps]
         boxes = torch.cat(found)
-        boxes = boxes[nms(boxes[:, :4], boxes[:, 4], self._overlap)]
+        boxes = boxes[nms(boxes[:, :4], boxes[:, 4], 0.7)]
         sides = (boxes[:, 2:4] - boxes[:, :2]).repeat(1, 2)
         return rerec(torch.cat([boxes[:, :4] + boxes[:, 5:] * sides, boxes[:, 4:5]], dim=1))  # type: ignore[no-any-return]
 
