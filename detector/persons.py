@@ -8,16 +8,27 @@ What is said of a face is the caller's: `judge` gets frames with their faces and
 Frames are let go once they are judged, so that memory does not grow with the video.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
+from queue import Full, Queue
+from threading import Event, Thread
 from typing import Generic, TypeVar
 
+from detector.faces.align import crop_face, sharpness
 from detector.faces.detect import FaceDetector
 from detector.faces.track import Tracker
 from detector.media import RGB, Source
 from detector.types import Face
-from detector.video import VideoInfo, iter_frames, probe
+from detector.video import VideoFrame, VideoInfo, iter_frames, probe
+
+THUMBNAIL_PX = 128
+"""Side of a person's thumbnail."""
+
+_FRAMES_AHEAD = 2
+_FRAMES_AT_ONCE = 8
+_PIXELS_AT_ONCE = 8_294_400  # eight of 720p, four of 1080p, one of 4K
 
 J = TypeVar("J")
 
@@ -39,9 +50,15 @@ class Sighting(Generic[J]):
 
 @dataclass(frozen=True, slots=True)
 class Followed(Generic[J]):
-    """One person: every frame in which the face was found, in order of time; at least one."""
+    """One person.
+
+    Attributes:
+        sightings: every frame in which the face was found, in order of time; at least one.
+        thumbnail: the clearest of these faces, (THUMBNAIL_PX, THUMBNAIL_PX, 3) uint8 RGB.
+    """
 
     sightings: tuple[Sighting[J], ...]
+    thumbnail: RGB
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +101,62 @@ def follow_persons(
     tracker = Tracker()
     times: list[float] = []
     seen: dict[int, list[Sighting[J]]] = {}
-    with closing(iter_frames(source, max_frames=max_frames)) as frames:
-        for frame in frames:
-            on_step(len(times) / max_frames, f"Reading frames, {len(times) + 1} of {max_frames}")
-            faces = finder.detect([frame.image])[0]
-            tracks = tracker.add(len(times), faces, frame.image)
-            for track, face, judged in zip(tracks, faces, judge([(frame.image, faces)])[0], strict=True):
-                seen.setdefault(track, []).append(Sighting(frame.time_s, face, judged))
-            times.append(frame.time_s)
-    persons = tuple(Followed(tuple(seen[track])) for track in tracker.persons(len(times)))
+    best: dict[int, tuple[float, RGB]] = {}
+    with closing(_ahead(iter_frames(source, max_frames=max_frames, info=info))) as frames:
+        while batch := list(islice(frames, _batch_size(info))):
+            looked = []
+            for frame in batch:
+                on_step(len(times) / max_frames, f"Reading frames, {len(times) + 1} of {max_frames}")
+                faces = finder.detect([frame.image])[0]
+                looked.append((frame.image, faces))
+                times.append(frame.time_s)
+            for frame, (image, faces), judged in zip(batch, looked, judge(looked), strict=True):
+                for track, face, j in zip(tracker.add(frame.time_s, faces, image), faces, judged, strict=True):
+                    seen.setdefault(track, []).append(Sighting(frame.time_s, face, j))
+                    thumbnail = crop_face(image, face, THUMBNAIL_PX)
+                    # large and sharp; the square root, or one very sharp small face would win
+                    clear = min(face.size_px, THUMBNAIL_PX) * sharpness(thumbnail) ** 0.5
+                    if track not in best or clear > best[track][0]:
+                        best[track] = clear, thumbnail
+    persons = tuple(Followed(tuple(seen[track]), best[track][1]) for track in tracker.persons(len(times)))
     return Film(info, tuple(times), persons)
+
+
+def _batch_size(info: VideoInfo) -> int:
+    """Frames that are judged together: a face in a batch costs less than one alone, but frames take memory."""
+    return max(1, min(_FRAMES_AT_ONCE, int(_PIXELS_AT_ONCE // max(1, info.width * info.height))))
+
+
+def _ahead(frames: Generator[VideoFrame, None, None]) -> Generator[VideoFrame, None, None]:
+    """The same frames, read by a thread of its own while the caller works on those before; ends with its caller."""
+    ready: Queue[VideoFrame | BaseException | None] = Queue(maxsize=_FRAMES_AHEAD)
+    stop = Event()
+
+    def give(item: VideoFrame | BaseException | None) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.1)
+            except Full:
+                continue
+
+    def read() -> None:
+        try:
+            with closing(frames):
+                for frame in frames:
+                    give(frame)
+                    if stop.is_set():
+                        return
+            give(None)
+        except BaseException as error:
+            give(error)  # raised where the frames are wanted
+
+    thread = Thread(target=read, name="unmask-frames", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()

@@ -13,14 +13,16 @@ Times are seconds from the start of the stream: `pts * time_base - start_time`, 
 that a variable frame rate stays true.
 """
 
+import bisect
 import itertools
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import BinaryIO, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 import av
 import numpy as np
@@ -117,14 +119,15 @@ _PROBE_S = 5.0
 _SCAN_S = 3.0
 _GENERATE_PTS = cast(int, av.container.Flags.gen_pts.value)  # PyAV has FFmpeg guess missing times, out of order
 _ROUNDING_S = 0.0015  # times are shown and stored in milliseconds
+_SAME_S = 1e-6
+_REACH = 0.4  # share of the spacing by which a wanted time may move
+_LONG_GROUP = 12  # in shorter ones moving a time saves next to nothing
+_JUMP_S = 2.0  # nearer frames are reached faster by reading on
+_GROUP_PACKETS, _GROUP_BYTES = 300, 1 << 25
 
 
-class _HasTime(Protocol):
-    @property
-    def time_s(self) -> float: ...
-
-
-T = TypeVar("T", bound=_HasTime)
+if TYPE_CHECKING:
+    _Packet = av.Packet[VideoStream]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,23 +247,37 @@ def probe(source: Source) -> VideoInfo:
 
 
 def iter_frames(
-    source: Source, *, max_frames: int = 32, window_limit_s: float = 60.0, budget_s: float = BUDGET_S
+    source: Source,
+    *,
+    max_frames: int = 32,
+    window_limit_s: float = 60.0,
+    budget_s: float | None = None,
+    info: VideoInfo | None = None,
 ) -> Generator[VideoFrame, None, None]:
     """Gives up to `max_frames` frames in order of time, spread over the whole video; each frame at most once.
 
-    A short video is decoded from start to end. For a long one, or one whose frames are so large that decoding all would
-    take about 10 s, it jumps once to each window of `plan_windows`, whose start moves to a keyframe close by. After
-    `budget_s` it ends with the frames given so far. Damaged packets are skipped, and so are frames that the decoder
-    marks as damaged. The file is open while the generator runs and is closed with it (`contextlib.closing`).
+    A short video is read from start to end. For a long one, or one whose frames are so large that decoding all would
+    take about 10 s, it jumps once to each window of `plan_windows`, whose start moves to a keyframe close by. Only what
+    the wanted frames need is decoded, and of each group of frames the last wanted one lies up to two fifths of the
+    spacing beside its even place where that saves decoding the group's end. After `budget_s` it ends with the frames
+    given so far. Damaged packets are skipped, and so are frames that the decoder marks as damaged. The file is open
+    while the generator runs and is closed with it (`contextlib.closing`).
+
+    Args:
+        source: the video.
+        max_frames: at most so many.
+        window_limit_s: videos longer than this are looked at in windows.
+        budget_s: seconds that reading and decoding may take; `BUDGET_S` for each 32 frames by default.
+        info: what `probe` said of it, if it was asked already.
 
     Raises:
         MediaError: as `probe`, if not one frame can be given.
     """
-    info = probe(source)
-    clock = _Clock(budget_s)
+    info = info or probe(source)
+    clock = _Clock(BUDGET_S * max(1.0, max_frames / 32) if budget_s is None else budget_s)
     with _opened(source, clock) as media:
         turn: _Turn | None = None
-        for decoded in _wanted(media, clock, info, max_frames, window_limit_s):
+        for decoded in _wanted(media, clock, _windows(info, max_frames, window_limit_s)):
             turn = turn or _turn(decoded.frame)
             frame = VideoFrame(decoded.time_s, _upright(decoded.frame, media.stream, turn))
             with clock.stopped():
@@ -498,7 +515,7 @@ def _scanned_duration_s(source: Source) -> float | None:
     return duration_s if 0 < duration_s < 1e6 else None
 
 
-def _packets(media: _Media, clock: _Clock) -> "Iterator[av.Packet[VideoStream]]":
+def _packets(media: _Media, clock: _Clock) -> "Iterator[_Packet]":
     """Packets of the stream from where the file stands, until its end, an error that cannot be passed, or no time."""
     try:
         for packet in media.container.demux(media.stream):
@@ -509,24 +526,116 @@ def _packets(media: _Media, clock: _Clock) -> "Iterator[av.Packet[VideoStream]]"
         return
 
 
-def _decoded(media: _Media, clock: _Clock) -> Iterator[_Decoded]:
-    """Undamaged frames from where the file stands, in order of time."""
-    step_s = 1 / (_fps(media.stream) or 25.0)
-    last_s = -step_s
-    for packet in _packets(media, clock):
-        if packet.has_sidedata("encryption_info"):
+class _Decoder:
+    """Packets of one stream in, undamaged frames out, in order of time."""
+
+    def __init__(self, media: _Media) -> None:
+        self._media = media
+        self._step_s = _step_s(media)
+        self._last_s = -self._step_s
+        self._fed = False
+
+    def feed(self, packet: "_Packet | None", skip: str = "DEFAULT") -> Iterator[_Decoded]:
+        """The frames that come out when a packet goes in; None asks for all that are still inside.
+
+        `skip` is what need not be decoded, as FFmpeg names it.
+        """
+        if packet is not None and packet.has_sidedata("encryption_info"):
             raise MediaError("The video is copy-protected (encrypted). Ask its owner for an open copy.", "unsupported")
+        self._fed = True
+        self._media.stream.codec_context.skip_frame = skip
         try:
-            frames = packet.decode()
+            frames = self._media.stream.decode(packet)
         except av.FFmpegError:
-            continue  # one damaged packet; those after it may be fine
+            return  # one damaged packet; those after it may be fine
         for frame in frames:
             # AVI and bare streams have no presentation times, but frames come in order, each with a packet's time
-            ticks = frame.dts if frame.pts is None else frame.pts
-            stated_s = -1.0 if ticks is None else max(float((ticks - media.start) * media.time_base), 0.0)
-            last_s = stated_s if stated_s > last_s else last_s + step_s
+            time_s = _seconds(self._media, frame.dts if frame.pts is None else frame.pts)
+            self._last_s = time_s if time_s is not None and time_s > self._last_s else self._last_s + self._step_s
             if not frame.is_corrupt:
-                yield _Decoded(last_s, frame)
+                yield _Decoded(self._last_s, frame)
+
+    def finish(self) -> Iterator[_Decoded]:
+        """The frames still inside; whatever comes next must begin with a keyframe."""
+        if self._fed:
+            yield from self.feed(None)
+            self._media.stream.codec_context.flush_buffers()
+            self._fed = False
+
+    def jumped(self) -> None:
+        """The next packet comes from elsewhere in the file."""
+        self._last_s, self._fed = -self._step_s, False
+
+
+def _step_s(media: _Media) -> float:
+    return 1 / (_fps(media.stream) or 25.0)
+
+
+def _seconds(media: _Media, ticks: int | None) -> float | None:
+    return None if ticks is None else max(float((ticks - media.start) * media.time_base), 0.0)
+
+
+def _decoded(media: _Media, clock: _Clock) -> Iterator[_Decoded]:
+    """All undamaged frames from where the file stands, in order of time."""
+    decoder = _Decoder(media)
+    for packet in _packets(media, clock):
+        yield from decoder.feed(packet if packet.size else None)
+
+
+class _Group(NamedTuple):
+    """A keyframe and the packets up to the next one, in order of decoding; a very long group comes in parts.
+
+    Attributes:
+        packets: at least one.
+        times_s: when the frame of each packet is shown.
+        end_s: when the next group's first frame is shown, infinite at the end of the file.
+        closed: no later packet needs these.
+        timed: every packet says when its frame is shown, and all differ.
+    """
+
+    packets: "list[_Packet]"
+    times_s: list[float]
+    end_s: float
+    closed: bool
+    timed: bool
+
+    @property
+    def start_s(self) -> float:
+        return min(self.times_s)
+
+
+def _groups(media: _Media, clock: _Clock) -> Iterator[_Group]:
+    """Groups from where the file stands. One is closed when the frames after the next keyframe are all shown later."""
+    packets: list[_Packet] = []
+    times_s: list[float] = []
+
+    def cut(count: int, closed: bool) -> _Group:
+        group, shown = packets[:count], times_s[:count]
+        del packets[:count], times_s[:count]
+        stated = {packet.pts for packet in group}
+        timed = None not in stated and len(stated) == len(group)
+        return _Group(group, shown, times_s[0] if times_s else math.inf, closed, timed)
+
+    time_s, step_s, held = -_step_s(media), _step_s(media), 0
+    for packet in _packets(media, clock):
+        if not packet.size:
+            continue  # the end
+        stated_s = _seconds(media, packet.dts if packet.pts is None else packet.pts)
+        time_s = time_s + step_s if stated_s is None else stated_s
+        packets.append(packet)
+        times_s.append(time_s)
+        held += packet.size
+        before = len(packets) - 2
+        if before > 0 and packets[before].is_keyframe and time_s > times_s[before]:
+            yield cut(before, closed=True)
+            held = sum(p.size for p in packets)
+        elif len(packets) > _GROUP_PACKETS or held > _GROUP_BYTES:
+            yield cut(max(before, 1), closed=False)
+            held = sum(p.size for p in packets)
+    if len(packets) > 1 and packets[-1].is_keyframe:
+        yield cut(len(packets) - 1, closed=True)
+    if packets:
+        yield cut(len(packets), closed=True)
 
 
 def _heard(media: _Media, stream: AudioStream, clock: _Clock) -> Iterator[av.AudioFrame]:
@@ -552,32 +661,95 @@ def _seek(media: _Media, time_s: float) -> bool:
     return True
 
 
-def _wanted(
-    media: _Media, clock: _Clock, info: VideoInfo, max_frames: int, window_limit_s: float
-) -> Iterator[_Decoded]:
+def _windows(info: VideoInfo, max_frames: int, window_limit_s: float) -> tuple[Window, ...]:
     if info.duration_s is None:  # then it cannot be spread: twice a second from the start
-        yield from _shown_at(_decoded(media, clock), sample_times(max_frames / 2, max_frames))
-        return
+        return (Window(0.0, math.inf, sample_times(max_frames / 2, max_frames)),)
     pixels_a_second = info.width * info.height * (info.fps or 30.0)
     limit_s = min(window_limit_s, _MAX_SEQUENTIAL_PX / pixels_a_second)
-    windows = plan_windows(info.duration_s, max_frames=max_frames, window_limit_s=limit_s)
-    if len(windows) == 1:
-        yield from _shown_at(_decoded(media, clock), windows[0].times_s)
-        return
-    gap_s = windows[1].start_s - windows[0].end_s
-    frames = _decoded(media, clock)
-    position_s = -1.0
-    for window in windows:
-        if _keyframe_s(media, window.start_s) > position_s and _seek(media, window.start_s):
-            frames = _decoded(media, clock)
-        first = _first_from(frames, media, window.start_s, slack_s=gap_s / 2)
-        if first is None:
-            return
-        moved_s = min(first.time_s - window.start_s, 0.0)
-        for decoded in _shown_at(itertools.chain([first], frames), [t + moved_s for t in window.times_s]):
-            if decoded.time_s > position_s:
-                position_s = decoded.time_s
-                yield decoded
+    return plan_windows(info.duration_s, max_frames=max_frames, window_limit_s=limit_s)
+
+
+def _wanted(media: _Media, clock: _Clock, windows: Sequence[Window]) -> Iterator[_Decoded]:
+    """The frames that are on the screen at the windows' times, or close to them; each once, in order.
+
+    Whole groups without a wanted frame are not decoded, nor what follows the last wanted frame of a group, nor frames
+    that no other frame needs.
+    """
+    gap_s = windows[1].start_s - windows[0].end_s if len(windows) > 1 else 0.0
+    spacings = [b - a for window in windows for a, b in itertools.pairwise(window.times_s)]
+    reach_s = _REACH * min(spacings, default=0.0)
+    if reach_s < 2 * _step_s(media):
+        reach_s = 0.0  # so close that two times might come to mean one frame
+    later = deque(windows)
+    times: deque[float] = deque()
+    targets: deque[float] = deque()
+    decoder = _Decoder(media)
+    last_wanted_s = sought_s = given_s = -1.0
+    last: _Decoded | None = None
+    groups = _groups(media, clock)
+    while (later or times) and (group := next(groups, None)) is not None:
+        while later and later[0].start_s < group.end_s:
+            window = later.popleft()
+            moved_s = window.start_s - group.start_s
+            if not 0 < moved_s <= gap_s / 2 or group.start_s <= last_wanted_s:
+                moved_s = 0.0
+            times.extend(t - moved_s for t in window.times_s)
+            last_wanted_s = times[-1]
+        here = []
+        while times and times[0] < group.end_s:
+            here.append(times.popleft())
+        may_leave_out = group.closed and group.timed
+        if may_leave_out and here and reach_s and len(group.packets) >= _LONG_GROUP:
+            here, postponed = _moved(here, group, times[0] if times else math.inf, reach_s)
+            times.extendleft(postponed)
+        wanted = _shown_at(sorted(group.times_s), here)
+        targets.extend(t for t in wanted if t > given_s)
+        fed = len(group.packets)
+        if may_leave_out:
+            fed = 1 + max((i for i, t in enumerate(group.times_s) if t in wanted), default=-1)
+        come = (
+            decoded
+            for packet, t in zip(group.packets[:fed], group.times_s, strict=False)
+            for decoded in decoder.feed(packet, "NONREF" if group.timed and t not in wanted else "DEFAULT")
+        )
+        ends = not (later or times)
+        for last in itertools.chain(come, decoder.finish() if ends or fed < len(group.packets) else ()):
+            if clock.expired:
+                return
+            if targets and last.time_s >= targets[0] - _SAME_S:
+                while targets and last.time_s >= targets[0] - _SAME_S:
+                    targets.popleft()
+                given_s = last.time_s
+                yield last
+        next_s = times[0] if times else later[0].start_s if later else 0.0
+        if next_s - group.end_s > _JUMP_S and next_s > sought_s and _keyframe_s(media, next_s) > group.end_s:
+            sought_s = next_s  # once: some files jump to where they were
+            if _seek(media, next_s):
+                decoder.jumped()
+                groups = _groups(media, clock)
+    for decoded in decoder.finish():
+        last = decoded
+    if last is not None and last.time_s > given_s and (targets or given_s < 0) and not clock.expired:
+        yield last  # the file ends before the frame that was wanted
+
+
+def _moved(here: list[float], group: _Group, next_s: float, reach_s: float) -> tuple[list[float], list[float]]:
+    """The wanted times of a group with the last one moved to where less has to be decoded: back, or to the next group.
+
+    Returns the times of this group, and those of the next.
+    """
+    *others, last_s = here
+    if last_s <= group.start_s or math.isinf(group.end_s):
+        return here, []  # nothing to gain, or the end of the video, which shall be seen
+    if group.end_s - last_s <= reach_s and next_s - group.end_s > reach_s:
+        return others, [group.end_s]
+    return [*others, max(last_s - reach_s, group.start_s)], []
+
+
+def _shown_at(frames_s: Sequence[float], times_s: Iterable[float]) -> list[float]:
+    """The times of the frames that are on the screen at those times, each once; before the first it is the first."""
+    places = (max(0, bisect.bisect_right(frames_s, t + _SAME_S) - 1) for t in times_s)
+    return list(dict.fromkeys(frames_s[i] for i in places))
 
 
 def _keyframe_s(media: _Media, time_s: float) -> float:
@@ -585,36 +757,6 @@ def _keyframe_s(media: _Media, time_s: float) -> float:
     entries = media.stream.index_entries
     index = entries.search_timestamp(int(time_s / media.time_base) + media.start)
     return time_s if index < 0 else float((entries[index].timestamp - media.start) * media.time_base)
-
-
-def _first_from(frames: Iterator[_Decoded], media: _Media, start_s: float, slack_s: float) -> _Decoded | None:
-    """The next frame if it is at most `slack_s` before `start_s`, else the first one from `start_s` on."""
-    first = next(frames, None)
-    if first is not None and first.time_s < start_s - slack_s:
-        media.stream.codec_context.skip_frame = "NONREF"  # on the way, decode only what later frames need
-        first = next((decoded for decoded in frames if decoded.time_s >= start_s), None)
-        media.stream.codec_context.skip_frame = "DEFAULT"
-    return first
-
-
-def _shown_at(frames: Iterable[T], times_s: Iterable[float]) -> Iterator[T]:
-    """For each time the frame that is on the screen then, each frame once; ends with the last time.
-
-    Before the first frame that is the first, after the last the last.
-    """
-    times = iter(times_s)
-    wanted_s = next(times, None)
-    shown: T | None = None
-    for frame in frames:
-        if wanted_s is None:
-            return
-        if shown is not None and wanted_s < frame.time_s:
-            yield shown
-            while wanted_s is not None and wanted_s < frame.time_s:
-                wanted_s = next(times, None)
-        shown = frame
-    if shown is not None and wanted_s is not None:
-        yield shown
 
 
 class _Turn(NamedTuple):

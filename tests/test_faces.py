@@ -197,21 +197,25 @@ def test_sharpness_falls_with_blur_and_does_not_depend_on_size(made_face_image: 
     assert sharpness(crop) > values[0] > values[1] > values[2]
 
 
-def test_two_persons_stay_two_and_a_chance_face_is_dropped(made_face_image: np.ndarray) -> None:
-    tracker = Tracker()
+def room(left: tuple[int, int, int], right: tuple[int, int, int]) -> np.ndarray:
     image = np.zeros((240, 480, 3), np.uint8)
-    image[:, :240] = (200, 80, 60)
-    image[:, 240:] = (40, 90, 200)
+    image[:, :240], image[:, 240:] = left, right
+    return image
+
+
+def test_two_persons_stay_two_and_a_chance_face_is_dropped() -> None:
+    tracker = Tracker()
+    image = room((200, 80, 60), (40, 90, 200))
     for i in range(8):
         faces = [face_at(80 + 5 * i, 120, 60), face_at(380 - 4 * i, 120, 64)]
         if i == 4:
             faces.append(face_at(235, 30, 40))
         if i == 5:
             faces.reverse()
-        tracker.add(i, tuple(faces), image)
+        tracker.add(i * 0.3, tuple(faces), image)
     persons = tracker.persons(8)
     assert len(persons) == 2
-    assert [len(tracker.tracks[p].frames) for p in persons] == [8, 8]
+    assert [len(tracker.tracks[p].faces) for p in persons] == [8, 8]
 
 
 def test_a_cut_at_the_same_place_starts_a_new_person() -> None:
@@ -219,7 +223,33 @@ def test_a_cut_at_the_same_place_starts_a_new_person() -> None:
     face = face_at(100, 100, 80)
     first, second = np.full((200, 200, 3), (210, 120, 90), np.uint8), np.full((200, 200, 3), (30, 60, 160), np.uint8)
     for i in range(4):
-        tracker.add(i, (face,), first)
+        tracker.add(i * 0.3, (face,), first)
     for i in range(4, 8):
-        tracker.add(i, (face,), second)
+        tracker.add(i * 0.3, (face,), second)
     assert len(tracker.persons(8)) == 2
+
+
+def test_faces_that_cross_stay_apart(made_face_image: np.ndarray) -> None:
+    """Two heads of one colour pass each other: where they are and how they move tells which is which."""
+    for step in (20, 34):
+        tracker = Tracker()
+        image = np.full((240, 640, 3), 128, np.uint8)
+        for i in range(12):
+            faces = (face_at(120 + step * i, 110, 80), face_at(120 + step * 11 - step * i, 135, 80))
+            order = (0, 1) if i % 2 else (1, 0)
+            given = tracker.add(i * 0.3, tuple(faces[k] for k in order), image)
+            if i == 0:
+                first = dict(zip(order, given, strict=True))
+            assert dict(zip(order, given, strict=True)) == first, i
+
+
+def test_a_person_is_known_again_after_a_cut(made_face_image: np.ndarray) -> None:
+    portrait = made_face_image
+    other = np.ascontiguousarray(portrait[:, ::-1, ::-1])
+    tracker = Tracker()
+    found = []
+    for i in range(18):
+        shown, side = (other, 110.0) if 6 <= i < 12 else (portrait, 110.0 + i)
+        x = 287.0 if shown is other else 225.0
+        found += tracker.add(i * 0.5, (face_at(x + i % 2, 115, side),), shown)
+    assert found == [0] * 6 + [1] * 6 + [0] * 6

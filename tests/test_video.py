@@ -7,11 +7,13 @@ from collections.abc import Callable
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
+from detector import video
 from detector.errors import MediaError
 from detector.video import (
     Window,
@@ -179,9 +181,45 @@ def test_a_variable_rate_keeps_its_times() -> None:
 
 
 def test_frames_are_spread_and_none_comes_twice() -> None:
-    frames = list(iter_frames(make_clip(30), max_frames=5))
+    frames = list(iter_frames(make_clip(30, gop=30), max_frames=5))
     assert [f.time_s for f in frames] == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9], abs=0.034)
+    # where a keyframe follows, the last frame before it may lie beside its place by two fifths of the spacing
+    frames = list(iter_frames(make_clip(60, gop=30), max_frames=6))
+    assert [f.time_s for f in frames] == pytest.approx([0.16, 0.5, 0.7, 1.16, 1.5, 1.83], abs=0.034)
     assert len(list(iter_frames(make_clip(3), max_frames=32))) == 3
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts"])
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_what_no_wanted_frame_needs_is_not_decoded(
+    monkeypatch: pytest.MonkeyPatch, container: str, b_frames: int
+) -> None:
+    clip = make_clip(300, gop=60, b_frames=b_frames, container=container)
+    decoded = []
+    feed = video._Decoder.feed
+
+    def counted(self: Any, packet: Any, skip: str = "DEFAULT") -> Any:
+        if packet is not None:
+            decoded.append(skip)
+        return feed(self, packet, skip)
+
+    info = probe(clip)
+    monkeypatch.setattr(video._Decoder, "feed", counted)
+    frames = list(iter_frames(clip, max_frames=16, info=info))
+    assert len(frames) == decoded.count("DEFAULT") == 16
+    assert len(decoded) < 0.72 * 300
+    gaps = np.diff([f.time_s for f in frames])
+    assert gaps.min() > 0.2 and gaps.max() < 1.0  # no second is left out
+    assert [level_of(f.image) for f in frames] == [level(round(f.time_s * 30)) for f in frames]
+
+
+def test_groups_whose_frames_mix_are_decoded_together() -> None:
+    """An open group: frames before its keyframe, in order of time, that need the group before."""
+    options = {"preset": "ultrafast", "crf": "12", "x264-params": "open-gop=1:scenecut=0:b-adapt=0"}
+    clip = make_clip(240, gop=30, b_frames=3, options=options, container="matroska")
+    frames = list(iter_frames(clip, max_frames=40))
+    assert len(frames) == 40
+    assert [level_of(f.image) for f in frames] == [level(round(f.time_s * 30)) for f in frames]
 
 
 def test_one_frame() -> None:
@@ -232,9 +270,9 @@ def test_a_long_video_is_read_in_windows(gop: int, container: str) -> None:
     plan = plan_windows(120.0, max_frames=32)
     for window, group in zip(plan, times.reshape(8, 4), strict=True):
         assert group[0] >= window.start_s - 7 and group[-1] <= window.end_s + 0.1
-        assert np.ptp(group) == pytest.approx(1.5, abs=0.11)
+        assert 1.2 < np.ptp(group) < 1.7
     assert [level_of(f.image) for f in frames] == [level(round(t * 10)) for t in times]
-    assert covered_s(times, 120.0) == pytest.approx(8 * 2.5, abs=1.0)
+    assert covered_s(times, 120.0) == pytest.approx(8 * 2.5, abs=2.0)
 
 
 @pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts", "avi"])

@@ -3,10 +3,13 @@
 Zhang et al., "Joint Face Detection and Alignment using Multitask Cascaded Convolutional Networks", 2016. Networks,
 weights, the image pyramid, thresholds and every step between the networks are those of facenet-pytorch 2.5.3 (MIT;
 `models/utils/detect_face.py`), whose own functions are used where there are such. Differently done, to the same result:
-areas of the picture are averaged by way of one integral image, exactly, for the pyramid and all candidates at once.
+areas of the picture are averaged by way of one integral image, exactly, for the pyramid and all candidates at once,
+and the first network sees all steps of the pyramid on one sheet.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -19,13 +22,17 @@ from torch import Tensor, nn
 from torchvision.ops import nms
 
 from detector.converted import key_of
-from detector.runtime import Runner, in_batches, prepare
+from detector.runtime import Runner, prepare
 
 # facenet-pytorch's own values
 _THRESHOLDS = (0.6, 0.7, 0.7)
 _PYRAMID_FACTOR = 0.709
 _CELL_PX, _STRIDE_PX = 12, 2
 _REFINE_PX, _LAST_PX = 24, 48
+
+_PART = {_REFINE_PX: 16, _LAST_PX: 4}
+"""Candidates a call. Always as many, for OpenVINO prepares anew, at a cost of many candidates, when a batch is of
+another size than the one before; the last part is filled up."""
 
 
 class Mtcnn:
@@ -73,13 +80,15 @@ class Mtcnn:
     def _proposals(self, areas: "_Areas") -> Tensor:
         """Square boxes (N, 5) with scores, of all steps of the pyramid."""
         found = [torch.zeros(0, 9)]
-        scale = _CELL_PX / self.min_face_px
-        shorter = min(areas.height, areas.width) * scale
-        while shorter >= _CELL_PX:
-            level = areas.shrunk(int(areas.height * scale + 1), int(areas.width * scale + 1))
-            found.append(_boxes(self._propose(level[None])[0][0], scale))
-            scale *= _PYRAMID_FACTOR
-            shorter *= _PYRAMID_FACTOR
+        size, steps = _pyramid(areas.height, areas.width, self.min_face_px)
+        if steps:
+            sheet = np.full((*size, 3), 127.5, np.float32)
+            for step in steps:
+                sheet[step.top : step.top + step.height, step.left : step.left + step.width] = areas.shrunk(
+                    step.height, step.width
+                )
+            cells = self._propose(sheet[None])[0][0]
+            found += [_boxes(step.cells_of(cells), step.scale) for step in steps]
         boxes = torch.cat(found)
         boxes = boxes[nms(boxes[:, :4], boxes[:, 4], 0.7)]
         sides = (boxes[:, 2:4] - boxes[:, :2]).repeat(1, 2)
@@ -90,8 +99,61 @@ class Mtcnn:
         top, bottom, left, right = pad(boxes, areas.width, areas.height)
         inside = (bottom >= top) & (right >= left)
         crops = areas.crops(top[inside] - 1, bottom[inside], left[inside] - 1, right[inside], size_px)
-        rows = in_batches(run, crops)[0] if len(crops) else np.zeros((0, 15), np.float32)
+        rows = _in_equal_parts(run, crops, _PART[size_px]) if len(crops) else np.zeros((0, 15), np.float32)
         return boxes[torch.from_numpy(inside)], torch.from_numpy(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One step of the pyramid: pixels of it over pixels of the picture, its size, and its place on the sheet."""
+
+    scale: float
+    height: int
+    width: int
+    top: int
+    left: int
+
+    def cells_of(self, cells: np.ndarray) -> np.ndarray:
+        """Of what the first network says of a sheet, (5, H, W), the cells of this step, (5, h, w)."""
+        # convolution by 3, pooling by 2, and twice a convolution by 3
+        height, width = ((side - 1) // 2 - 4 for side in (self.height, self.width))
+        top, left = self.top // _STRIDE_PX, self.left // _STRIDE_PX
+        return cells[:, top : top + height, left : left + width]
+
+
+@lru_cache(maxsize=64)
+def _pyramid(height: int, width: int, min_face_px: int) -> tuple[tuple[int, int], tuple[_Step, ...]]:
+    """Size of one sheet that holds all steps of the pyramid of such a picture, and the steps.
+
+    One sheet is one call of the network instead of one a step, each of another size. No cell of a step sees another
+    step, but for those at its border where its sides are odd: they may see one line of what is beside.
+    """
+    scale = _CELL_PX / min_face_px
+    shorter = min(height, width) * scale
+    steps: list[_Step] = []
+    free: list[tuple[int, int, int, int]] = []  # top, left, height, width
+    while shorter >= _CELL_PX:
+        size = int(height * scale + 1), int(width * scale + 1)
+        # even places, or the cells of the sheet would lie between those of the step
+        tall, wide = (side + side % _STRIDE_PX for side in size)
+        if not steps:
+            free.append((0, 0, 4 * tall, wide))  # all steps together are little more than twice the first
+        place = min((f for f in free if f[2] >= tall and f[3] >= wide), key=lambda f: f[2] * f[3])
+        free.remove(place)
+        top, left, room_tall, room_wide = place
+        free += [(top, left + wide, tall, room_wide - wide), (top + tall, left, room_tall - tall, room_wide)]
+        steps.append(_Step(scale, *size, top, left))
+        scale *= _PYRAMID_FACTOR
+        shorter *= _PYRAMID_FACTOR
+    sides = [(s.top + s.height + s.height % _STRIDE_PX, s.left + s.width + s.width % _STRIDE_PX) for s in steps]
+    return (max((h for h, _ in sides), default=0), max((w for _, w in sides), default=0)), tuple(steps)
+
+
+def _in_equal_parts(run: Runner, batch: np.ndarray, size: int) -> np.ndarray:
+    """The first output for a batch of one row or more, computed `size` rows at a time."""
+    filled = np.concatenate([batch, np.zeros((-len(batch) % size, *batch.shape[1:]), batch.dtype)])
+    parts = [run(filled[i : i + size])[0] for i in range(0, len(filled), size)]
+    return np.concatenate(parts)[: len(batch)]
 
 
 class _Areas:

@@ -1,29 +1,65 @@
-"""Faces over frames joined into persons, by place and colour."""
+"""Faces over frames joined into persons: by place and motion within a shot, by look alone across cuts.
+
+Every frame's faces are assigned one to one (Kuhn's Hungarian method), so that two faces that cross stay two persons.
+A look is a colour histogram of the head and what is around it, and a small picture of the face. It tells the persons of
+one video apart, most of whom wear and stand before something else; it is no face recognition, and is kept strict: a
+person taken for two is judged twice, but two taken for one would hide one behind the other.
+"""
 
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
+from detector.faces.align import crop_face
 from detector.types import Box, Face
 
-_MIN_IOU = 0.2
 _MAX_DRIFT = 0.8
-"""Sampled frames lie up to seconds apart: a head may have moved by this share of its size and be the same."""
+"""Sampled frames lie up to seconds apart: a head may be this share of its size off where it was expected."""
+_MAX_GROWTH = 1.67
 _MIN_LIKENESS = 0.35
-"""Correlation of colour histograms below which two faces at one place are two persons: a cut."""
+"""Likeness of colours below which two faces at one place are two persons: a cut."""
+_SHOT_S = 1.5
+"""A face that was not seen for longer is looked for by its look, not by its place."""
+_SAME_COLOURS, _SAME_FACE = 0.85, 0.6
+"""Both likenesses that a face elsewhere must have to be the same person's (see `likenesses`). Over 40 clips of as many
+groups they joined 88 % of the pairs of frames of one clip and none of 5,211 pairs of two clips of different sources."""
+_KEPT_LOOKS = 8
 _MIN_SIGHTINGS = 2
 """A face seen in one frame alone, among many frames, is mostly a false detection."""
 _FEW_FRAMES = 6
+_FACE_PX = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a face looks: (256,) colours of length 1, and (576,) grey values, of length 1 and mean 0."""
+
+    colours: np.ndarray
+    face: np.ndarray
 
 
 @dataclass(slots=True)
 class Track:
-    """One person: frame numbers and faces in order of time."""
+    """One person: times and faces in order, and some of the looks."""
 
-    frames: list[int] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
     faces: list[Face] = field(default_factory=list)
-    look: np.ndarray | None = None
+    looks: list[Look] = field(default_factory=list)
+
+    def expected(self, time_s: float) -> Box:
+        """The box at a later time if the face keeps moving as it did; where it was if that is long ago."""
+        box = self.faces[-1].box
+        if len(self.faces) < 2 or self.times_s[-1] - self.times_s[-2] > _SHOT_S:
+            return box
+        before = self.faces[-2].box
+        ahead = min(1.0, (time_s - self.times_s[-1]) / max(self.times_s[-1] - self.times_s[-2], 1e-6))
+        size = max(box[2] - box[0], box[3] - box[1])
+        dx, dy = ((box[i] + box[i + 2] - before[i] - before[i + 2]) / 2 * ahead for i in (0, 1))
+        if np.hypot(dx, dy) > _MAX_DRIFT * size:
+            return box
+        return (box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy)
 
 
 class Tracker:
@@ -32,69 +68,91 @@ class Tracker:
     def __init__(self) -> None:
         self.tracks: list[Track] = []
 
-    def add(self, frame: int, faces: tuple[Face, ...], image: np.ndarray) -> list[int]:
-        """Assigns every face of a frame to a person, a new one where none fits; returns indices into `tracks`."""
-        looks = [_look(image, face.box) for face in faces]
-        pairs = []
-        for t, track in enumerate(self.tracks):
-            for f, face in enumerate(faces):
-                closeness = _closeness(track.faces[-1].box, face.box)
-                likeness = _likeness(track.look, looks[f])
-                if closeness > 0 and likeness >= _MIN_LIKENESS:
-                    pairs.append((closeness + likeness, t, f))
+    def add(self, time_s: float, faces: tuple[Face, ...], image: np.ndarray) -> list[int]:
+        """Assigns every face of a frame to a person, a new one where none fits; returns indices into `tracks`.
+
+        Args:
+            time_s: later than that of the frame before.
+            faces: in pixels of the frame.
+            image: (H, W, 3) uint8 RGB.
+        """
+        looks = [look_of(image, face) for face in faces]
         found: dict[int, int] = {}
-        taken: set[int] = set()
-        for _, t, f in sorted(pairs, reverse=True):
-            if f not in found and t not in taken:
-                found[f] = t
-                taken.add(t)
-        for f in range(len(faces)):
+        for score in (self._at_place, self._by_look):
+            rows = [t for t in range(len(self.tracks)) if t not in found.values()]
+            columns = [f for f in range(len(faces)) if f not in found]
+            scores = np.zeros((len(rows), len(columns)))
+            for i, t in enumerate(rows):
+                for j, f in enumerate(columns):
+                    scores[i, j] = score(self.tracks[t], time_s, faces[f], looks[f])
+            for i, j in zip(*linear_sum_assignment(scores, maximize=True), strict=True):
+                if scores[i, j] > 0:
+                    found[columns[j]] = rows[i]
+        for f, face in enumerate(faces):
             if f not in found:
                 self.tracks.append(Track())
                 found[f] = len(self.tracks) - 1
-        for f, t in found.items():
-            track = self.tracks[t]
-            track.frames.append(frame)
-            track.faces.append(faces[f])
-            look = looks[f]
-            # a slow average follows light and pose without forgetting the person
-            track.look = look if track.look is None else 0.7 * track.look + 0.3 * look
+            track = self.tracks[found[f]]
+            track.times_s.append(time_s)
+            track.faces.append(face)
+            track.looks = [*track.looks, looks[f]][-_KEPT_LOOKS:]
         return [found[f] for f in range(len(faces))]
 
     def persons(self, frames_in_all: int) -> list[int]:
         """Indices of tracks that are persons, not sporadic false faces."""
         least = _MIN_SIGHTINGS if frames_in_all >= _FEW_FRAMES else 1
-        return [i for i, track in enumerate(self.tracks) if len(track.frames) >= least]
+        return [i for i, track in enumerate(self.tracks) if len(track.faces) >= least]
+
+    @staticmethod
+    def _at_place(track: Track, time_s: float, face: Face, look: Look) -> float:
+        """How well a face continues a track by place, motion and look; 0 = not at all."""
+        if time_s - track.times_s[-1] > _SHOT_S:
+            return 0.0
+        near = max(_nearness(box, face.box) for box in (track.faces[-1].box, track.expected(time_s)))
+        colours, same_face = likenesses(track.looks[-1], look)
+        if near <= 0 or colours < _MIN_LIKENESS:
+            return 0.0
+        return _nearness(track.expected(time_s), face.box) + colours + max(0.0, same_face) + 1.0
+
+    @staticmethod
+    def _by_look(track: Track, time_s: float, face: Face, look: Look) -> float:
+        """How much a face looks like one of a track, wherever it is; 0 = not surely the same."""
+        best = 0.0
+        for known in track.looks:
+            colours, same_face = likenesses(known, look)
+            if colours >= _SAME_COLOURS and same_face >= _SAME_FACE:
+                best = max(best, colours + same_face)
+        return best
 
 
-def _closeness(a: Box, b: Box) -> float:
-    """Overlap, or for faces that drifted apart a small positive number; 0 = another place or size."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    area_a, area_b = ((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    overlap = max(0.0, width) * max(0.0, height)
-    iou = overlap / (area_a + area_b - overlap)
-    if iou >= _MIN_IOU:
-        return iou
-    size_a, size_b = max(a[2] - a[0], a[3] - a[1]), max(b[2] - b[0], b[3] - b[1])
-    if not 0.6 < size_a / size_b < 1 / 0.6:
-        return 0.0
-    drift = np.hypot((a[0] + a[2] - b[0] - b[2]) / 2, (a[1] + a[3] - b[1] - b[3]) / 2) / max(size_a, size_b)
-    return 0.1 * (1 - drift / _MAX_DRIFT) if drift < _MAX_DRIFT else 0.0
+def likenesses(a: Look, b: Look) -> tuple[float, float]:
+    """Of the colours, 0 to 1, and of the faces, -1 to 1."""
+    return float(a.colours @ b.colours), float(a.face @ b.face)
 
 
-def _look(image: np.ndarray, box: Box) -> np.ndarray:
-    """Colour histogram of a face and its surroundings, (8 * 8 * 4,) float32."""
+def look_of(image: np.ndarray, face: Face) -> Look:
+    """The look of a face in an image, (H, W, 3) uint8 RGB."""
     height, width = image.shape[:2]
-    margin = 0.25 * max(box[2] - box[0], box[3] - box[1])
-    x0, y0 = max(0, int(box[0] - margin)), max(0, int(box[1] - margin))
-    x1, y1 = min(width, int(box[2] + margin) + 1), min(height, int(box[3] + margin) + 1)
-    patch = cv2.resize(image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)], (48, 48), interpolation=cv2.INTER_AREA)
-    hsv = cv2.cvtColor(patch, cv2.COLOR_RGB2HSV)
-    counts = cv2.calcHist([hsv], [0, 1, 2], None, [8, 8, 4], [0, 180, 0, 256, 0, 256])
+    box = face.box
+    margin = 0.25 * face.size_px
+    x0, y0 = (int(np.clip(v - margin, 0, side - 1)) for v, side in ((box[0], width), (box[1], height)))
+    x1, y1 = int(np.clip(box[2] + margin, x0, width - 1)) + 1, int(np.clip(box[3] + margin, y0, height - 1)) + 1
+    patch = cv2.resize(image[y0:y1, x0:x1], (48, 48), interpolation=cv2.INTER_AREA)
+    counts = cv2.calcHist(
+        [cv2.cvtColor(patch, cv2.COLOR_RGB2HSV)], [0, 1, 2], None, [8, 8, 4], [0, 180, 0, 256, 0, 256]
+    )
     # the root tempers large flat areas, as in the Bhattacharyya distance
-    return np.asarray(np.sqrt(counts.flatten() / counts.sum()))
+    colours = np.sqrt(counts.flatten() / counts.sum())
+    grey = cv2.GaussianBlur(cv2.cvtColor(crop_face(image, face, 4 * _FACE_PX), cv2.COLOR_RGB2GRAY), (0, 0), 2)
+    small = cv2.resize(grey, (_FACE_PX, _FACE_PX), interpolation=cv2.INTER_AREA).astype(np.float32).flatten()
+    small -= small.mean()
+    return Look(colours / np.linalg.norm(colours), small / (np.linalg.norm(small) + 1e-6))
 
 
-def _likeness(a: np.ndarray | None, b: np.ndarray) -> float:
-    return 0.0 if a is None else float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-9))
+def _nearness(a: Box, b: Box) -> float:
+    """1 at the same place, falling to 0 at the largest drift; below 0 further away, or of another size."""
+    size_a, size_b = (max(box[2] - box[0], box[3] - box[1]) for box in (a, b))
+    if not 1 / _MAX_GROWTH < size_a / size_b < _MAX_GROWTH:
+        return -1.0
+    drift = np.hypot((a[0] + a[2] - b[0] - b[2]) / 2, (a[1] + a[3] - b[1] - b[3]) / 2) / max(size_a, size_b)
+    return float(1 - drift / _MAX_DRIFT)
