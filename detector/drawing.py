@@ -36,7 +36,7 @@ def mark(image: np.ndarray, box: Box, colour: Colour, lines: Sequence[str], size
 
 def line_width(image: np.ndarray) -> int:
     """Width of a box's line in pixels."""
-    return max(2, round(min(image.shape[:2]) / 240))
+    return max(2, round(min(*image.shape[:2]) / 240))
 
 
 def strip(width: int, height: int, colour: Colour, lines: Sequence[str], size_px: int) -> np.ndarray:

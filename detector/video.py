@@ -22,7 +22,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, cast
 
 import av
 import numpy as np
@@ -535,7 +535,7 @@ class _Decoder:
         self._last_s = -self._step_s
         self._fed = False
 
-    def feed(self, packet: "_Packet | None", skip: str = "DEFAULT") -> Iterator[_Decoded]:
+    def feed(self, packet: "_Packet | None", skip: Literal["DEFAULT", "NONREF"] = "DEFAULT") -> Iterator[_Decoded]:
         """The frames that come out when a packet goes in; None asks for all that are still inside.
 
         `skip` is what need not be decoded, as FFmpeg names it.
