@@ -243,7 +243,7 @@ def test_odd_sizes_are_filled_up_and_large_ones_shrunk() -> None:
     large = verdict(person(1, [(0.0, box, 0.5), (0.1, box, 0.5)]), size=(1600, 900), duration_s=0.2)
     image = frames_of(copy_of(clip(even(0.2), size=(1600, 900)), large))[0.0]
     assert image.shape[1] == 1280
-    assert lines_at(image, (240, 360, 720, 672), "strong") and is_grey(image[680:716]) and is_grey(image[:330])
+    assert lines_at(image, (240, 360, 720, 672), "strong") and is_grey(image[680:716]) and is_grey(image[:280])
 
 
 def test_persons_have_their_colours_and_are_not_drawn_while_away() -> None:
