@@ -160,7 +160,7 @@ def _video(
     layout = _Layout.of(verdict, info.width, info.height, limit_px=MAX_SIDE_PX)
     total_s = spans[0][1] if whole else sum(end - start for start, end in spans)
     fps = min(info.fps or 25.0, MAX_FPS)
-    sound, said = _sound(source, spans)
+    sound, said = _sound(source, spans, step.stopped)
     last_s = -1.0
     before_s = 0.0
     with Movie(file, *layout.size, fps=fps, comment=_comment(verdict), sound=sound) as movie:
@@ -380,15 +380,16 @@ def _comment(verdict: FileVerdict) -> str:
 
 
 def _sound(
-    source: Source, spans: Sequence[tuple[float, float]]
+    source: Source, spans: Sequence[tuple[float, float]], should_stop: ShouldStop
 ) -> tuple[Iterator[Sound], Literal["kept", "none", "left out"]]:
     """The spans' sound with the times of the copy, and what became of it."""
 
     def pieces() -> Iterator[Sound]:
         before_s = 0.0
         for start_s, end_s in spans:
-            with closing(iter_sound(source, start_s, end_s, budget_s=_READ_BUDGET_S)) as found:
-                for piece in found:
+            heard = iter_sound(source, start_s, end_s, should_stop=should_stop, budget_s=_READ_BUDGET_S)
+            with closing(heard):
+                for piece in heard:
                     yield Sound(piece.time_s - start_s + before_s, piece.samples)
             before_s += end_s - start_s
 
