@@ -315,7 +315,7 @@ class _Layout:
         canvas = np.empty((height, width, 3), np.uint8)
         canvas[: self.height, : self.width] = resize(image, self.width, self.height)
         canvas[: self.height, self.width :] = canvas[: self.height, self.width - 1 : self.width]
-        lines = [line for text in words for line in drawing.wrapped(text, self.width, self.letters_px)]
+        lines = tuple(line for text in words for line in drawing.wrapped(text, self.width, self.letters_px))
         colour = on_picture(self.verdict.band)
         canvas[self.height :] = drawing.strip(width, self.strip_px, colour, lines, self.letters_px)
         return canvas
