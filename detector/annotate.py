@@ -30,8 +30,18 @@ from detector.faces.align import resize
 from detector.media import RGB, Source, read_image
 from detector.movie import Movie
 from detector.palette import on_picture
-from detector.report import REASONS, band_word, estimate, eyebrow, headline, percent
-from detector.types import Box, Face, FaceVerdict, FileVerdict, ImageVerdict, Person, TimelinePoint, VideoVerdict
+from detector.report import band_word, estimate, eyebrow, headline, percent
+from detector.types import (
+    REASONS,
+    Box,
+    Face,
+    FaceVerdict,
+    FileVerdict,
+    ImageVerdict,
+    Person,
+    TimelinePoint,
+    VideoVerdict,
+)
 from detector.version import __version__
 from detector.video import Sound, VideoFrame, iter_sound, iter_span, probe
 
