@@ -58,7 +58,7 @@ MAX_FPS = 60.0
 _READ_BUDGET_S = 600.0  # of reading alone; the caller can stop at any frame
 _REACH_S = 0.5  # what `detector.video.covered_s` takes one frame to stand for
 _GAP = 2.5  # usual steps between two looks at a person after which it was away meanwhile, as in the page's timeline
-_EVEN = 0.75
+_EVEN = 0.75  # usual step over that of evenly spread frames, from which a video counts as looked at throughout
 _SAME_TIME_S = 0.0015  # times are stored in milliseconds
 _HEAT_ALPHA = 0.55
 
@@ -170,7 +170,7 @@ def _video(
     layout = _Layout.of(verdict, info.width, info.height, limit_px=MAX_SIDE_PX)
     total_s = spans[0][1] if whole else sum(end - start for start, end in spans)
     fps = min(info.fps or 25.0, MAX_FPS)
-    sound, said = _sound(source, spans)
+    sound, said = _sound(source, spans, step.stopped)
     last_s = -1.0
     before_s = 0.0
     with Movie(file, *layout.size, fps=fps, comment=_comment(verdict), sound=sound) as movie:
@@ -201,13 +201,16 @@ def spans_of(verdict: VideoVerdict, duration_s: float | None) -> tuple[tuple[flo
         reverse=True,
     )
     coverage = verdict.coverage
-    even = duration_s is None or coverage is None or _spacing_s(verdict) >= _EVEN * duration_s / max(1, coverage.frames)
+    spacing_s = _spacing_s(verdict)
+    # in windows, frames lie closer to each other than the same number would over the whole
+    even = duration_s is None or coverage is None or spacing_s >= _EVEN * duration_s / max(1, coverage.frames)
     if even and (duration_s is None or duration_s <= MAX_S):
         return ((0.0, MAX_S if duration_s is None else duration_s),)
     end_s = math.inf if duration_s is None else duration_s
+    reach_s = min(spacing_s, _REACH_S)
     spans: list[tuple[float, float]] = []
     for _, time_s in looks:
-        more = _merged([*spans, (max(0.0, time_s - _REACH_S), min(end_s, time_s + _REACH_S))])
+        more = _merged([*spans, (max(0.0, time_s - reach_s), min(end_s, time_s + reach_s))])
         if sum(end - start for start, end in more) > MAX_S:
             break
         spans = more
@@ -248,7 +251,7 @@ class _Track:
         self.person = person
         self._points = sorted(person.timeline, key=lambda p: p.time_s)
         self._times = [p.time_s for p in self._points]
-        self._gap_s, self._hold_s = _GAP * spacing_s, min(spacing_s / 2, _REACH_S)
+        self._gap_s, self._hold_s = _GAP * spacing_s, min(spacing_s, _REACH_S)
         self.heat: tuple[TimelinePoint, Heatmap] | None = None
 
     def at(self, time_s: float) -> Mark | None:
@@ -322,7 +325,7 @@ class _Layout:
         canvas = np.empty((height, width, 3), np.uint8)
         canvas[: self.height, : self.width] = resize(image, self.width, self.height)
         canvas[: self.height, self.width :] = canvas[: self.height, self.width - 1 : self.width]
-        lines = [line for text in words for line in drawing.wrapped(text, self.width, self.letters_px)]
+        lines = tuple(line for text in words for line in drawing.wrapped(text, self.width, self.letters_px))
         colour = on_picture(self.verdict.band)
         canvas[self.height :] = drawing.strip(width, self.strip_px, colour, lines, self.letters_px)
         return canvas
@@ -387,15 +390,16 @@ def _comment(verdict: FileVerdict) -> str:
 
 
 def _sound(
-    source: Source, spans: Sequence[tuple[float, float]]
+    source: Source, spans: Sequence[tuple[float, float]], should_stop: ShouldStop
 ) -> tuple[Iterator[Sound], Literal["kept", "none", "left out"]]:
     """The spans' sound with the times of the copy, and what became of it."""
 
     def pieces() -> Iterator[Sound]:
         before_s = 0.0
         for start_s, end_s in spans:
-            with closing(iter_sound(source, start_s, end_s, budget_s=_READ_BUDGET_S)) as found:
-                for piece in found:
+            heard = iter_sound(source, start_s, end_s, should_stop=should_stop, budget_s=_READ_BUDGET_S)
+            with closing(heard):
+                for piece in heard:
                     yield Sound(piece.time_s - start_s + before_s, piece.samples)
             before_s += end_s - start_s
 

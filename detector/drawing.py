@@ -36,15 +36,20 @@ def mark(image: np.ndarray, box: Box, colour: Colour, lines: Sequence[str], size
 
 def line_width(image: np.ndarray) -> int:
     """Width of a box's line in pixels."""
-    return max(2, round(min(*image.shape[:2]) / 240))
+    return max(2, round(min(image.shape[0], image.shape[1]) / 240))
 
 
-def strip(width: int, height: int, colour: Colour, lines: Sequence[str], size_px: int) -> np.ndarray:
-    """A strip of text with a bar of colour at its left, (height, width, 3); what does not fit is cut off."""
+@lru_cache(maxsize=4)
+def strip(width: int, height: int, colour: Colour, lines: tuple[str, ...], size_px: int) -> np.ndarray:
+    """A strip of text with a bar of colour at its left, (height, width, 3); what does not fit is cut off.
+
+    Kept for the next frame, so it cannot be written to.
+    """
     canvas = np.full((height, width, 3), PAPER, np.uint8)
     bar = _pad(size_px)
     canvas[:, :bar] = colour
     _lay(canvas, _words(lines, size_px, INK), bar, bar // 2)
+    canvas.flags.writeable = False
     return canvas
 
 
@@ -53,6 +58,7 @@ def strip_height(n_lines: int, size_px: int) -> int:
     return n_lines * _step(size_px) + 2 * _pad(size_px)
 
 
+@lru_cache(maxsize=64)
 def wrapped(text: str, width: int, size_px: int) -> tuple[str, ...]:
     """The text in lines that fit a `strip` of that width; a word that is longer than a line stays whole."""
     room = width - 3 * _pad(size_px)

@@ -355,9 +355,16 @@ def iter_span(
 
 
 def iter_sound(
-    source: Source, start_s: float, end_s: float, *, budget_s: float = BUDGET_S
+    source: Source,
+    start_s: float,
+    end_s: float,
+    *,
+    should_stop: Callable[[], bool] | None = None,
+    budget_s: float = BUDGET_S,
 ) -> Generator[Sound, None, None]:
     """The sound between two times, in order, as stereo; nothing if there is none. It ends early where it is damaged.
+
+    `should_stop` as for `iter_span`.
 
     Raises:
         MediaError: as `probe`; "unsupported" if the sound is coded in none of `SOUND_CODECS`.
@@ -375,6 +382,8 @@ def iter_sound(
         origin_s = float(media.start * media.time_base)
         resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE)
         for frame in _heard(media, stream, clock):
+            if should_stop is not None and should_stop():
+                return
             try:
                 pieces = resampler.resample(frame)
             except (av.FFmpegError, ValueError):

@@ -1,5 +1,6 @@
 """`python -m detector`: what it prints, where, and its exit codes. A fake detector answers by the file's content."""
 
+import csv
 import io
 import json
 import os
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from detector import (
     Coverage,
@@ -377,3 +379,88 @@ def test_no_weights_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main(argv, detector_factory=lambda name: Detector(name, weights_dir=tmp_path / "weights")) == 1
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "There are no weights" in err
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_table_of_all_files(cli: Cli, media: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "sub" / "out.csv"
+    assert cli(media / "a.jpg", media / "sub/c.txt", "--csv", table) == 2
+    assert [(row["file"], row["overall"], row["reason"]) for row in rows_of(table)] == [
+        ("a.jpg", "0.81", ""),
+        ("c.txt", "", "unsupported"),
+    ]
+    capsys.readouterr()
+    before = table.read_bytes()
+    assert cli(media / "a.jpg", "--csv", table) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and "exists already" in err and "--overwrite" in err and table.read_bytes() == before
+    assert len(cli.made) == 1, "networks are not loaded for nothing"
+    assert cli(media / "a.jpg", "--csv", table, "--overwrite") == 0
+    assert len(rows_of(table)) == 1
+
+
+def test_an_interrupt_leaves_the_lines_that_are_done(cli: Cli, media: Path) -> None:
+    (media / "b").write_text("stop")
+    assert cli(media / "a.jpg", media / "b", "--csv", media / "out.csv") == 130
+    assert len(rows_of(media / "out.csv")) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--csv", "none/out.csv"], "no such folder"),
+        (["--annotated", "none"], "no such folder"),
+        (["--annotated", "a.jpg"], "no such folder"),
+        (["--csv", "a.jpg", "--overwrite"], "one of the files to look at"),
+        (["--csv", "sub", "--overwrite"], "is a directory"),
+        (["--heatmaps"], "--annotated"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_said_first(
+    cli: Cli,
+    media: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(media)
+    assert cli("a.jpg", *options) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and said in err
+    assert not any(detector.asked for detector in cli.made)
+    assert (media / "a.jpg").read_text() == "strong"
+
+
+def test_copies_through_the_whole_program(untrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from detector import Detector
+
+    def run_here(*argv: str | Path) -> tuple[int, str, str]:
+        code = main([str(a) for a in argv], detector_factory=lambda name: Detector(name, weights_dir=untrained))
+        return code, *capsys.readouterr()
+
+    for folder in ("one", "two", "copies"):
+        (tmp_path / folder).mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "one/blank.png")
+    for name in ("one/a.jpg", "two/a.jpg"):
+        (tmp_path / name).write_bytes((ROOT / "app/samples/astronaut.jpg").read_bytes())
+    (tmp_path / "two/clip.mp4").write_bytes((ROOT / "app/samples/clip.mp4").read_bytes())
+    argv = ["--max-frames", "6", "--annotated", tmp_path / "copies", tmp_path / "one", tmp_path / "two"]
+    code, out, err = run_here(*argv, "--heatmaps")
+    assert (code, err) == (0, "")
+    names = {path.name for path in (tmp_path / "copies").iterdir()}
+    assert names == {"a.unmask.jpg", "a-2.unmask.jpg", "clip.unmask.mp4"}
+    assert out.count("Copy with boxes: ") == 3 and "No copy of blank.png: no face was found" in out
+    copies = {path: path.read_bytes() for path in (tmp_path / "copies").iterdir()}
+    code, out, err = run_here(*argv, "--json")
+    assert code == 1 and err.count("exists already and stays as it is") == 3
+    assert [json.loads(line)["kind"] for line in out.splitlines()] == ["image", "image", "image", "video"]
+    assert {path: path.read_bytes() for path in (tmp_path / "copies").iterdir()} == copies
+    code, out, err = run_here(tmp_path / "one/a.jpg", "--json", "--annotated", tmp_path / "copies", "--overwrite")
+    assert code == 0 and len(out.splitlines()) == 1 and "Copy with boxes" in err
+    # drawn without heatmaps this time
+    assert (tmp_path / "copies/a.unmask.jpg").read_bytes() != copies[tmp_path / "copies/a.unmask.jpg"]

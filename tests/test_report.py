@@ -1,6 +1,8 @@
 """Wording, by table; and over every combination of band, status, reason and kind for the words that never appear."""
 
+import csv
 import dataclasses
+import io
 import itertools
 import re
 from types import SimpleNamespace
@@ -456,3 +458,59 @@ def test_forbidden_words_never_appear() -> None:
 def test_forbidden_words_are_not_in_the_tables_either() -> None:
     for text in (*report.BAND_WORDS.values(), report.PROBABILITY_HELP, *REASONS.values()):
         assert not FORBIDDEN.search(text), text
+
+
+def table(*verdicts: FileVerdict) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(report.to_csv(*verdicts), newline="")))
+
+
+def test_the_table_has_every_person_at_every_time() -> None:
+    rows = table(video(persons=(person(1), person(2, None))))
+    assert tuple(rows[0]) == tuple(report.CSV_COLUMNS)
+    assert len(rows) == 64 and [row["number"] for row in rows[::32]] == ["1", "2"]
+    assert rows[1] == {
+        "file": "x",
+        "sha256": "0" * 64,
+        "kind": "video",
+        "number": "1",
+        "time_s": "0.5",
+        "x0": "10.0",
+        "y0": "10.0",
+        "x1": "90.0",
+        "y1": "110.0",
+        "prob_fake": "0.8",
+        "smoothed": "0.8",
+        "overall": "0.81",
+        "band": "strong",
+        "reason": "",
+    }
+    assert rows[0]["prob_fake"] == "", "a frame that was not judged"
+    assert (rows[40]["overall"], rows[40]["band"], rows[40]["reason"]) == ("", "", "too_few_frames")
+
+
+def test_the_table_of_photos_has_a_line_a_face_and_of_others_one_with_the_reason() -> None:
+    rows = table(photo(faces=(face(1), face(2, None))), photo(None, "no_face", faces=()))
+    assert [(r["number"], r["time_s"], r["smoothed"], r["prob_fake"], r["band"], r["reason"]) for r in rows] == [
+        ("1", "", "", "0.81", "strong", ""),
+        ("2", "", "", "", "", "face_too_small"),
+        ("", "", "", "", "", "no_face"),
+    ]
+    assert not report.to_csv(photo(), header=False).startswith("file,")
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("clip.mp4", "clip.mp4"),
+        ("=HYPERLINK(1).jpg", "'=HYPERLINK(1).jpg"),
+        ("+1.jpg", "'+1.jpg"),
+        ("-1.jpg", "'-1.jpg"),
+        ("@SUM(1).jpg", "'@SUM(1).jpg"),
+        ("  =1.jpg", "'  =1.jpg"),
+        ("\t=1.jpg", "'\t=1.jpg"),
+        ('a,"b"\n=1.jpg', 'a,"b"\n=1.jpg'),
+        ("un\udcffcodable.jpg", "un?codable.jpg"),
+    ],
+)
+def test_a_name_is_no_formula_for_a_spreadsheet(name: str, cell: str) -> None:
+    assert [row["file"] for row in table(photo(file=name))] == [cell]
