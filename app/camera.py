@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from app import session
+from app import bugs
 from detector import drawing, report
 from detector.live import LiveAnalyser, LiveFace, LiveState
 from detector.palette import on_picture
@@ -30,7 +30,7 @@ class Camera:
         self._analyser: LiveAnalyser | None = None
         self._drawn: deque[float] = deque(maxlen=_PACE)
         if not self.turned_away:
-            self._analyser = LiveAnalyser(detector, on_error=lambda error: session.log_bug("a live stream", error))
+            self._analyser = LiveAnalyser(detector, on_error=lambda error: bugs.log_bug("a live stream", error))
 
     def recv(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Draws what is known onto a frame and passes it on; the analysis goes on beside."""

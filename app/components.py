@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from app import charts, session
+from app import bugs, charts, session
 from app.copies import MarkedCopy
 from app.session import Case, Picture
 from detector import (
@@ -117,8 +117,8 @@ def one_line_errors(where: str) -> Iterator[None]:
     except DetectorError as error:
         st.error(str(error))
     except Exception as error:
-        session.log_bug(where, error)
-        st.error(session.BUG_MESSAGE)
+        bugs.log_bug(where, error)
+        st.error(bugs.BUG_MESSAGE)
 
 
 def style() -> None:
@@ -290,7 +290,7 @@ def _copy_progress(name: str, medium: str) -> None:
                 key="copy_file",
             )
         else:
-            st.error(copy.error or session.BUG_MESSAGE)
+            st.error(copy.error or bugs.BUG_MESSAGE)
 
 
 def _copy_in_words(verdict: FileVerdict, copy: MarkedCopy) -> str:

@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from app import session
+from app.bugs import BUG_MESSAGE, BUSY_MESSAGE, log_bug
 from detector import Cancelled, DetectorError, FileVerdict
 
 if TYPE_CHECKING:
@@ -23,6 +23,14 @@ class Progress:
 
     done: float
     what: str
+
+
+class Line(Protocol):
+    """Where work waits for its turn."""
+
+    def submit(self, task: Callable[[], None]) -> bool:
+        """False when there is no room."""
+        ...
 
 
 class MarkedCopy:
@@ -43,7 +51,7 @@ class MarkedCopy:
         *,
         heat: bool,
         detector: Callable[[], "Detector"],
-        line: session.Worker,
+        line: Line,
     ) -> None:
         self.heat = heat
         self.state: State = "making"
@@ -54,7 +62,7 @@ class MarkedCopy:
         self._source, self._verdict, self._detector = source, verdict, detector
         self._stop = threading.Event()
         if not line.submit(self._make):
-            self.state, self.error = "failed", session.BUSY_MESSAGE
+            self.state, self.error = "failed", BUSY_MESSAGE
 
     def stop(self) -> None:
         """Stops the work; the worker notices at its next frame."""
@@ -82,8 +90,8 @@ class MarkedCopy:
         except DetectorError as error:
             self.state, self.error = "failed", str(error)
         except Exception as error:
-            session.log_bug("a marked copy", error)
-            self.state, self.error = "failed", session.BUG_MESSAGE
+            log_bug("a marked copy", error)
+            self.state, self.error = "failed", BUG_MESSAGE
         else:
             self.data = out.getvalue()
             self.state = "stopped" if self._stop.is_set() else "done"

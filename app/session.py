@@ -5,12 +5,10 @@ session's `Case` and goes with it. Nothing is written to disk and no log line ca
 """
 
 import io
-import logging
 import os
 import queue
 import threading
 import time
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import closing
@@ -24,21 +22,17 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from app.bugs import BUG_MESSAGE, BUSY_MESSAGE, log_bug, logger
+from app.copies import MarkedCopy
 from detector import Cancelled, DetectorError, Face, FileVerdict, ImageVerdict, Person, VideoVerdict
 
 if TYPE_CHECKING:
-    from app.copies import MarkedCopy
     from detector import Detector
     from detector.explain.gradcam import Heatmap
     from detector.report import HasFalseAlarms
     from detector.weights import Manifest
 
-logger = logging.getLogger("unmask.app")
-
 State = Literal["waiting", "running", "done", "failed", "stopped"]
-
-BUG_MESSAGE = "Something went wrong on our side. Try the file again; if it happens again, please report it."
-BUSY_MESSAGE = "Too many files are waiting right now. Try again in a minute."
 
 _MAX_WAITING = 64
 """Tasks that may wait for the worker. Each holds a reference to a file in memory, so the line must be short."""
@@ -49,12 +43,6 @@ _FRAME_PX = 1280
 _THUMB_PX = 160
 _CLOSEUP_PX = 360
 _CLOSEUP_STRENGTH = 0.6
-
-
-def log_bug(where: str, error: BaseException) -> None:
-    """Log where a bug happened, but not its message: messages of libraries quote file names and content."""
-    steps = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("%s in %s\n%s", type(error).__name__, where, steps)
 
 
 def build_detector(name: str) -> "Detector":
@@ -243,8 +231,6 @@ class Case:
 
     def make_copy(self, heat: bool) -> None:
         """Have a marked copy of the file made in place of the one before, with heatmaps or without."""
-        from app.copies import MarkedCopy
-
         self.drop_copy()
         if self.verdict is not None:
             self.copy = MarkedCopy(

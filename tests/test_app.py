@@ -17,7 +17,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import components, copies, session
+from app import bugs, components, copies, session
 from detector import WeightsError
 from detector.media import sniff_kind
 
@@ -253,7 +253,7 @@ def test_a_bug_shows_one_line_and_logs_no_file_name(
     page: AppTest, photo: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     at = _until_drawn(_drop(page, "bug-Jane-Doe.jpg", photo))
-    assert [e.value for e in at.error] == [session.BUG_MESSAGE]
+    assert [e.value for e in at.error] == [bugs.BUG_MESSAGE]
     assert "Traceback" not in _text(at)
     assert "ZeroDivisionError" in caplog.text
     assert "Jane" not in caplog.text

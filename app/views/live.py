@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from app import bugs, session
 from app import components as ui
-from app import session
 from detector import DetectorError, report
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _watch() -> None:
             return
         state = camera.state()
         if state.failed:
-            st.error(session.BUG_MESSAGE)
+            st.error(bugs.BUG_MESSAGE)
             return
         rows = "".join(_row(face) for face in state.faces)
         rows = rows or "<p>No face in the picture.</p>"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from app import bugs, session
 from app import components as ui
-from app import session
 from app.session import Case
 from detector import DetectorError, FileVerdict, VideoVerdict
 
@@ -156,7 +156,7 @@ def _no_result(case: Case) -> None:
         if case.state == "stopped":
             ui.small("The check was stopped because the connection to this page was lost.")
         else:
-            st.error(case.error or session.BUG_MESSAGE)
+            st.error(case.error or bugs.BUG_MESSAGE)
         st.button("Check again", on_click=session.again, key="again")
 
 

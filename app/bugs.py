@@ -1,0 +1,15 @@
+"""What a user and the log are told when something goes wrong on our side."""
+
+import logging
+import traceback
+
+logger = logging.getLogger("unmask.app")
+
+BUG_MESSAGE = "Something went wrong on our side. Try the file again; if it happens again, please report it."
+BUSY_MESSAGE = "Too many files are waiting right now. Try again in a minute."
+
+
+def log_bug(where: str, error: BaseException) -> None:
+    """Log where a bug happened, but not its message: messages of libraries quote file names and content."""
+    steps = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("%s in %s\n%s", type(error).__name__, where, steps)
