@@ -36,7 +36,7 @@ def mark(image: np.ndarray, box: Box, colour: Colour, lines: Sequence[str], size
 
 def line_width(image: np.ndarray) -> int:
     """Width of a box's line in pixels."""
-    return max(2, round(min(image.shape[0], image.shape[1]) / 240))
+    return max(2, round(int(min(image.shape[0], image.shape[1])) / 240))
 
 
 @lru_cache(maxsize=4)
