@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import Sampler
 
 import train.recipes.cnn as cnn_recipe
 from detector.models.registry import build
@@ -24,7 +26,7 @@ from train.progress import Bar
 from train.recipes.cnn import Cnn
 
 OPTIONS: dict[str, Any] = {
-    "model": "mobilenet_v2", "epochs": 2, "batch_size": 8, "size_px": 48, "images_per_epoch": 24, "start": "scratch",
+    "model": "resnet18", "epochs": 2, "batch_size": 8, "size_px": 64, "images_per_epoch": 24, "start": "scratch",
     "workers": 0, "amp": "off", "dropout": 0.0,
 }  # fmt: skip
 
@@ -47,7 +49,8 @@ def data(tmp_path_factory: pytest.TempPathFactory, portrait_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """whole/ is a run of one process, killed/ one that was stopped at a step in the middle of its second epoch."""
+    """whole/ is a run of one process, reordered/ the same with the faces of each batch in another order, killed/ one
+    that was stopped at a step in the middle of its second epoch."""
     out = tmp_path_factory.mktemp("runs")
 
     class KillingBar(Bar):
@@ -61,7 +64,25 @@ def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(cnn_recipe, "Bar", KillingBar)
         with pytest.raises(KeyboardInterrupt):
             cnn_recipe.run(Cnn(**OPTIONS, data_root=data, runs_dir=out / "killed"))
+    shutil.copytree(out / "whole" / "cache", out / "reordered" / "cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(World, "part", lambda self, batches: Reordered(batches))
+        cnn_recipe.run(Cnn(**OPTIONS, data_root=data, runs_dir=out / "reordered"))
     return out
+
+
+class Reordered(Sampler[list[Any]]):
+    """Batches as two processes would share them out, but whole."""
+
+    def __init__(self, batches: Sampler[list[Any]]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        for batch in self.batches:
+            yield batch[0::2] + batch[1::2]
 
 
 def only_run(runs_dir: Path) -> Path:
@@ -117,7 +138,10 @@ def test_one_process_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_two_processes_train_what_one_trains(runs: Path, data: Path, tmp_path: Path, repo_root: Path) -> None:
-    """Half of each batch each, on CPUs (Gloo): parameters after six steps equal those of one process."""
+    """Half of each batch each, on CPUs (Gloo): after six steps as near to one process as another order of sums is.
+
+    That is not near, for Adam turns the last digits of small gradients into steps; the norms by themselves are exact.
+    """
     for name in ("shared", "apart"):
         shutil.copytree(runs / "whole" / "cache", tmp_path / name / "cache")
     shutil.copytree(runs / "killed", tmp_path / "killed")
@@ -148,10 +172,11 @@ def test_two_processes_train_what_one_trains(runs: Path, data: Path, tmp_path: P
 
     whole = only_run(runs / "whole")
     torch.manual_seed(0)
-    start = dict(build("mobilenet_v2", 0.0).state_dict())
-    assert difference(shared, whole, start) < 0.01
-    assert difference(killed, whole, start) < 0.01
-    assert difference(only_run(tmp_path / "apart"), whole, start) > 0.1, "the comparison can tell nothing"
+    start = dict(build("resnet18", 0.0).state_dict())
+    noise = difference(only_run(runs / "reordered"), whole, start)
+    assert difference(shared, whole, start) < 1.3 * noise
+    assert difference(killed, whole, start) < 1.3 * noise
+    assert difference(only_run(tmp_path / "apart"), whole, start) > 2 * noise, "the comparison can tell nothing"
     # loss and accuracy are of all processes
     for mine, theirs in zip(Run(shared).events("epoch"), Run(whole).events("epoch"), strict=True):
         assert mine["loss"] == pytest.approx(theirs["loss"], rel=0.01)
