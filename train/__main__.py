@@ -9,12 +9,27 @@ import tyro
 from detector.errors import DetectorError
 from train.data.samples import DataError
 from train.distributed import is_main, processes
-from train.recipes import clips, cnn, evaluate, faces, leave_out, publish, reference, sbi
+from train.recipes import (
+    attack,
+    clips,
+    cnn,
+    compare,
+    evaluate,
+    faces,
+    leave_out,
+    publish,
+    reference,
+    sbi,
+    traces,
+)
 
 RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "reference": (reference.Reference, reference.run),
     "cnn": (cnn.Cnn, cnn.run),
     "sbi": (sbi.Sbi, cnn.run),
+    "compare": (compare.Compare, compare.run),
+    "attack": (attack.AttackRuns, attack.run),
+    "traces": (traces.Traces, traces.run),
     "faces": (faces.Faces, faces.run),
     "leave-out": (leave_out.LeaveOut, leave_out.run),
     "publish": (publish.Publish, publish.run),
@@ -28,8 +43,8 @@ SHARED = ("cnn", "sbi")
 
 
 STOPPED = """\
-Stopped. `cnn --resume RUN` with the same options goes on after the last epoch, `faces` with the same options after the
-last video."""
+Stopped. `cnn` and `compare` with the same options and `--resume RUN` go on after the last epoch, `faces` with the same
+options after the last video."""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from detector.weights import Manifest
+from train.metrics import shown
 
 _USE = """\
 ## Use
@@ -146,12 +147,7 @@ def _ensemble(record: Mapping[str, Any]) -> list[str]:
 
 
 def _figure(row: Mapping[str, Any] | None, sign: bool = False) -> str:
-    if row is None:
-        return ""
-    form = "+.3f" if sign else ".3f"
-    if row["low"] is None:
-        return f"{row['value']:{form}}, no interval"
-    return f"{row['value']:{form}} ({row['low']:{form}} to {row['high']:{form}})"
+    return "" if row is None else shown(row, sign)
 
 
 def _network(record: Mapping[str, Any]) -> list[str]:

@@ -63,6 +63,25 @@ def learning_curves(epochs: Sequence[dict[str, Any]], path: Path, title: str) ->
     figure.savefig(path)
 
 
+def trace_response(rows: Sequence[dict[str, Any]], path: Path, title: str) -> None:
+    """AUC of traced against untraced faces over JPEG quality, a line for each scale (`train/trace_response.py`)."""
+    figure, axes = _figure(title)
+    scales = sorted({row["scale"] for row in rows}, reverse=True)
+    for shade, scale in zip(np.linspace(1, 0.3, len(scales)), scales, strict=True):
+        line = sorted((row for row in rows if row["scale"] == scale), key=lambda row: row["jpeg_quality"])
+        qualities = [row["jpeg_quality"] for row in line]
+        axes.plot(
+            qualities, [row["value"] for row in line], color=_ACCENT, alpha=shade, marker="o", label=f"scale {scale:g}"
+        )
+        if all(row["low"] is not None for row in line):
+            low, high = [row["low"] for row in line], [row["high"] for row in line]
+            axes.fill_between(qualities, low, high, color=_ACCENT, alpha=0.08 * shade)
+    axes.axhline(0.5, color=_INK, linestyle=":", linewidth=1)
+    axes.set(xlabel="JPEG quality (100 = not encoded again)", ylabel="AUC", ylim=(0.4, 1.02))
+    axes.legend(loc="lower right")
+    figure.savefig(path)
+
+
 def _figure(title: str) -> tuple[Figure, Any]:
     # no pyplot: it keeps global state and wants a screen
     figure = Figure(figsize=(5.2, 4.2), dpi=110, layout="constrained")

@@ -90,7 +90,9 @@ def environment() -> dict[str, Any]:
 
 def options_record(options: Any) -> dict[str, Any]:
     """A recipe's options as plain values, without folders of this machine."""
-    return {k: v for k, v in asdict(options).items() if not isinstance(v, Path) and "dir" not in k and k != "data_root"}
+    values = asdict(options).items()
+    kept = {k: v for k, v in values if not isinstance(v, Path) and "dir" not in k and k != "data_root"}
+    return {k: Path(v).name if isinstance(v, str) and Path(v).is_absolute() else v for k, v in kept.items()}
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from detector.calibration import sigmoid
+from detector.models.registry import Network
 from detector.weights import LEADERBOARD, Manifest, golden_crops, load_ensemble, load_network
 from train import curves
 from train.data.samples import Sample, unseen_sources
@@ -192,10 +193,10 @@ def write_plots(manifest: Manifest, data: FaceData, scores: KeptScores, folder: 
         curves.reliability_diagram(labels, sigmoid(logits), weights, folder / f"{name}-reliability.png", title)
 
 
-def cpu_ms_a_face(manifest: Manifest, name: str, batch: int = 16, rounds: int = 3) -> float:
+def cpu_ms_a_face(network: Network, size_px: int, batch: int = 16, rounds: int = 3) -> float:
     """Processor time of a network for one face, in ms: torch, float32, in batches; time of waiting does not count."""
-    network = load_network(manifest, name)
-    crops = golden_crops(int(manifest.models[name]["input_size_px"]), batch).to(memory_format=torch.channels_last)
+    network = network.cpu().float().eval().to(memory_format=torch.channels_last)
+    crops = golden_crops(size_px, batch).to(memory_format=torch.channels_last)
     seconds = []
     with torch.inference_mode():
         network(crops)
@@ -211,7 +212,7 @@ def _cost(manifest: Manifest, name: str) -> dict[str, float]:
     return {
         "parameters": record["parameters"],
         "megabytes": record["bytes"] / 1e6,
-        "cpu_ms_a_face": cpu_ms_a_face(manifest, name),
+        "cpu_ms_a_face": cpu_ms_a_face(load_network(manifest, name), int(record["input_size_px"])),
     }
 
 

@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from detector.models.registry import Network
 from train.distributed import ALONE, World
 from train.experiment import Run, Stopwatch
+from train.regularise import Regularisation, backward
 
 Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
 """Epoch number -> batches of (crops (N, 3, S, S) uint8, labels (N,) float)."""
@@ -36,7 +37,7 @@ class FitOptions:
     steps_per_epoch: int
     lr: float
     weight_decay: float
-    label_smoothing: float
+    regularisation: Regularisation
     ema_decay: float
     patience: int
     warmup_steps: int
@@ -84,11 +85,14 @@ def fit(
             break
         # dropout and the like must not depend on whether the run was resumed
         torch.manual_seed(options.seed + epoch + 1_000_003 * world.rank)
+        began = watch.seconds
         loss, accuracy = _train_epoch(shared, ema, batches(epoch), optimizer, schedule, options, device, on_step, world)
+        train_s = watch.seconds - began
         averaged = cast(Network, ema.module)
         averaged.eval()
         figures = world.agree(partial(evaluate, averaged))
         row = {"epoch": epoch + 1, "loss": loss, "accuracy": accuracy, "lr": schedule.get_last_lr()[0], **figures}
+        row["train_s"] = train_s
         if figures["score"] > best:
             best, since_best = figures["score"], 0
             if world.is_main:
@@ -131,14 +135,10 @@ def _train_epoch(
     late, loss_sum, right, seen = 0.0, 0.0, 0, 0
     for step, (crops, labels) in enumerate(batches, 1):
         crops, labels = to_device(crops, device), labels.to(device)
-        smooth = labels * (1 - options.label_smoothing) + options.label_smoothing / 2
-        with torch.autocast(device.type, torch.bfloat16, enabled=options.amp):
-            logits = network(crops)
-        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), smooth)
+        optimizer.zero_grad(set_to_none=True)
+        loss, logits = backward(network, crops, labels, options.regularisation, options.amp)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss.item()} at step {step}: lower the learning rate")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
         schedule.step()

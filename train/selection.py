@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from train.data.samples import Sample
-from train.metrics import Interval, auc_draws, bootstrapped, group_draws, source_balanced_weights
+from train.metrics import Interval, auc_draws, bootstrapped, enough_groups, group_draws, source_balanced_weights
 
 MIN_PER_CLASS = 10
 """Slices with fewer faces of a class are pooled, not averaged: their AUC is noise."""
@@ -27,6 +27,35 @@ def selection_figures(samples: Sequence[Sample], logits: np.ndarray, unseen: set
     return {name: float(values[0]) for name, values in _figures(samples, logits, unseen, once).items()}
 
 
+def selection_intervals(
+    samples: Sequence[Sample],
+    runs: Sequence[np.ndarray],
+    unseen: set[str],
+    rng: np.random.Generator,
+    rounds: int = ROUNDS,
+) -> dict[str, Interval]:
+    """`selection_figures` of one network with 95 % intervals over groups, the mean of its runs where it has several.
+
+    The intervals say what other faces would have given, not what other seeds would have: for that, look at the runs.
+
+    Args:
+        samples: N of them.
+        runs: (N,) logits each, of equal training but for the seed.
+        unseen: as in `selection_figures`.
+    """
+    points = [selection_figures(samples, logits, unseen) for logits in runs]
+    labels = np.array([s.label for s in samples])
+    groups = [s.group for s in samples]
+    if not enough_groups(labels, groups):
+        return {k: Interval(float(np.mean([p[k] for p in points])), None, None, len(samples)) for k in points[0]}
+    draws = group_draws(groups, _strata(samples), rng, rounds)
+    drawn = [_figures(samples, logits, unseen, draws) for logits in runs]
+    return {
+        k: bootstrapped(float(np.mean([p[k] for p in points])), np.mean([d[k] for d in drawn], axis=0), len(samples))
+        for k in points[0]
+    }
+
+
 def paired_gain(
     samples: Sequence[Sample],
     new: np.ndarray,
@@ -45,11 +74,30 @@ def paired_gain(
         new, old: (N,) logits of two choices.
         unseen: as in `selection_figures`.
     """
-    strata = np.array([f"{s.source}/{s.label}" for s in samples])
-    draws = group_draws([s.group for s in samples], strata, rng, rounds)
-    drawn = [_figures(samples, logits, unseen, draws)["score"] for logits in (new, old)]
-    points = [selection_figures(samples, logits, unseen)["score"] for logits in (new, old)]
-    return bootstrapped(points[0] - points[1], drawn[0] - drawn[1], len(samples))
+    return paired_gain_of_runs(samples, [new], [old], unseen, rng, rounds)
+
+
+def paired_gain_of_runs(
+    samples: Sequence[Sample],
+    new: Sequence[np.ndarray],
+    old: Sequence[np.ndarray],
+    unseen: set[str],
+    rng: np.random.Generator,
+    rounds: int = ROUNDS,
+) -> Interval:
+    """`paired_gain` of two choices that were trained several times: the mean over the runs of each."""
+    draws = group_draws([s.group for s in samples], _strata(samples), rng, rounds)
+    once = np.ones((1, len(samples)), np.int64)
+
+    def mean_score(runs: Sequence[np.ndarray], counts: np.ndarray) -> np.ndarray:
+        return np.asarray(np.mean([_figures(samples, logits, unseen, counts)["score"] for logits in runs], axis=0))
+
+    point = float((mean_score(new, once) - mean_score(old, once))[0])
+    return bootstrapped(point, mean_score(new, draws) - mean_score(old, draws), len(samples))
+
+
+def _strata(samples: Sequence[Sample]) -> np.ndarray:
+    return np.array([f"{s.source}/{s.label}" for s in samples])
 
 
 def _figures(

@@ -1,4 +1,4 @@
-"""Where a network's weights start: a file on disk, the publisher's weights online, or scratch.
+"""Where a network's weights start: a file on disk, a trunk of ours, the publisher's weights online, or scratch.
 
 Files are looked for by the names below in `--pretrained DIR`, else `$UNMASK_PRETRAINED`, else `pretrained/` beside the
 data folder. What was found is part of the run's record, since networks are only comparable at equal starts.
@@ -7,11 +7,16 @@ data folder. What was found is part of the run's record, since networks are only
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from detector.models.registry import Network, spec_of
+from train.data.samples import DataError
+
+StartKind = Literal["pretrained", "own trunk", "scratch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,40 +55,89 @@ def find_pretrained(option: Path | None, data_root: Path) -> Path | None:
     return beside if beside.is_dir() else None
 
 
-def load_start(network: Network, kind: str, folder: Path | None) -> str:
-    """Fills a network with its starting weights and says in one line what they are.
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a network was filled with.
+
+    Attributes:
+        kind: networks are compared among equal kinds only. "own trunk": weights that this project trained, whatever
+            those had started from.
+        words: whose weights, and how many of the network's tensors they filled.
+    """
+
+    kind: StartKind
+    words: str
+
+
+def load_start(network: Network, start: str, folder: Path | None) -> Started:
+    """Fills a network with its starting weights.
 
     Args:
         network: of the registry; changed in place.
-        kind: "auto" (a file if there is one, else scratch), "file", "online" (download the publisher's weights),
-            "scratch", or the path of a `.safetensors` file of this very network (for instance a published one).
+        start: "auto" (a file if there is one, else scratch), "file", "online" (download the publisher's weights),
+            "scratch", or a trunk of ours: a run folder or a `.safetensors` file, of this network or of another; layers
+            of the same name and shape are taken, the rest stays random.
+        folder: where files of starting weights are.
 
     Raises:
-        FileNotFoundError: "file" was asked for and there is none.
-        ValueError: the file fits no layer of the network.
+        DataError: what was asked for is not there, cannot be read, or fits no layer of the network.
     """
-    if kind == "scratch":
-        return "scratch"
-    if kind == "online":
-        _copy(network, spec_of(network.name).pretrained().state_dict())
-        return f"{network.name}: the publisher's ImageNet weights, downloaded"
-    if kind not in ("auto", "file"):
-        network.load_state_dict({k: v.float() for k, v in load_file(kind).items()}, strict=True)
-        return f"continued from {Path(kind).name}"
-    start = STARTS.get(network.name)
-    path = folder / start.file if start and folder else None
-    if start is None or path is None or not path.is_file():
-        if kind == "file":
-            raise FileNotFoundError(f"no starting weights for {network.name}: name their folder with --pretrained DIR")
-        return "scratch"
-    filled = _copy(network, load_file(path))
-    return f"{start.origin} ({start.licence}; {filled} tensors)"
+    if start == "scratch":
+        return Started("scratch", "scratch")
+    if start == "online":
+        return Started("pretrained", f"the publisher's weights, downloaded ({_copy(network, _published(network))})")
+    if start not in ("auto", "file"):
+        path = Path(start) / "best.safetensors" if Path(start).is_dir() else Path(start)
+        filled = _copy(network, _read(path))
+        name = path.parent.name if path.name == "best.safetensors" else path.name
+        return Started("own trunk", f"our {name} ({filled})")
+    file = starting_file(network.name, folder)
+    if file is None:
+        if start == "file":
+            raise DataError(f"no starting weights for {network.name}: name their folder with --pretrained DIR")
+        return Started("scratch", "scratch")
+    known = STARTS[network.name]
+    return Started("pretrained", f"{known.origin} ({known.licence}; {_copy(network, _read(file))})")
 
 
-def _copy(network: Network, weights: dict[str, Tensor]) -> int:
+def starting_file(name: str, folder: Path | None) -> Path | None:
+    """The file of starting weights for a network, if there is one."""
+    known = STARTS.get(name)
+    path = folder / known.file if known and folder else None
+    return path if path and path.is_file() else None
+
+
+def _published(network: Network) -> dict[str, Tensor]:
+    maker = spec_of(network.name).pretrained
+    if maker is None:
+        raise DataError(f"no library publishes weights for {network.name}: use --start scratch, or a trunk of ours")
+    try:
+        return maker().state_dict()
+    except (OSError, RuntimeError) as error:  # timm raises the latter for a name without weights
+        raise DataError(
+            f"the publisher's weights of {network.name} could not be fetched: are you online? ({error})"
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"--start {path.name}: there is no such file; name auto, file, online, scratch, a .safetensors file or the "
+            f"folder of a finished run"
+        ) from error
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"--start {path.name} cannot be read as safetensors: {error}") from error
+
+
+def _copy(network: Network, weights: dict[str, Tensor]) -> str:
+    """Fills what fits by name and shape, with or without our networks' prefix; says how much that was."""
     own = network.backbone.state_dict()
-    fitting = {k: v.float() for k, v in weights.items() if k in own and own[k].shape == v.shape}
-    if not any(v.ndim == 4 for v in fitting.values()):
-        raise ValueError(f"the starting weights fit no convolution of {network.name}")
+    found = {name.removeprefix("backbone."): tensor for name, tensor in weights.items()}
+    fitting = {k: v.float() for k, v in found.items() if k in own and own[k].shape == v.shape}
+    # norms and biases alone are no start: they mean nothing without their convolutions or projections
+    if not any(v.ndim > 1 and v.shape[0] > 1 for v in fitting.values()):
+        raise DataError(f"the starting weights fit no layer of {network.name}")
     network.backbone.load_state_dict(fitting, strict=False)
-    return len(fitting)
+    return f"{len(fitting)} of {len(own)} tensors"

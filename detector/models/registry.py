@@ -4,6 +4,7 @@ What was trained is in `weights/manifest.json`; a test joins the two. Every netw
 [0, 1], normalises them itself and returns one logit per crop, (N,), positive = manipulated.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,10 @@ import torchvision
 from torch import Tensor, nn
 
 from detector.errors import UnknownModelError
+from detector.models.mesonet import MesoNet
+from detector.models.npr import Npr
+from detector.models.resnet_cifar import ResNetCifar
+from detector.models.vit import ViTTiny
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -28,16 +33,22 @@ class ModelSpec:
         last_features: dotted name of the module whose output is the last feature map, (N, C, h, w): Grad-CAM's target.
         mean, std: of the colours the backbone expects, for inputs in [0, 1].
         pretrained: makes the backbone with its publisher's weights, downloading them; needs a network connection.
+            None where nobody publishes any.
         paper, licence: of the architecture and of the library's code.
+        size_px: side of the crops that training takes unless told otherwise. Stored faces are at most 240 px, so
+            nothing is won by the sizes that large pictures of objects are trained at.
+        traces: share of the self-blended twins that training replaces by traces of up-sampling unless told otherwise.
     """
 
     build: Callable[[float], nn.Module]
     last_features: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    pretrained: Callable[[], nn.Module]
+    pretrained: Callable[[], nn.Module] | None
     paper: str
     licence: str
+    size_px: int = 160
+    traces: float = 0.0
 
 
 def _torchvision_resnet(name: str) -> tuple[Callable[[float], nn.Module], Callable[[], nn.Module]]:
@@ -58,35 +69,124 @@ def _timm(name: str, **options: Any) -> tuple[Callable[[float], nn.Module], Call
     )
 
 
+def _pooled(features: nn.Module, channels: int, dropout: float) -> nn.Module:
+    """Features, their mean, one linear layer."""
+    head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels, 1))
+    return nn.Sequential(
+        OrderedDict(features=features, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), classifier=head)
+    )
+
+
+def _vgg16(dropout: float) -> nn.Module:
+    layers = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["D"], batch_norm=True)
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return _pooled(layers, 512, dropout)
+
+
+def _densenet121(dropout: float) -> nn.Module:
+    features = torchvision.models.densenet121(weights=None).features
+    # torchvision applies it between features and mean, where no map can be seen
+    features.add_module("relu5", nn.ReLU(inplace=True))
+    return _pooled(features, 1024, dropout)
+
+
 _resnet18, _resnet18_online = _torchvision_resnet("resnet18")
 _resnet50, _resnet50_online = _torchvision_resnet("resnet50")
 _mobilenet, _mobilenet_online = _timm("mobilenetv2_100", pad_type="same")
-_efficientnet, _efficientnet_online = _timm("tf_efficientnet_b0")
+_b0, _b0_online = _timm("tf_efficientnet_b0")
+_b2, _b2_online = _timm("tf_efficientnet_b2")
+_b4, _b4_online = _timm("tf_efficientnet_b4")
+_xception, _xception_online = _timm("legacy_xception")
 
 _RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, CVPR 2016"
+_EFFICIENTNET_PAPER = "Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019"
+_MESONET_PAPER = "Afchar et al., MesoNet: a Compact Facial Video Forgery Detection Network, WIFS 2018"
+_TORCHVISION, _TIMM, _OWN = "BSD-3-Clause (torchvision)", "Apache-2.0 (timm)", "MIT (own code)"
 
 MODELS: dict[str, ModelSpec] = {
-    "resnet18": ModelSpec(
-        _resnet18, "layer4", *_IMAGENET, _resnet18_online, _RESNET_PAPER, "BSD-3-Clause (torchvision)"
+    "resnet18": ModelSpec(_resnet18, "layer4", *_IMAGENET, _resnet18_online, _RESNET_PAPER, _TORCHVISION),
+    "resnet50": ModelSpec(_resnet50, "layer4", *_IMAGENET, _resnet50_online, _RESNET_PAPER, _TORCHVISION),
+    # no stride before its first stage: a third of the pixels costs what ResNet-18 costs
+    "resnet32": ModelSpec(
+        lambda dropout: ResNetCifar(32, dropout), "layer3", *_IMAGENET, None, _RESNET_PAPER, _OWN, size_px=96
     ),
-    "resnet50": ModelSpec(
-        _resnet50, "layer4", *_IMAGENET, _resnet50_online, _RESNET_PAPER, "BSD-3-Clause (torchvision)"
+    # with batch normalisation, and without the two linear layers that hold 124 of its 138 million parameters
+    "vgg16": ModelSpec(
+        _vgg16,
+        "features",
+        *_IMAGENET,
+        lambda: torchvision.models.vgg16_bn(weights="DEFAULT"),
+        "Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015",
+        _TORCHVISION,
     ),
+    "densenet121": ModelSpec(
+        _densenet121,
+        "features",
+        *_IMAGENET,
+        lambda: torchvision.models.densenet121(weights="DEFAULT"),
+        "Huang et al., Densely Connected Convolutional Networks, CVPR 2017",
+        _TORCHVISION,
+    ),
+    "xception": ModelSpec(
+        _xception,
+        "act4",
+        *_HALF,
+        _xception_online,
+        "Chollet, Xception: Deep Learning with Depthwise Separable Convolutions, CVPR 2017",
+        _TIMM,
+        size_px=192,
+    ),
+    "efficientnet_b0": ModelSpec(_b0, "bn2", *_IMAGENET, _b0_online, _EFFICIENTNET_PAPER, _TIMM),
+    "efficientnet_b2": ModelSpec(_b2, "bn2", *_IMAGENET, _b2_online, _EFFICIENTNET_PAPER, _TIMM, size_px=192),
+    "efficientnet_b4": ModelSpec(_b4, "bn2", *_IMAGENET, _b4_online, _EFFICIENTNET_PAPER, _TIMM, size_px=224),
     "mobilenet_v2": ModelSpec(
         _mobilenet,
         "bn2",
         *_HALF,
         _mobilenet_online,
         "Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018",
-        "Apache-2.0 (timm)",
+        _TIMM,
     ),
-    "efficientnet_b0": ModelSpec(
-        _efficientnet,
-        "bn2",
+    "meso4": ModelSpec(
+        lambda dropout: MesoNet(False, dropout),
+        "block4",
+        *_HALF,
+        None,
+        _MESONET_PAPER,
+        _OWN,
+        size_px=256,
+    ),
+    "mesoinception4": ModelSpec(
+        lambda dropout: MesoNet(True, dropout),
+        "block4",
+        *_HALF,
+        None,
+        _MESONET_PAPER,
+        _OWN,
+        size_px=256,
+    ),
+    "vit_tiny": ModelSpec(
+        ViTTiny,
+        "map",
+        *_HALF,
+        lambda: ViTTiny(pretrained=True),
+        "Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021",
+        _TIMM,
+    ),
+    # its own means cancel in the differences it looks at
+    "npr": ModelSpec(
+        Npr,
+        "layer2",
         *_IMAGENET,
-        _efficientnet_online,
-        "Tan and Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019",
-        "Apache-2.0 (timm)",
+        None,
+        "Tan et al., Rethinking the Up-Sampling Operations in CNN-based Generative Network for Generalizable Deepfake "
+        "Detection, CVPR 2024",
+        "MIT (own code); BSD-3-Clause (torchvision's blocks)",
+        size_px=224,
+        traces=1.0,
     ),
 }
 

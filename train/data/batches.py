@@ -18,12 +18,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from detector.faces.align import crop_face, cut, resize
+from detector.faces.align import CropFrame, crop_face, cut, resize
 from detector.media import read_image
 from detector.types import Face
 from train.data.augment import Augmentation, degrade, jitter_frame
 from train.data.samples import Sample
 from train.data.self_blend import SelfBlend, genuine_side, pose_of, self_blend
+from train.data.traces import leave_trace, soften
 
 SELF_BLENDED = "self-blended"
 """Method of samples that are made when they are read: the blended twin of a genuine face."""
@@ -46,6 +47,8 @@ class Draw:
     """Whose inner face the twin gets; None: its own."""
     paired: bool = False
     """A genuine face whose twin is in the batch: it is changed as the twin is around its mask."""
+    traced: bool = False
+    """The twin of this pair gets a trace of up-sampling instead of a blended face, its original is softened alike."""
 
 
 def source_weights(samples: Sequence[Sample], indices: Sequence[int]) -> np.ndarray:
@@ -83,6 +86,7 @@ class PairedBatches(Sampler[list[Draw]]):
         cross: share of the twins that get the inner face of another group: of the same source where it has one, else
             of the same batch; of a few candidates the one with the most similar pose.
         faces: by name; needed for `cross`.
+        traces: share of the twins that carry a trace of up-sampling instead of a blended face.
 
     Raises:
         ValueError: there are no manipulated samples, and twins are not all of the manipulated half; or `cross` without
@@ -100,6 +104,7 @@ class PairedBatches(Sampler[list[Draw]]):
         whole_from: int = 0,
         cross: float = 0.0,
         faces: dict[str, Face] | None = None,
+        traces: float = 0.0,
     ) -> None:
         self.genuine = [i for i, s in enumerate(samples) if s.label == 0]
         self.fake = [i for i, s in enumerate(samples) if s.label == 1]
@@ -112,6 +117,7 @@ class PairedBatches(Sampler[list[Draw]]):
         if self.crossed and faces is None:
             raise ValueError("blends across identities need the faces of all samples")
         self.poses = {i: pose_of(faces[samples[i].name]) for i in self.genuine} if self.crossed and faces else {}
+        self.traced = round(self.twins * traces)
         # twins are made of the first genuine faces, partners replace the last: never the same ones
         self.partners = min(round(self.half * partners), self.half - self.twins)
         self.steps, self.seed, self.epoch, self.whole_from = steps, seed, 0, whole_from
@@ -146,6 +152,9 @@ class PairedBatches(Sampler[list[Draw]]):
             for place in range(self.half, self.half + self.crossed):
                 donor = self._donor(draws[place].index, genuine, rng)
                 draws[place] = replace(draws[place], donor=donor)
+            for last in (self.twins, self.half + self.twins):
+                pairs = slice(last - self.traced, last)
+                draws[pairs] = [replace(d, traced=True, paired=False, donor=None) for d in draws[pairs]]
             rest = zip(fake, seeds[self.half + self.twins :], strict=True)
             draws += [Draw(int(i), int(s), whole=whole) for i, s in rest]
             yield draws
@@ -199,7 +208,7 @@ class TrainFaces(Dataset[tuple[Tensor, float]]):
         face = self.faces[sample.name]
         # the blend has its own randomness; framing and degradation below are the same for both of a pair
         blend_rng = np.random.default_rng((draw.seed, 1))
-        if draw.twin:
+        if draw.twin and not draw.traced:
             donor = None
             if draw.donor is not None:
                 donor = self._picture(draw.donor), self.faces[self.samples[draw.donor].name]
@@ -209,8 +218,11 @@ class TrainFaces(Dataset[tuple[Tensor, float]]):
         rng = np.random.default_rng(draw.seed)
         frame = jitter_frame(face, self.augmentation, rng)
         # degrade at the picture's own scale, then shrink: as a camera, an editor and this tool do it
-        native = int(np.clip(round(frame.side), 48, 240))
-        crop = degrade(cut(image, frame, native), self.augmentation, rng)
+        crop = cut(image, frame, native_px(frame))
+        if draw.traced:
+            # the same randomness for both of the pair: as much detail is lost with a trace as without one
+            crop = (leave_trace if draw.twin else soften)(crop, np.random.default_rng((draw.seed, 2)))
+        crop = degrade(crop, self.augmentation, rng)
         crop = resize(crop, self.size_px, self.size_px)
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
@@ -264,6 +276,11 @@ def eval_crops(samples: Sequence[Sample], faces: dict[str, Face], size_px: int, 
     )
     parts = list(loader)
     return torch.cat(parts) if parts else torch.zeros(0, 3, size_px, size_px, dtype=torch.uint8)
+
+
+def native_px(frame: CropFrame) -> int:
+    """Side in pixels at which a crop keeps the picture's own scale, within what collections and memory hold."""
+    return int(np.clip(round(frame.side), 48, 240))
 
 
 def to_tensor(crop: np.ndarray) -> Tensor:

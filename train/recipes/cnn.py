@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from detector.models.registry import Network, build
+from detector.models.registry import Network, build, spec_of
 from detector.types import Face
 from train.data.augment import AUGMENTATIONS
 from train.data.batches import PairedBatches, TrainFaces, eval_crops, train_loader, twins_of
@@ -24,6 +24,7 @@ from train.distributed import ALONE, World, join_world
 from train.experiment import Run, environment, options_record
 from train.loop import FitOptions, amp_pays, fit, predict
 from train.progress import Bar, say
+from train.regularise import Regularisation
 from train.report import write_report
 from train.selection import selection_figures
 from train.start import find_pretrained, load_start
@@ -41,7 +42,7 @@ class Cnn:
     """False: twins are all of the manipulated half where the data have genuine faces only."""
 
     model: str = "resnet18"
-    """A name of the registry: resnet18, resnet50, mobilenet_v2, efficientnet_b0."""
+    """A name of the registry (detector/models/registry.py); an unknown one lists them all."""
     data_root: Path | None = None
     """Folder with the data; else $UNMASK_DATA, else data/."""
     epochs: int = 10
@@ -50,8 +51,8 @@ class Cnn:
     """Faces in a batch, half of them genuine. Even. Under torchrun the processes share each batch."""
     lr: float = 5e-4
     """Highest learning rate, reached after the warm-up (AdamW, cosine)."""
-    size_px: int = 160
-    """Side of the crops that the network sees, in training and ever after."""
+    size_px: int = 0
+    """Side of the crops that the network sees, in training and ever after; 0 = the registry's for this network."""
     twins: float = 0.35
     """Share of the manipulated half of a batch that are self-blended twins of its genuine faces."""
     cross: float = 0.0
@@ -67,9 +68,22 @@ class Cnn:
     larger crops cost less. Validation and use always see whole crops."""
     whole_epochs: int = 0
     """Last epochs that see whole crops all the same; 0 = a fifth of them."""
+    traces: float | None = None
+    """Share of the twins that carry a trace of up-sampling instead of a blended face; None = the registry's for this
+    network: 1 for npr, which lives by such traces, else 0. `python -m train traces` measures how well they are told."""
     weight_decay: float = 0.02
     dropout: float = 0.2
     label_smoothing: float = 0.05
+    genuine_weight: float = 1.0
+    """How much more a genuine face counts in the loss than a manipulated one: above 1, fewer false alarms."""
+    sam: float = 0.0
+    """Radius of sharpness-aware minimisation (0.05 in its paper); 0 = off. A step then takes twice as long."""
+    adversarial: Literal["off", "fgsm", "pgd"] = "off"
+    """Adversarial training: what a share of each batch goes through. `python -m train attack` measures its effect."""
+    epsilon: float = 1.0
+    """Strength of that attack, in grey levels of 255."""
+    attacked: float = 0.5
+    """Share of a batch that is attacked."""
     ema_decay: float = 0.998
     """Decay per step of the averaged weights, which are the ones that are kept."""
     patience: int = 4
@@ -77,7 +91,8 @@ class Cnn:
     images_per_epoch: int = 0
     """Faces in what counts as an epoch; 0 = as many as there are training faces."""
     start: str = "auto"
-    """auto (a file of starting weights if there is one), file, online, scratch, or a .safetensors file."""
+    """auto (a file of starting weights if there is one), file, online (the publisher's weights), scratch, or a trunk of
+    ours: a .safetensors file or a run folder, of this network or another; layers of equal name and shape are taken."""
     pretrained: Path | None = None
     """Folder of starting weights; else $UNMASK_PRETRAINED, else pretrained/ beside the data."""
     amp: Literal["auto", "on", "off"] = "auto"
@@ -97,8 +112,12 @@ class Cnn:
             raise ValueError("twins, cross and parts are shares from 0 to 1")
         if not 0 <= self.partners <= 1 or not 0.3 <= self.window <= 1:
             raise ValueError("partners is a share from 0 to 1, window one from 0.3 to 1")
-        if self.epochs < 1 or self.size_px < 32:
+        if self.epochs < 1 or (self.size_px != 0 and self.size_px < 32):
             raise ValueError("epochs must be at least 1 and size_px at least 32")
+        if not 0 <= (self.traces or 0.0) <= 1 or not 0 <= self.attacked <= 1:
+            raise ValueError("traces and attacked are shares from 0 to 1")
+        if self.genuine_weight <= 0 or self.sam < 0 or self.epsilon <= 0:
+            raise ValueError("genuine_weight and epsilon must be above 0, sam not below")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +166,13 @@ def load_faces(
     )
 
 
+def settled(options: Cnn) -> Cnn:
+    """The options with the registry's values for this network where none were given."""
+    spec = spec_of(options.model)
+    traces = spec.traces if options.traces is None else options.traces
+    return replace(options, size_px=options.size_px or spec.size_px, traces=traces)
+
+
 def run(options: Cnn, data: FaceData | None = None) -> Path:
     """Trains, scores validation, writes the report; returns the run folder.
 
@@ -156,6 +182,7 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
         options: what to train and how.
         data: found faces to use instead of those of the data folder.
     """
+    options = settled(options)
     world = join_world()
     world.check_batch_size(options.batch_size)
     device = world.device
@@ -177,7 +204,7 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
     folder = options.resume or world.agree(lambda: Run.create(options.runs_dir, name).folder)
     record = Run(folder, writes=world.is_main)
     say(
-        f"{options.model} from {start}: {len(data.train)} training faces, {options.epochs} epochs of "
+        f"{options.model} from {start.words}: {len(data.train)} training faces, {options.epochs} epochs of "
         f"{steps * options.batch_size} faces at {options.size_px} px, into {record.folder.name}/"
     )
     record.write_record(
@@ -185,7 +212,8 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
         options=options_record(options),
         environment={**environment(), "amp": amp, "processes": world.size},
         data=data.fingerprint,
-        start=start,
+        start=start.words,
+        start_kind=start.kind,
         images_planned=steps * options.batch_size * options.epochs,
         sources={"train": _counts(data.train), "val": _counts(data.val)},
         unseen_val_sources=sorted(data.unseen),
@@ -245,6 +273,7 @@ def training_batches(
         whole_from=options.epochs - whole_epochs if options.window < 1 else 0,
         cross=options.cross,
         faces=data.faces,
+        traces=options.traces or 0.0,
     )
     blend = SelfBlend(parts=options.parts)
     made = TrainFaces(data.train, data.faces, options.size_px, AUGMENTATIONS[options.augmentation], window_px, blend)
@@ -258,12 +287,24 @@ def fit_options(options: Cnn, steps: int, amp: bool) -> FitOptions:
         steps_per_epoch=steps,
         lr=options.lr,
         weight_decay=options.weight_decay,
-        label_smoothing=options.label_smoothing,
+        regularisation=regularisation(options),
         ema_decay=options.ema_decay,
         patience=options.patience,
         warmup_steps=min(200, max(1, steps * options.epochs // 10)),
         amp=amp,
         seed=options.seed,
+    )
+
+
+def regularisation(options: Cnn) -> Regularisation:
+    """The recipe's options as the loss takes them."""
+    return Regularisation(
+        label_smoothing=options.label_smoothing,
+        genuine_weight=options.genuine_weight,
+        sam_rho=options.sam,
+        attack=None if options.adversarial == "off" else options.adversarial,
+        epsilon=options.epsilon / 255,
+        attacked_share=options.attacked,
     )
 
 

@@ -37,7 +37,7 @@ from train.experiment import Run, environment, options_record, write_json, write
 from train.loop import amp_pays, fit, predict
 from train.progress import say
 from train.recipes import cnn
-from train.recipes.cnn import EVAL_BATCH, Cnn, FaceData, fit_options, load_faces, training_batches
+from train.recipes.cnn import EVAL_BATCH, Cnn, FaceData, fit_options, load_faces, settled, training_batches
 from train.tried import BASELINE, Cell, cell_figures, summary, table
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -142,7 +142,7 @@ class LeaveOut:
             workers=self.workers,
             seed=self.seed,
         )
-        return replace(baseline, **VARIANTS[variant])
+        return settled(replace(baseline, **VARIANTS[variant]))
 
 
 def run(options: LeaveOut) -> Path | None:

@@ -1,0 +1,70 @@
+"""ResNet for small pictures: three stages of 16, 32 and 64 maps, no pooling before them.
+
+He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2 (the CIFAR networks; written from the
+paper): 6n + 2 layers, shortcuts without parameters (option A). No library has it for one logit.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ResNetCifar(nn.Module):
+    """Normalised pictures (N, 3, S, S) to logits (N, 1).
+
+    Args:
+        depth: 6n + 2: 20, 32, 44, 56 or 110.
+        dropout: before the last layer.
+
+    Raises:
+        ValueError: no such depth.
+    """
+
+    def __init__(self, depth: int = 32, dropout: float = 0.0) -> None:
+        super().__init__()
+        blocks, rest = divmod(depth - 2, 6)
+        if rest or blocks < 1:
+            raise ValueError(f"a ResNet of this kind has 6n + 2 layers, not {depth}")
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = _stage(16, 16, blocks, 1)
+        self.layer2 = _stage(16, 32, blocks, 2)
+        self.layer3 = _stage(32, 64, blocks, 2)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(64, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def features(self, x: Tensor) -> Tensor:
+        """Pooled features (N, 64)."""
+        x = functional.relu(self.bn1(self.conv1(x)))
+        pooled: Tensor = self.layer3(self.layer2(self.layer1(x))).mean((2, 3))
+        return pooled
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.dropout(self.features(x)))
+        return logits
+
+
+def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential:
+    first = _Block(inputs, outputs, stride)
+    return nn.Sequential(first, *(_Block(outputs, outputs, 1) for _ in range(blocks - 1)))
+
+
+class _Block(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.stride, self.added = stride, outputs - inputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+        if self.stride > 1 or self.added:
+            # option A: every second pixel, and zeros for the maps that are new
+            x = x[:, :, :: self.stride, :: self.stride]
+            x = torch.cat([x, x.new_zeros(x.shape[0], self.added, *x.shape[2:])], 1)
+        return functional.relu(out + x)
