@@ -9,50 +9,85 @@ from train.progress import say
 from train.recipes import cnn, publish
 from train.recipes.cnn import Cnn
 
-NETWORKS: tuple[tuple[Cnn, float], ...] = (
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One run, and the faces a second that it was seen to train on two CPU cores without AMX."""
+
+    options: Cnn
+    faces_a_second: float
+
+    @property
+    def hours(self) -> float:
+        return self.options.epochs * self.options.images_per_epoch / self.faces_a_second / 3600
+
+
+NETWORKS: tuple[tuple[Part, ...], ...] = (
     (
-        Cnn(
-            model="efficientnet_b0",
-            size_px=192,
-            window=0.75,
-            epochs=14,
-            images_per_epoch=11_008,
-            twins=0.25,
-            dropout=0.3,
-            weight_decay=0.05,
-            patience=14,
+        Part(
+            Cnn(
+                model="efficientnet_b0",
+                size_px=192,
+                window=0.75,
+                epochs=14,
+                images_per_epoch=11_008,
+                twins=0.25,
+                dropout=0.3,
+                weight_decay=0.05,
+                patience=14,
+            ),
+            33.0,
         ),
-        33.0,
+        Part(
+            Cnn(
+                model="efficientnet_b0",
+                size_px=224,
+                window=0.75,
+                whole_epochs=1,
+                epochs=9,
+                images_per_epoch=13_952,
+                lr=3e-4,
+                twins=0.15,
+                dropout=0.3,
+                weight_decay=0.05,
+                patience=16,
+            ),
+            25.0,
+        ),
     ),
     (
-        Cnn(
-            model="mobilenet_v2",
-            size_px=160,
-            epochs=6,
-            images_per_epoch=11_000,
-            batch_size=48,
-            lr=1e-3,
-            ema_decay=0.995,
-            partners=0.0,
+        Part(
+            Cnn(
+                model="mobilenet_v2",
+                size_px=160,
+                epochs=6,
+                images_per_epoch=11_000,
+                batch_size=48,
+                lr=1e-3,
+                ema_decay=0.995,
+                partners=0.0,
+            ),
+            35.0,
         ),
-        35.0,
     ),
     (
-        Cnn(
-            model="resnet18",
-            size_px=128,
-            epochs=7,
-            images_per_epoch=11_000,
-            batch_size=48,
-            lr=6e-4,
-            ema_decay=0.995,
-            twins=0.25,
-            partners=0.0,
+        Part(
+            Cnn(
+                model="resnet18",
+                size_px=128,
+                epochs=7,
+                images_per_epoch=11_000,
+                batch_size=48,
+                lr=6e-4,
+                ema_decay=0.995,
+                twins=0.25,
+                partners=0.0,
+            ),
+            45.0,
         ),
-        45.0,
     ),
 )
-"""Each network of the bundle with the faces a second that it was seen to train on two CPU cores without AMX."""
+"""How each network of the bundle comes about: one run, or several, each from the weights of the one before."""
 
 
 @dataclass(frozen=True)
@@ -72,27 +107,33 @@ class Reference:
 def run(options: Reference) -> Path:
     """The folder of the run, which lists its members; `publish` takes it."""
     find_data_root(options.data_root)
-    hours = [o.epochs * o.images_per_epoch / rate / 3600 for o, rate in NETWORKS]
+    parts = [part for network in NETWORKS for part in network]
     say("The reference run:")
-    for (member, _), needed in zip(NETWORKS, hours, strict=True):
+    for part in parts:
+        o = part.options
         say(
-            f"  {member.model}: {member.epochs * member.images_per_epoch:,} faces at {member.size_px} px, "
-            f"about {needed:.1f} h on two CPU cores"
+            f"  {o.model}: {o.epochs * o.images_per_epoch:,} faces at {o.size_px} px, about {part.hours:.1f} h on two "
+            f"CPU cores"
         )
-    say(f"  then calibration, one look at the test slices, and weights/: about {sum(hours) + 0.3:.1f} h in all")
+    hours = sum(part.hours for part in parts)
+    say(f"  then calibration, one look at the test slices, and weights/: about {hours + 0.3:.1f} h in all")
     folder = Run.create(options.runs_dir, "reference")
     folder.write_record(recipe="reference", environment=environment())
     members: list[str] = []
-    for member, _ in NETWORKS:
-        done = cnn.run(
-            replace(
-                member,
-                data_root=options.data_root,
-                pretrained=options.pretrained,
-                runs_dir=options.runs_dir,
-                workers=options.workers,
+    for network in NETWORKS:
+        done: Path | None = None
+        for part in network:
+            done = cnn.run(
+                replace(
+                    part.options,
+                    start=str(Run(done).best) if done else part.options.start,
+                    data_root=options.data_root,
+                    pretrained=options.pretrained,
+                    runs_dir=options.runs_dir,
+                    workers=options.workers,
+                )
             )
-        )
+        assert done is not None
         members.append(done.name)
         write_json(folder.folder / publish.MEMBERS, members)
     publish.run(
