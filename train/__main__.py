@@ -20,6 +20,7 @@ from train.recipes import (
     publish,
     reference,
     sbi,
+    temporal,
     traces,
 )
 
@@ -34,6 +35,7 @@ RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "leave-out": (leave_out.LeaveOut, leave_out.run),
     "publish": (publish.Publish, publish.run),
     "clips": (clips.Clips, clips.run),
+    "temporal": (temporal.Temporal, temporal.run),
     "evaluate": (evaluate.Evaluate, evaluate.run),
 }
 """Name on the command line -> options (their fields are the command line) and what runs them."""

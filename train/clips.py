@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.stats import binom
@@ -42,6 +42,15 @@ MIN_COMPARED = 5
 """Persons of either kind without whom there is no difference to speak of between known and unknown ones."""
 MIN_STRANGERS = 10
 """Genuine persons that no network was trained on: with fewer, what it remembers of the others cannot be measured."""
+
+
+class OfPerson(Protocol):
+    """What is divided so that no person is on both sides: a `ClipPerson`, or a clip."""
+
+    @property
+    def label(self) -> int: ...
+    @property
+    def person(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +271,7 @@ def choose_calibration(people: Sequence[ClipPerson], logits: np.ndarray) -> tupl
     return Calibration(round(fitted.scale, 6), round(fitted.offset, 6)), about
 
 
-def person_folds(people: Sequence[ClipPerson], folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def person_folds(people: Sequence[OfPerson], folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """(kept, left out) indices of each fold; no person is in both, and every fold has its share of both classes."""
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
     labels = [p.label for p in people]

@@ -149,6 +149,7 @@ def self_blend(
     rng: np.random.Generator,
     options: SelfBlend | None = None,
     donor: tuple[np.ndarray, Face] | None = None,
+    inner_rng: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A blended twin of a genuine face.
 
@@ -159,6 +160,8 @@ def self_blend(
         options: the reference's by default.
         donor: another genuine face to take the inner face from, with its picture of any size: it is brought onto the
             landmarks by a similarity transform and its colours are matched.
+        inner_rng: of the inner face's colours and sharpness, `rng` by default. The outline takes as many numbers as
+            the face is large, so frames of one clip get the same colours only from a generator of their own.
 
     Returns:
         the twin (H, W, 3) uint8, and the soft mask (H, W) float32 of what was blended in, 0 to 1. Where the mask is
@@ -198,7 +201,7 @@ def self_blend(
         placed = _warped(other, _after(onto, move), (x0, y0), (x1 - x0, y1 - y0))
         inner = _match_colours(placed, inner, hard)
     if inner_changes:
-        inner = _change(inner, face.size_px, options, rng)
+        inner = _change(inner, face.size_px, options, inner_rng or rng)
     twin[region] = cv2.blendLinear(inner, np.ascontiguousarray(twin[region]), alpha, 1 - alpha)
     soft[region] = alpha
     return twin, soft

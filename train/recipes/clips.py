@@ -60,7 +60,7 @@ def run(options: Clips) -> dict[str, dict[str, Any]]:
     clips = read_clips(root)
     if not clips:
         raise DataError(f"{root.name}/ has no {TABLE}: videos can only be calibrated on labelled clips")
-    samples = load_samples(root, _seed(manifest))
+    samples = load_samples(root, seed_of_networks(manifest))
     if fingerprint_of_networks(manifest) not in ("", fingerprint(samples)):
         raise DataError("the published networks were trained on other data or splits than these: publish them anew")
     trained = {s.group for s in samples if s.split == "train"}
@@ -137,7 +137,7 @@ def fingerprint_of_networks(manifest: Manifest) -> str:
     return str(manifest.data.get("data", {}).get("fingerprint", ""))
 
 
-def _seed(manifest: Manifest) -> int:
+def seed_of_networks(manifest: Manifest) -> int:
     """By which a plain folder of data was split."""
     first: Mapping[str, Any] = next(iter(manifest.models.values()), {})
     return int(first.get("training", {}).get("seed", 0))
@@ -179,11 +179,12 @@ def kept_file(manifest: Manifest, members: Sequence[str], runs_dir: Path, frames
     """Where the logits of these very networks are kept, as this code reads clips."""
     networks = [[n, manifest.models[n]["sha256"], manifest.models[n]["calibration"]] for n in members]
     limits = [manifest.min_face_px, manifest.min_sharpness]
-    said = json.dumps([networks, limits, frames, _code()], sort_keys=True)
+    said = json.dumps([networks, limits, frames, reading_code()], sort_keys=True)
     return runs_dir / "cache" / f"clips-{hashlib.sha256(said.encode()).hexdigest()[:10]}.jsonl"
 
 
-def _code() -> str:
+def reading_code() -> str:
+    """Hash of the code that decides which frames and faces of a clip are seen."""
     folder = Path(detector.__file__).parent
     digest = hashlib.sha256()
     for pattern in _READS_CLIPS:

@@ -1,0 +1,243 @@
+"""Judging clips by frames in order, and whether that beats the average of frames. No files are read or written here.
+
+Whether it does is decided on persons whose clips took no part in training (grouped folds), by how well manipulated
+clips are told from genuine ones of the same slice: across slices, a head could win by knowing the look of a data set
+all of whose clips are genuine.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from train.calibrate import fit_calibration
+from train.clips import person_folds
+from train.data.datasets.clips import Clip
+from train.data.samples import DataError
+from train.metrics import (
+    MIN_GROUPS,
+    Interval,
+    auc,
+    auc_draws,
+    bootstrapped,
+    brier,
+    ece,
+    group_draws,
+    source_balanced_weights,
+)
+
+ROUNDS = 2000
+WARMUP = 0.1
+"""Share of the steps over which the learning rate rises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """One person's frames in one clip, or a version of them that was made.
+
+    Attributes:
+        key: unique name.
+        label: 1 = manipulated.
+        source: slice of the clip, and how it was made if it was.
+        person: who it is.
+        clip: row of the clip it is from.
+        made: whether it was made, so that it can train but never judge.
+        length: frames.
+    """
+
+    key: str
+    label: int
+    source: str
+    person: str
+    clip: int
+    made: bool
+    length: int
+
+
+Score = Callable[[Sequence[Strip], Sequence[np.ndarray]], Tensor]
+"""Strips and the rows of frames that are to be seen of each, in that order -> one logit each, (N,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How a network is fitted to strips."""
+
+    frames: int
+    epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    seed: int
+
+
+def windows(length: int, frames: int) -> list[np.ndarray]:
+    """Rows of runs of `frames` frames that cover a strip, overlapping by half at least; one run if it is shorter."""
+    count = 1 + max(0, -(-2 * (length - frames) // frames))
+    starts = np.linspace(0, max(0, length - frames), count).round().astype(int)
+    return [np.arange(start, min(length, start + frames)) for start in starts]
+
+
+def fit_strips(parameters: Iterable[nn.Parameter], score: Score, strips: Sequence[Strip], options: Fitting) -> float:
+    """Fits parameters so that `score` tells strips apart; returns the mean loss of the last epoch.
+
+    Every epoch sees a window of each strip at random; both classes, and sources within them by the root of their size,
+    weigh alike. There is no early stop: nothing that is left out may choose the epoch.
+    """
+    rng = np.random.default_rng(options.seed)
+    torch.manual_seed(options.seed)
+    labels = np.array([s.label for s in strips])
+    if len(np.unique(labels)) < 2:
+        raise DataError("genuine and manipulated clips are needed to train on")
+    weights = source_balanced_weights(labels, [s.source for s in strips]) * len(strips)
+    trained = [p for p in parameters if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=options.lr, weight_decay=options.weight_decay)
+    steps = options.epochs * -(-len(strips) // options.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.lr, total_steps=steps, pct_start=WARMUP)
+    losses: list[float] = []
+    for _ in range(options.epochs):
+        losses = []
+        order = rng.permutation(len(strips))
+        for batch in np.array_split(order, -(-len(strips) // options.batch_size)):
+            chosen = [strips[i] for i in batch]
+            starts = [int(rng.integers(max(1, s.length - options.frames + 1))) for s in chosen]
+            rows = [np.arange(a, min(s.length, a + options.frames)) for s, a in zip(chosen, starts, strict=True)]
+            logits = score(chosen, rows)
+            target = torch.tensor(labels[batch], dtype=torch.float32, device=logits.device)
+            weight = torch.tensor(weights[batch], dtype=torch.float32, device=logits.device)
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, target, weight)
+            if not torch.isfinite(loss):
+                raise FloatingPointError(f"the loss is {loss.item()}: lower the learning rate")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(trained, 5.0)
+            optimizer.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+    return float(np.mean(losses))
+
+
+@torch.no_grad()
+def judge_strips(
+    score: Score, strips: Sequence[Strip], frames: int, shuffle: np.random.Generator | None = None
+) -> np.ndarray:
+    """Mean logit of each strip over its windows, (N,).
+
+    Args:
+        shuffle: puts each strip's frames in a random order first: what is lost by it came from their order.
+    """
+    found = []
+    for strip in strips:
+        order = np.arange(strip.length) if shuffle is None else shuffle.permutation(strip.length)
+        rows = [order[window] for window in windows(strip.length, frames)]
+        found.append(float(score([strip] * len(rows), rows).mean()))
+    return np.array(found)
+
+
+def clip_scores(strips: Sequence[Strip], logits: np.ndarray) -> dict[int, float]:
+    """Row of each clip -> the logit of its most suspicious person, as a video is judged."""
+    found: dict[int, float] = {}
+    for strip, logit in zip(strips, logits.tolist(), strict=True):
+        found[strip.clip] = max(logit, found.get(strip.clip, logit))
+    return found
+
+
+def judged_slices(clips: Sequence[Clip]) -> list[str]:
+    """Slices with at least `MIN_GROUPS` persons of each class."""
+    persons: dict[tuple[str, int], set[str]] = {}
+    for clip in clips:
+        persons.setdefault((clip.source, clip.label), set()).add(clip.person)
+    sources = sorted({c.source for c in clips})
+    return [s for s in sources if min(len(persons.get((s, label), ())) for label in (0, 1)) >= MIN_GROUPS]
+
+
+def slice_aucs(clips: Sequence[Clip], scores: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
+    """AUC within each slice that can be judged, of each bootstrap draw: name -> (rounds,).
+
+    Args:
+        clips: N of them.
+        scores: (N,).
+        draws: (rounds, N) of `group_draws`.
+    """
+    labels, sources = np.array([c.label for c in clips]), np.array([c.source for c in clips])
+    return {
+        name: auc_draws(labels[sources == name], scores[sources == name], draws[:, sources == name])
+        for name in judged_slices(clips)
+    }
+
+
+def compare(
+    clips: Sequence[Clip], scores: Mapping[str, np.ndarray], new: str, old: Sequence[str], seed: int = 0
+) -> dict[str, Any] | None:
+    """AUC within slices of each way to score clips, and what the new one gains over each old one, on the same draws.
+
+    Args:
+        clips: N of them.
+        scores: name -> (N,).
+        new: the name that is compared.
+        old: names it is compared to.
+
+    Returns:
+        "auc" and "gain": name -> `Interval` as a dict; "slices": name -> slice -> AUC; None where no slice has persons
+        enough of both classes.
+    """
+    if not judged_slices(clips):
+        return None
+    strata = np.array([f"{c.source}/{c.label}" for c in clips])
+    draws = group_draws([c.person for c in clips], strata, np.random.default_rng(seed), ROUNDS)
+    once = np.ones((1, len(clips)), np.int64)
+    points = {name: {s: float(v[0]) for s, v in slice_aucs(clips, row, once).items()} for name, row in scores.items()}
+    means = {name: float(np.mean(list(found.values()))) for name, found in points.items()}
+    drawn = {name: np.mean(list(slice_aucs(clips, row, draws).values()), axis=0) for name, row in scores.items()}
+    n = sum(c.source in judged_slices(clips) for c in clips)
+    return {
+        "auc": {name: bootstrapped(means[name], drawn[name], n).to_dict() for name in scores},
+        "gain": {name: bootstrapped(means[new] - means[name], drawn[new] - drawn[name], n).to_dict() for name in old},
+        "slices": {name: {s: round(v, 4) for s, v in found.items()} for name, found in points.items()},
+    }
+
+
+def helps(compared: Mapping[str, Any] | None) -> bool:
+    """Whether every gain is beyond chance: the paired interval lies above zero."""
+    return compared is not None and all(g["low"] is not None and g["low"] > 0 for g in compared["gain"].values())
+
+
+def calibration_of(clips: Sequence[Clip], scores: np.ndarray, folds: int) -> dict[str, Any]:
+    """Platt scaling of clips' scores, and how good it is on persons that took no part in it.
+
+    Returns:
+        "scale" and "offset"; "brier" and "ece" of held-out persons, classes and slices weighed. None for all where the
+        scores do not rise with manipulation.
+    """
+    labels, sources = np.array([c.label for c in clips]), [c.source for c in clips]
+    probs = np.zeros(len(clips))
+    try:
+        whole = fit_calibration(clips, scores)
+        for inside, outside in person_folds(clips, folds):
+            fitted = fit_calibration([clips[i] for i in inside], scores[inside])
+            probs[outside] = 1 / (1 + np.exp(-fitted(scores[outside])))
+    except DataError:
+        return dict.fromkeys(("scale", "offset", "brier", "ece"))
+    weights = source_balanced_weights(labels, sources)
+    return {
+        "scale": round(whole.scale, 6),
+        "offset": round(whole.offset, 6),
+        "brier": round(brier(labels, probs, weights), 4),
+        "ece": round(ece(labels, probs, weights, bins=10), 4),
+    }
+
+
+def fold_auc(clips: Sequence[Clip], scores: np.ndarray) -> float | None:
+    """AUC over all clips of a fold; None where it lacks a class."""
+    labels = np.array([c.label for c in clips])
+    return None if len(np.unique(labels)) < 2 else round(auc(labels, scores), 4)
+
+
+def told(interval: Mapping[str, Any] | Interval) -> str:
+    """A value with its interval in words."""
+    row = interval.to_dict() if isinstance(interval, Interval) else interval
+    if row["low"] is None:
+        return f"{row['value']:.3f}"
+    return f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
