@@ -108,7 +108,7 @@ class Temporal:
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """Where the frames of a strip come from: a person of a clip, as it is or one side of a blend."""
+    """Where the frames of a strip come from: a person of a clip, as it is (`blend` None) or one side of a blend."""
 
     frames: PersonFrames
     clip_key: str
@@ -126,6 +126,7 @@ class _Data:
     versions: dict[str, _Version]
     known: np.ndarray
     left_out: int
+    frames_key: str
 
 
 def run(options: Temporal) -> Path:
@@ -151,7 +152,7 @@ def run(options: Temporal) -> Path:
     data = _read(options, manifest, clips, {person_of(s.group) for s in samples if s.split == "train"})
     network = _build(options, manifest)
     size = _size(options, manifest)
-    kept = _Embedded(network, data, size, _embeddings(options, manifest))
+    kept = _Embedded(network, data, size, _features_folder(options, manifest, data.frames_key))
     # what is made trains from kept features, or is made anew at every step
     wanted = [s for s in data.strips if not (options.unfreeze and s.made)]
     with Bar("Features of frames") as bar:
@@ -209,7 +210,8 @@ def _read(options: Temporal, manifest: Manifest, clips: Sequence[Clip], known: s
 
     frames = options.max_frames or MAX_FRAMES
     fit = Fit(manifest.min_face_px, manifest.min_sharpness)
-    folder = options.runs_dir / "cache" / f"clip-frames-{_frames_key(fit, frames)}"
+    frames_key = _frames_key(fit, frames)
+    folder = options.runs_dir / "cache" / f"clip-frames-{frames_key}"
     finder = video_faces()
     shown: list[Clip] = []
     strips: list[Strip] = []
@@ -239,9 +241,8 @@ def _read(options: Temporal, manifest: Manifest, clips: Sequence[Clip], known: s
     place = {old: new for new, old in enumerate(kept)}
     strips = [Strip(**{**asdict(s), "clip": place[s.clip]}) for s in strips]
     judged = [shown[i] for i in kept]
-    return _Data(
-        judged, strips, versions, np.array([c.person in known for c in judged], bool), len(clips) - len(judged)
-    )
+    known_rows = np.array([c.person in known for c in judged], bool)
+    return _Data(judged, strips, versions, known_rows, len(clips) - len(judged), frames_key)
 
 
 def _frames_key(fit: Fit, frames: int) -> str:
@@ -249,14 +250,13 @@ def _frames_key(fit: Fit, frames: int) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:10]
 
 
-def _embeddings(options: Temporal, manifest: Manifest) -> Path:
-    """The folder for features of this very network, of these frames and blends."""
-    digest = hashlib.sha256()
+def _features_folder(options: Temporal, manifest: Manifest, frames_key: str) -> Path:
+    """Where features of this very network, of these frames and blends, are kept."""
+    digest = hashlib.sha256(frames_key.encode())
     for module in (flicker, self_blend, clip_frames):
         digest.update(Path(str(module.__file__)).read_bytes())
     record = manifest.models[options.model]
-    said = [record["sha256"], record["calibration"], _size(options, manifest), options.max_frames, options.seed]
-    digest.update(json.dumps([*said, reading_code()], sort_keys=True).encode())
+    digest.update(json.dumps([record["sha256"], record["calibration"], _size(options, manifest)]).encode())
     return options.runs_dir / "cache" / f"clip-features-{digest.hexdigest()[:10]}"
 
 
