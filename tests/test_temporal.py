@@ -289,7 +289,7 @@ class FakeFilm:
             gain = rng.uniform(0.6, 1.0) if said["flickers"] else 0.8
             image = (base * gain).astype(np.uint8)
             sightings.append(Sighting(t / 5, FACE, judge([(image, (FACE,))])[0][0]))
-        info = VideoInfo(duration_s=2.0, fps=5.0, width=112, height=112)
+        info = VideoInfo(112, 112, 5.0, 2.0, "h264", 0)
         return Film(info, tuple(s.time_s for s in sightings), (Followed(tuple(sightings), base),))
 
 
@@ -407,5 +407,5 @@ def test_bad_options_say_what_is_possible(
     assert main(["temporal", *folders, *small, *arguments]) == 1
     assert message in capsys.readouterr().err
     for wrong in ({"frames": 1}, {"folds": 1}, {"blends": -1}):
-        with pytest.raises(ValueError, match="at least 2|negative"):
+        with pytest.raises(ValueError, match=r"at least 2|negative"):
             replace(made, **wrong)  # type: ignore[arg-type]
