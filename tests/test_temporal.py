@@ -32,6 +32,7 @@ from train.data import clip_frames
 from train.data.clip_frames import Fit, load_persons, patch_of, person_frames
 from train.data.datasets.clips import Clip, person_of
 from train.data.flicker import Flicker, flicker_blend
+from train.data.samples import DataError
 from train.data.self_blend import SelfBlend, self_blend
 from train.experiment import Run
 from train.recipes.temporal import AVERAGE, MODEL, RULE, SHUFFLED, Temporal, run
@@ -236,6 +237,24 @@ def test_a_head_learns_what_only_order_tells() -> None:
     assert ((judge_strips(score, strips[32:], 8, np.random.default_rng(0)) > 0) == labels).mean() < 0.9
 
 
+@pytest.mark.parametrize("epochs", [1, 10])
+def test_few_steps_are_no_obstacle(epochs: int) -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    strips = [strip("a", 0), strip("b", 1)]
+    sign = torch.tensor([[-1.0], [1.0]])
+
+    def score(chosen: Sequence[Strip], rows: Sequence[np.ndarray]) -> torch.Tensor:
+        return (sign[[s.label for s in chosen]] * weight)[:, 0]
+
+    fit_strips([weight], score, strips, Fitting(4, epochs, 16, 0.1, 0.0, 0))
+    assert weight.item() > 0
+
+
+def test_one_class_alone_is_refused() -> None:
+    with pytest.raises(DataError, match="genuine and manipulated"):
+        fit_strips([], lambda chosen, rows: torch.zeros(1), [strip("a", 0)], Fitting(4, 1, 16, 0.1, 0.0, 0))
+
+
 def made_clips(n: int, source: str = "a") -> list[Clip]:
     return [Clip(Path(f"{i}"), i % 2, source, f"p{i // 2}", "train", name=f"{i}") for i in range(n)]
 
@@ -364,7 +383,7 @@ def test_the_recipe_writes_every_file_reads_no_test_clip_and_goes_on(
     assert second.read_text() == before and (folder / "folds" / "1.json").stat().st_mtime_ns == kept
     assert len(film.asked) == 12
     assert json.loads((folder / "report" / "temporal.json").read_text()) == found
-    with pytest.raises(Exception, match="made with other epochs"):
+    with pytest.raises(DataError, match="made with other epochs"):
         run(replace(options, epochs=3, resume=folder))
     capsys.readouterr()
 

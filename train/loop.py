@@ -67,7 +67,7 @@ def fit(
     shared = world.share(network)
     optimizer = torch.optim.AdamW(_groups(network, options.weight_decay), lr=options.lr)
     total = options.epochs * options.steps_per_epoch
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _lr_factor(step, total, options.warmup_steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, total, options.warmup_steps))
     # buffers are averaged too: batch norm's own averages lag behind averaged weights
     ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(options.ema_decay), use_buffers=True)
     first, best, since_best, seconds = 0, -math.inf, 0, 0.0
@@ -201,7 +201,7 @@ def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": decay, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
 
 
-def _lr_factor(step: int, total: int, warmup: int) -> float:
+def lr_factor(step: int, total: int, warmup: int) -> float:
     """Linear warm-up, then half a cosine down to zero."""
     if step < warmup:
         return (step + 1) / warmup

@@ -17,6 +17,7 @@ from train.calibrate import fit_calibration
 from train.clips import person_folds
 from train.data.datasets.clips import Clip
 from train.data.samples import DataError
+from train.loop import lr_factor
 from train.metrics import (
     MIN_GROUPS,
     Interval,
@@ -95,7 +96,8 @@ def fit_strips(parameters: Iterable[nn.Parameter], score: Score, strips: Sequenc
     trained = [p for p in parameters if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=options.lr, weight_decay=options.weight_decay)
     steps = options.epochs * -(-len(strips) // options.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.lr, total_steps=steps, pct_start=WARMUP)
+    warmup = int(WARMUP * steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, steps, warmup))
     losses: list[float] = []
     for _ in range(options.epochs):
         losses = []
