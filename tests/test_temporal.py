@@ -36,7 +36,7 @@ from train.data.samples import DataError
 from train.data.self_blend import SelfBlend, self_blend
 from train.experiment import Run
 from train.recipes.temporal import AVERAGE, MODEL, RULE, SHUFFLED, Temporal, run
-from train.temporal import Fitting, Strip, clip_scores, compare, fit_strips, helps, judge_strips, windows
+from train.temporal import Fitting, Strip, clip_scores, compare, fit_strips, helps, judge_strips, pooled, windows
 
 FACE = Face((20.0, 20.0, 76.0, 90.0), ((35.0, 45.0), (61.0, 45.0), (48.0, 61.0), (38.0, 73.0), (58.0, 73.0)), 0.99)
 
@@ -269,6 +269,9 @@ def test_a_gain_is_judged_within_slices_and_against_chance() -> None:
     seeing = blind + 2 * labels
     same = compare(clips, {"new": slice_knower, "old": blind}, "new", ["old"])
     assert same is not None and same["gain"]["old"]["value"] == 0 and not helps(same)
+    # across slices it would seem to: such a figure is told and decides nothing
+    across = compare(pooled(clips), {"new": slice_knower, "old": blind}, "new", ["old"])
+    assert across is not None and across["gain"]["old"]["low"] > 0
     better = compare(clips, {"new": seeing, "old": blind}, "new", ["old"])
     assert better is not None and better["gain"]["old"]["low"] > 0 and helps(better)
     assert set(better["slices"]["new"]) == {"a"} and better["auc"]["new"]["n"] == 40

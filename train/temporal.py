@@ -6,7 +6,7 @@ all of whose clips are genuine.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -113,7 +113,7 @@ def fit_strips(parameters: Iterable[nn.Parameter], score: Score, strips: Sequenc
             if not torch.isfinite(loss):
                 raise FloatingPointError(f"the loss is {loss.item()}: lower the learning rate")
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(trained, 5.0)
             optimizer.step()
             schedule.step()
@@ -155,8 +155,10 @@ def judged_slices(clips: Sequence[Clip]) -> list[str]:
     return [s for s in sources if min(len(persons.get((s, label), ())) for label in (0, 1)) >= MIN_GROUPS]
 
 
-def slice_aucs(clips: Sequence[Clip], scores: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
-    """AUC within each slice that can be judged, of each bootstrap draw: name -> (rounds,).
+def slice_aucs(
+    clips: Sequence[Clip], scores: np.ndarray, draws: np.ndarray, names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """AUC within each slice of these names, of each bootstrap draw: name -> (rounds,).
 
     Args:
         clips: N of them.
@@ -165,8 +167,7 @@ def slice_aucs(clips: Sequence[Clip], scores: np.ndarray, draws: np.ndarray) -> 
     """
     labels, sources = np.array([c.label for c in clips]), np.array([c.source for c in clips])
     return {
-        name: auc_draws(labels[sources == name], scores[sources == name], draws[:, sources == name])
-        for name in judged_slices(clips)
+        name: auc_draws(labels[sources == name], scores[sources == name], draws[:, sources == name]) for name in names
     }
 
 
@@ -185,20 +186,28 @@ def compare(
         "auc" and "gain": name -> `Interval` as a dict; "slices": name -> slice -> AUC; None where no slice has persons
         enough of both classes.
     """
-    if not judged_slices(clips):
+    names = judged_slices(clips)
+    if not names:
         return None
     strata = np.array([f"{c.source}/{c.label}" for c in clips])
     draws = group_draws([c.person for c in clips], strata, np.random.default_rng(seed), ROUNDS)
     once = np.ones((1, len(clips)), np.int64)
-    points = {name: {s: float(v[0]) for s, v in slice_aucs(clips, row, once).items()} for name, row in scores.items()}
+    points = {
+        name: {s: float(v[0]) for s, v in slice_aucs(clips, row, once, names).items()} for name, row in scores.items()
+    }
     means = {name: float(np.mean(list(found.values()))) for name, found in points.items()}
-    drawn = {name: np.mean(list(slice_aucs(clips, row, draws).values()), axis=0) for name, row in scores.items()}
-    n = sum(c.source in judged_slices(clips) for c in clips)
+    drawn = {name: np.mean(list(slice_aucs(clips, row, draws, names).values()), axis=0) for name, row in scores.items()}
+    n = sum(c.source in names for c in clips)
     return {
         "auc": {name: bootstrapped(means[name], drawn[name], n).to_dict() for name in scores},
         "gain": {name: bootstrapped(means[new] - means[name], drawn[new] - drawn[name], n).to_dict() for name in old},
         "slices": {name: {s: round(v, 4) for s, v in found.items()} for name, found in points.items()},
     }
+
+
+def pooled(clips: Sequence[Clip]) -> list[Clip]:
+    """The clips as if they were of one slice: more of them can be compared, but a head may win by knowing the slices."""
+    return [replace(c, source="all slices") for c in clips]
 
 
 def helps(compared: Mapping[str, Any] | None) -> bool:

@@ -175,4 +175,4 @@ def _decoded(png: bytes) -> RGB:
     bgr = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     if bgr is None:
         raise ValueError("a kept picture is damaged: delete the cache of clip frames")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)

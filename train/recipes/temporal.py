@@ -51,6 +51,7 @@ from train.temporal import (
     fold_auc,
     helps,
     judge_strips,
+    pooled,
     told,
 )
 
@@ -440,6 +441,7 @@ def _figures(options: Temporal, record: Run, data: _Data, kept: _Embedded) -> di
             }
         )
     everyone = compare(data.clips, scores, MODEL, (AVERAGE, RULE, SHUFFLED), options.seed)
+    across = compare(pooled(data.clips), scores, MODEL, (AVERAGE, RULE, SHUFFLED), options.seed)
     new = np.flatnonzero(~data.known)
     strangers = compare(
         [data.clips[i] for i in new],
@@ -459,6 +461,7 @@ def _figures(options: Temporal, record: Run, data: _Data, kept: _Embedded) -> di
         },
         "folds": by_fold,
         "everyone": everyone,
+        "across_slices": across,
         "strangers": strangers,
         "calibration": calibration_of(data.clips, scores[MODEL], options.folds),
         "helps": _helps(everyone),
@@ -473,13 +476,15 @@ def _helps(everyone: Mapping[str, Any] | None) -> bool:
 
 
 def _text(options: Temporal, found: Mapping[str, Any]) -> str:
-    clips, everyone, strangers = found["clips"], found["everyone"], found["strangers"]
+    clips, everyone, strangers, across = (found[k] for k in ("clips", "everyone", "strangers", "across_slices"))
     lines = [
         f"# {options.model} with a temporal head ({options.network})",
         "",
         f"{clips['used']} training and validation clips of {clips['persons']} persons, {clips['manipulated']} of them "
         f"manipulated ({clips['without_a_person']} more without a person that could be judged), and {clips['made']} "
         f"made strips of frames for training. {options.folds} folds that share no person; test clips were not read.",
+        f"Persons of {clips['in_training_pictures']} of the clips are in pictures that trained the backbone: it knows "
+        f"them, so that the average of frames does better here than on strangers, and a gain is harder to show.",
         "",
         "| fold | clips | persons | " + " | ".join((MODEL, AVERAGE, RULE, SHUFFLED)) + " |",
         "|---|---|---|---|---|---|---|",
@@ -497,6 +502,11 @@ def _text(options: Temporal, found: Mapping[str, Any]) -> str:
             of_slices = " | ".join(f"{v:.3f}" for v in everyone["slices"][name].values())
             lines.append(f"| {name} | {told(interval)} | {of_slices} |")
         lines += ["", *(f"Gain over {name}: {told(gain)}." for name, gain in everyone["gain"].items())]
+    if across is not None:
+        lines.append(
+            f"Across slices, which decides nothing since a head may know the slices: AUC {told(across['auc'][MODEL])}, "
+            f"average of frames {told(across['auc'][AVERAGE])}, gain {told(across['gain'][AVERAGE])}."
+        )
     if strangers is None:
         lines.append("Persons in no training picture are too few in every slice to be compared by themselves.")
     else:
