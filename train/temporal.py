@@ -206,7 +206,7 @@ def compare(
 
 
 def pooled(clips: Sequence[Clip]) -> list[Clip]:
-    """The clips as if they were of one slice: more of them can be compared, but a head may win by knowing the slices."""
+    """The clips as if of one slice: more of them can be compared, but a head may win by knowing the slices."""
     return [replace(c, source="all slices") for c in clips]
 
 
