@@ -340,6 +340,47 @@ def test_leave_out_trains_without_a_fold_and_scores_it(
     assert "| no_twins | twins 0.0 | 2 |" in page and "| c * |" in page
 
 
+def test_leave_out_measures_generated_faces_without_whom_it_leaves_out(
+    few: LeaveOut, sources: FaceData, made_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine = [s for s in sources.train if s.label == 0]
+    assert {s.source for s in genuine} >= {"a", "b"}
+    pack = tmp_path / "made"
+    pack.mkdir()
+    # pairs: a generated face (any picture will do) with the group of its genuine one
+    pairs = [replace(s, label=label, source="gan", name=f"{s.name}-{label}") for s in genuine for label in (0, 1)]
+    with (pack / "faces.csv").open("w") as table:
+        table.write("path,pack,label,method,slice,group,split\n")
+        for s in pairs:
+            (pack / s.name).parent.mkdir(exist_ok=True)
+            (pack / s.name).write_bytes(s.read())
+            table.write(f"{s.name},,{('real', 'fake')[s.label]},gan,gan,{s.group},train\n")
+    (pack / "made.json").write_text(json.dumps({"run": "gan-1", "learned_from": ["a"]}))
+    face = next(iter(sources.faces.values()))
+    monkeypatch.setattr("train.data.extra.find_faces", lambda samples, *_, **__: {s.name: face for s in samples})
+    trained: list[list[Sample]] = []
+    run = cnn_recipe.run
+
+    def watched(options: Cnn, data: FaceData) -> Path:
+        trained.append([s for s in data.train if s.source == "gan"])
+        return run(options, data)
+
+    monkeypatch.setattr(cnn_recipe, "run", watched)
+    measured = replace(few, variants="baseline,generated", folds="a", extra=pack)
+    folder = leave_out_recipe.run(measured)
+    assert folder is not None
+    kept = {s.group for s in genuine if s.source != "a"}
+    assert trained[0] == [] and {s.label for s in trained[1]} == {0, 1} and {s.group for s in trained[1]} <= kept
+    page = (folder / "leave_out.md").read_text()
+    assert "| generated | extra gan-1 | 1 |" in page and "had itself learned from genuine faces of a." in page
+    # finished cells stay; faces of another checkpoint are another cell
+    leave_out_recipe.run(replace(measured, resume=folder))
+    assert len(trained) == 2
+    (pack / "made.json").write_text(json.dumps({"run": "gan-2", "learned_from": []}))
+    leave_out_recipe.run(replace(measured, resume=folder))
+    assert len(trained) == 3
+
+
 def test_the_baseline_is_left_every_fold_and_other_variants_some(few: LeaveOut) -> None:
     found = replace(few, folds="all", choice_folds="b").cells()
     assert found == [("baseline", "a"), ("baseline", "b"), ("no_twins", "b"), ("baseline", "c")]

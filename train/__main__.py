@@ -16,6 +16,10 @@ from train.recipes import (
     compare,
     evaluate,
     faces,
+    fid,
+    gan,
+    gan_judge,
+    gan_samples,
     leave_out,
     publish,
     reference,
@@ -33,6 +37,10 @@ RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "traces": (traces.Traces, traces.run),
     "faces": (faces.Faces, faces.run),
     "leave-out": (leave_out.LeaveOut, leave_out.run),
+    "gan": (gan.Gan, gan.run),
+    "gan-samples": (gan_samples.GanSamples, gan_samples.run),
+    "gan-judge": (gan_judge.GanJudge, gan_judge.run),
+    "fid": (fid.Fid, fid.run),
     "publish": (publish.Publish, publish.run),
     "clips": (clips.Clips, clips.run),
     "temporal": (temporal.Temporal, temporal.run),
@@ -45,8 +53,8 @@ SHARED = ("cnn", "sbi")
 
 
 STOPPED = """\
-Stopped. `cnn` and `compare` with the same options and `--resume RUN` go on after the last epoch, `faces` with the same
-options after the last video."""
+Stopped. `cnn`, `gan` and `compare` with the same options and `--resume RUN` go on after the last epoch, `faces` with
+the same options after the last video."""
 
 
 def main(argv: list[str] | None = None) -> int:

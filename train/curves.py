@@ -82,6 +82,30 @@ def trace_response(rows: Sequence[dict[str, Any]], path: Path, title: str) -> No
     figure.savefig(path)
 
 
+def gan_curves(epochs: Sequence[dict[str, Any]], path: Path, title: str) -> None:
+    """A game's losses, what the discriminator makes of both kinds, and FID where it was measured."""
+    panels: tuple[tuple[str, dict[str, str]], ...] = (
+        ("loss", {"d_loss": "discriminator", "g_loss": "generator"}),
+        ("logit", {"d_genuine": "of genuine faces", "d_generated": "of generated faces"}),
+        (
+            "share",
+            {"accuracy": "discriminator right", "p": "augmentation p", "r_t": "r_t", "score": "validation score"},
+        ),
+        ("FID", {"fid": "FID"}),
+    )
+    figure = Figure(figsize=(10, 7), dpi=110, layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    for axes, (name, lines) in zip(figure.subplots(2, 2).flat, panels, strict=True):
+        for (key, label), colour in zip(lines.items(), (_INK, _WARM, _ACCENT, "#7A8194"), strict=False):
+            rows = [row for row in epochs if key in row]
+            if rows:
+                axes.plot([r["epoch"] for r in rows], [r[key] for r in rows], color=colour, marker=".", label=label)
+        axes.set(xlabel="epoch", ylabel=name)
+        if axes.get_lines():
+            axes.legend(fontsize=8)
+    figure.savefig(path)
+
+
 def _figure(title: str) -> tuple[Figure, Any]:
     # no pyplot: it keeps global state and wants a screen
     figure = Figure(figsize=(5.2, 4.2), dpi=110, layout="constrained")

@@ -28,10 +28,13 @@ class Start:
     licence: str
 
 
+_RESNET18 = Start(
+    "resnet18_to_layer3_imagenet.safetensors", "torchvision ResNet-18 ImageNet V1, conv1 to layer3", "BSD-3-Clause"
+)
+
 STARTS: dict[str, Start] = {
-    "resnet18": Start(
-        "resnet18_to_layer3_imagenet.safetensors", "torchvision ResNet-18 ImageNet V1, conv1 to layer3", "BSD-3-Clause"
-    ),
+    "resnet18": _RESNET18,
+    "hybrid": _RESNET18,
     "mobilenet_v2": Start(
         "mobilenetv2_100_imagenet.safetensors",
         "MobileNetV2 1.0 ImageNet of google-coral/edgetpu, de-quantised",

@@ -15,6 +15,7 @@ import torchvision
 from torch import Tensor, nn
 
 from detector.errors import UnknownModelError
+from detector.models.hybrid import Hybrid
 from detector.models.mesonet import MesoNet
 from detector.models.npr import Npr
 from detector.models.resnet_cifar import ResNetCifar
@@ -187,6 +188,14 @@ MODELS: dict[str, ModelSpec] = {
         "MIT (own code); BSD-3-Clause (torchvision's blocks)",
         size_px=224,
         traces=1.0,
+    ),
+    "hybrid": ModelSpec(
+        Hybrid,
+        "fuse",
+        *_IMAGENET,
+        _resnet18_online,
+        "own; trunk of He et al., CVPR 2016; residual filters of Zhou et al., CVPR 2018",
+        "MIT (own code); BSD-3-Clause (torchvision's trunk)",
     ),
 }
 

@@ -1,7 +1,7 @@
 """`python -m train cnn`: one network on single faces, from data to a run folder with report."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,6 +17,7 @@ from detector.types import Face
 from train.data.augment import AUGMENTATIONS
 from train.data.batches import PairedBatches, TrainFaces, eval_crops, train_loader, twins_of
 from train.data.detections import find_faces
+from train.data.extra import drawn_alike, load_extra
 from train.data.samples import DataError, Sample, fingerprint, unseen_sources
 from train.data.self_blend import SelfBlend
 from train.data.sources import find_data_root, load_samples
@@ -45,6 +46,8 @@ class Cnn:
     """A name of the registry (detector/models/registry.py); an unknown one lists them all."""
     data_root: Path | None = None
     """Folder with the data; else $UNMASK_DATA, else data/."""
+    extra: Path | None = None
+    """A folder of `gan-samples`: its generated faces, and genuine ones of equal history, are one more source."""
     epochs: int = 10
     """How often the data are gone through; the learning rate falls to zero over them."""
     batch_size: int = 64
@@ -131,6 +134,8 @@ class FaceData:
     unseen: set[str]
     fingerprint: str
     without_face: dict[str, int]
+    extra: str | None = None
+    """Fingerprint of one more source of training faces, which `fingerprint` leaves out."""
 
 
 def load_faces(
@@ -158,7 +163,9 @@ def load_faces(
         if not {s.label for s in by_split[split]} >= needed:
             raise DataError(f"no genuine or no manipulated face was found in split {split!r}: check the pictures")
     return FaceData(
-        **by_split,
+        train=by_split["train"],
+        val=by_split["val"],
+        test=by_split["test"],
         faces=faces,
         unseen=unseen_sources(samples, "val"),
         fingerprint=fingerprint(samples),
@@ -171,6 +178,24 @@ def settled(options: Cnn) -> Cnn:
     spec = spec_of(options.model)
     traces = spec.traces if options.traces is None else options.traces
     return replace(options, size_px=options.size_px or spec.size_px, traces=traces)
+
+
+def with_extra(
+    data: FaceData, folder: Path, runs_dir: Path, seed: int, workers: int, left_out: Set[str] = frozenset()
+) -> FaceData:
+    """The same data with the training faces of a `gan-samples` folder; validation and test stay as they are.
+
+    Args:
+        left_out: groups of genuine faces that must not come back with it.
+    """
+    with join_world().in_turns():
+        extra = load_extra(folder, "train", runs_dir / "cache", workers)
+    chosen = drawn_alike(data.train, extra.samples, seed, left_out)
+    say(
+        f"{folder.name}: {sum(s.label for s in chosen)} generated and {sum(1 - s.label for s in chosen)} genuine faces "
+        f"of equal history; no face was found in {extra.without_face}"
+    )
+    return replace(data, train=[*data.train, *chosen], faces={**data.faces, **extra.faces}, extra=extra.fingerprint)
 
 
 def run(options: Cnn, data: FaceData | None = None) -> Path:
@@ -191,6 +216,8 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
         data = load_faces(
             options.data_root, options.runs_dir, options.seed, options.workers, needs_fakes=options.needs_fakes
         )
+    if options.extra:
+        data = with_extra(data, options.extra, options.runs_dir, options.seed, options.workers)
     if options.twins < 1 and not any(s.label for s in data.train):
         say("no manipulated face to train on: self-blended twins take the whole of their half")
         options = replace(options, twins=1.0)
@@ -212,10 +239,11 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
         options=options_record(options),
         environment={**environment(), "amp": amp, "processes": world.size},
         data=data.fingerprint,
+        extra=data.extra,
         start=start.words,
         start_kind=start.kind,
         images_planned=steps * options.batch_size * options.epochs,
-        sources={"train": _counts(data.train), "val": _counts(data.val)},
+        sources={"train": source_counts(data.train), "val": source_counts(data.val)},
         unseen_val_sources=sorted(data.unseen),
     )
     val_crops = eval_crops(data.val if world.is_main else [], data.faces, options.size_px, options.workers)
@@ -308,7 +336,7 @@ def regularisation(options: Cnn) -> Regularisation:
     )
 
 
-def _counts(samples: list[Sample]) -> dict[str, list[int]]:
+def source_counts(samples: list[Sample]) -> dict[str, list[int]]:
     """[genuine, manipulated] of each source."""
     counts: dict[str, list[int]] = {}
     for s in samples:

@@ -7,6 +7,10 @@ validation's genuine faces of unseen sources, and what was left out is scored on
 The baseline is trained without each fold, the other variants without those of `choice_folds` only, which hold both
 classes: the default is a study of about an hour and a half on two CPU cores, not of a day.
 
+The variant `generated` adds the faces of a folder of `gan-samples` (`--extra`). Pairs whose genuine face is of somebody
+in the fold are dropped, and the report says which folds the generator itself had learned from (`gan --left_out FOLD`
+plays one that has not).
+
 A cell (one variant without one fold) is a file in the run's folder; `--resume RUN` skips those that are there, so a
 variant or a fold can be added later, and a run that was killed goes on inside its cell.
 """
@@ -31,15 +35,26 @@ from detector.calibration import edges
 from detector.models.registry import build
 from train.calibrate import fit_curve
 from train.data.batches import eval_crops
+from train.data.extra import made_by
 from train.data.folds import FOLDS, Fold, check_folds, leave_out
 from train.data.samples import DataError, Sample
 from train.experiment import Run, environment, options_record, write_json, write_text
 from train.loop import amp_pays, fit, predict
 from train.progress import say
 from train.recipes import cnn
-from train.recipes.cnn import EVAL_BATCH, Cnn, FaceData, fit_options, load_faces, settled, training_batches
+from train.recipes.cnn import (
+    EVAL_BATCH,
+    Cnn,
+    FaceData,
+    fit_options,
+    load_faces,
+    settled,
+    training_batches,
+    with_extra,
+)
 from train.tried import BASELINE, Cell, cell_figures, summary, table
 
+GENERATED = "generated"
 VARIANTS: dict[str, dict[str, Any]] = {
     BASELINE: {},
     "no_twins": {"twins": 0.0},
@@ -51,6 +66,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "strong": {"augmentation": "strong"},
     "size_144": {"size_px": 144},
     "window_144": {"size_px": 144, "window": 0.67},
+    GENERATED: {},
 }
 """Name -> options of `cnn` that differ from the baseline, which is `cnn` as it is, small and short."""
 
@@ -76,6 +92,8 @@ class LeaveOut:
     """Names from FOLDS (train/data/folds.py) with commas, or all."""
     choice_folds: str = "stylegan,edits,photo-swaps,swap-clips"
     """Those of the folds that variants other than the baseline are trained without, or all."""
+    extra: Path | None = None
+    """A folder of `gan-samples`, for the variant generated."""
     images: int = 6_720
     """Faces that each network is trained on, counted as often as they are seen."""
     model: str = "resnet18"
@@ -105,12 +123,15 @@ class LeaveOut:
     def __post_init__(self) -> None:
         if self.images < 2 * self.batch_size:
             raise ValueError("images must be at least two batches")
+        if GENERATED in self.variants.split(",") and self.extra is None:
+            raise ValueError(f"the variant {GENERATED} needs --extra: a folder of `gan-samples`")
         if not self.cells():
             raise ValueError("none of choice_folds is among folds, and the baseline is not among variants")
 
     def chosen_variants(self) -> tuple[str, ...]:
         """Names of the variants, in the order of VARIANTS."""
-        return _chosen(self.variants, VARIANTS, "variant")
+        known = {k: v for k, v in VARIANTS.items() if k != GENERATED or self.extra}
+        return _chosen(self.variants, known, "variant")
 
     def chosen_folds(self) -> tuple[str, ...]:
         """Names of the folds, in the order of FOLDS."""
@@ -141,8 +162,10 @@ class LeaveOut:
             amp=self.amp,
             workers=self.workers,
             seed=self.seed,
+            runs_dir=self.runs_dir,
         )
-        return settled(replace(baseline, **VARIANTS[variant]))
+        extra = self.extra if variant == GENERATED else None
+        return settled(replace(baseline, **VARIANTS[variant], extra=extra))
 
 
 def run(options: LeaveOut) -> Path | None:
@@ -188,6 +211,8 @@ class _Left:
 
     samples: list[Sample]
     own: int
+    groups: frozenset[str]
+    """Who is in the fold."""
 
 
 def _without(data: FaceData, fold: Fold, seed: int) -> tuple[FaceData, _Left]:
@@ -212,7 +237,7 @@ def _without(data: FaceData, fold: Fold, seed: int) -> tuple[FaceData, _Left]:
     borrowed = [s for s in rest.val if s.source not in trained and s.label not in {x.label for x in own}]
     if {s.label for s in own + borrowed} != {0, 1}:
         raise DataError(f"no face of the data is in {', '.join(fold.sources)}, or none to score them against")
-    return rest, _Left(own + borrowed, len(own))
+    return rest, _Left(own + borrowed, len(own), frozenset(s.group for s in left))
 
 
 def _thinned(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
@@ -240,12 +265,13 @@ def _finished(folder: Path, variant: str, fold: str, options: Cnn) -> Cell | Non
 
 
 def _cell_record(options: Cnn, fold: str) -> dict[str, Any]:
-    return {**_asked(options), "left_out": list(FOLDS[fold].sources)}
+    made = {"extra": made_by(options.extra)} if options.extra else {}
+    return {**_asked(options), **made, "left_out": list(FOLDS[fold].sources)}
 
 
 def _asked(options: LeaveOut | Cnn) -> dict[str, Any]:
     """Options that figures depend on: neither folders nor processes."""
-    elsewhere = ("workers", "resume", "pretrained", "data_root")
+    elsewhere = ("workers", "resume", "pretrained", "data_root", "extra")
     return {k: v for k, v in options_record(options).items() if k not in elsewhere}
 
 
@@ -258,7 +284,10 @@ def _run_cell(folder: Path, variant: str, fold: str, options: Cnn, data: FaceDat
         shutil.rmtree(work)  # a part of what is now another cell
         began = None
     say(f"{variant} without {fold}: {len(FOLDS[fold].sources)} sources left out")
-    trained = cnn.run(replace(options, runs_dir=work, resume=began), data)
+    if options.extra:
+        data = with_extra(data, options.extra, options.runs_dir, options.seed, options.workers, left.groups)
+    # what is extra is in the data by now
+    trained = cnn.run(replace(options, runs_dir=work, resume=began, extra=None), data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = build(options.model).to(device)
     network.load_state_dict(load_file(trained / "best.safetensors"))
@@ -298,7 +327,14 @@ def _write(record: Run, options: LeaveOut) -> None:
         f"{options.model} at {options.size_px} px, {options.images:,} faces seen in training, seed {options.seed}; "
         f"each fold left out of training and validation in turn, genuine and manipulated alike."
     )
-    write_text(record.folder / "leave_out.md", table(summed, figures, VARIANTS, title))
+    changes = dict(VARIANTS)
+    if options.extra and GENERATED in cells:
+        made = made_by(options.extra)
+        changes[GENERATED] = {"extra": made["run"]}
+        known = [f for f in cells[GENERATED] if set(FOLDS[f].sources) & set(made["learned_from"])]
+        if known:
+            title += f" The generator of `{GENERATED}` had itself learned from genuine faces of {', '.join(known)}."
+    write_text(record.folder / "leave_out.md", table(summed, figures, changes, title))
 
 
 def _say_plan(

@@ -1,0 +1,203 @@
+"""`python -m train gan-judge RUN`: a trained network as a detector, in the figures that GAN papers report.
+
+Accuracy, precision, recall, F1 and the confusion matrix of every slice, at even odds: the probability calibrated on
+validation is 0.5. With `--samples`, also on generated faces that trained nothing against held-out genuine faces of
+equal history. Slices are those of validation until `--split test` is asked for, which is for a network that is
+finished: nothing may be chosen by what it says, and every look is counted in the run's record, as `publish` counts its
+own. `publish` gives AUC, intervals and false alarms on the same slices.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+import tyro
+from safetensors.torch import load_file
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from detector.models.registry import Network, build
+from detector.types import Face
+from train import curves
+from train.calibrate import fit_calibration
+from train.data.batches import eval_crops
+from train.data.extra import load_extra, made_by
+from train.data.samples import DataError, Sample
+from train.evaluate import opponents
+from train.experiment import Run, write_json
+from train.loop import predict
+from train.metrics import auc, rate_interval
+from train.progress import Bar, say
+from train.recipes.cnn import EVAL_BATCH, load_faces
+from train.recipes.fid import REPORT as FID_REPORT
+
+_CHUNK = 256
+_PLOTTED = ("140k", "stylegan2-1024", "sd21")
+
+
+@dataclass(frozen=True)
+class GanJudge:
+    """Judge a finished run of `gan --variant resnet32`, `cnn` or `sbi` as a detector."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run folder with best.safetensors."""
+    split: Literal["val", "test"] = "val"
+    """test: a look at the test slices, for a network that is finished; it is counted."""
+    samples: Path | None = None
+    """A folder of `gan-samples`, whose faces of that split are judged too."""
+    generator_run: Path | None = None
+    """The `gan` run that the samples are of, for the FID of the same checkpoint."""
+    data_root: Path | None = None
+    """Folder with the data; else $UNMASK_DATA, else data/."""
+    runs_dir: Path = Path("runs")
+    """Where the cache of found faces is."""
+    workers: int = 2
+    """Processes that prepare pictures."""
+
+
+def run(options: GanJudge) -> Path:
+    """Prints the table and writes it into the run's report; returns the run folder."""
+    record = Run(options.run)
+    if not record.best.is_file() or "model" not in record.record().get("options", {}):
+        raise DataError(f"{options.run.name} holds no detector: it has no best.safetensors of a registered network")
+    settings = record.record()["options"]
+    network = build(settings["model"])
+    network.load_state_dict(load_file(record.best), strict=True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network.to(device)
+    size_px = int(settings["size_px"])
+    data = load_faces(options.data_root, options.runs_dir, int(settings["seed"]), options.workers)
+    if record.record()["data"] != data.fingerprint:
+        raise DataError(f"{options.run.name} was trained on other data or splits than these: name the same data")
+    own = data.test if options.split == "test" else data.val
+    if not own:
+        raise DataError(f"these data have no {options.split} split: nothing to judge on")
+    samples, faces = list(own), dict(data.faces)
+    made: dict[str, Any] = {}
+    if options.samples:
+        extra = load_extra(options.samples, options.split, options.runs_dir / "cache", options.workers)
+        samples += extra.samples
+        faces |= extra.faces
+        made = _made(options, extra.without_face)
+    calibration = fit_calibration(data.val, _score(network, data.val, faces, size_px, options.workers, device))
+    looks = int(record.record().get("test_looks", 0)) + (options.split == "test")
+    if options.split == "test":
+        # before the look: one that is interrupted has been a look all the same
+        record.write_record(test_looks=looks)
+        say(f"look number {looks} of this run at the test slices")
+    logits = calibration(_score(network, samples, faces, size_px, options.workers, device))
+    figures = slices_at_even_odds(samples, logits)
+    write_json(
+        record.report / f"judged_{options.split}.json",
+        {
+            "split": options.split,
+            "test_looks": looks,
+            "decided_at": "calibrated probability 0.5",
+            "slices": figures,
+            "samples": made,
+        },
+    )
+    record.log("judged", split=options.split, slices=len(figures))
+    labels, sources = np.array([s.label for s in samples]), np.array([s.source for s in samples])
+    for source in (*_PLOTTED, *sorted({s.source for s in samples[len(own) :]})):
+        if source in figures:
+            rows = opponents(labels, sources == source)
+            path = record.report / f"confusion_{options.split}_{source}.png"
+            title = f"{settings['model']}, {source}, {options.split}"
+            curves.confusion_matrix(labels[rows], logits[rows] > 0, path, title)
+    _show(figures, made, options.split)
+    return record.folder
+
+
+def slices_at_even_odds(samples: Sequence[Sample], logits: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Figures of every slice that holds manipulated faces; those without genuine ones are scored against all.
+
+    Args:
+        samples: of one split.
+        logits: (N,) calibrated.
+    """
+    labels = np.array([s.label for s in samples])
+    sources = np.array([s.source for s in samples])
+    groups = np.array([s.group for s in samples])
+    found: dict[str, dict[str, Any]] = {}
+    for source in sorted(set(sources.tolist())):
+        own = sources == source
+        if not (labels[own] == 1).any():
+            continue
+        rows = opponents(labels, own)
+        flagged = logits[rows] > 0
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            labels[rows], flagged, average="binary", zero_division=0
+        )
+        right = flagged == (labels[rows] == 1)
+        # a slice of fakes among many more genuine faces: both classes count the same
+        balanced = float(np.mean([right[labels[rows] == c].mean() for c in (0, 1)]))
+        found[source] = {
+            "genuine": int((labels[rows] == 0).sum()),
+            "manipulated": int((labels[rows] == 1).sum()),
+            "against": "own" if (labels[own] == 0).any() else "all genuine faces of the split",
+            "auc": round(auc(labels[rows], logits[rows]), 4),
+            "accuracy": rate_interval(right, groups[rows].tolist()).to_dict(),
+            "balanced_accuracy": round(balanced, 4),
+            "precision": round(float(precision), 4),
+            "recall": round(float(recall), 4),
+            "f1": round(float(f1), 4),
+            "confusion": confusion_matrix(labels[rows], flagged.astype(int), labels=[0, 1]).tolist(),
+        }
+    return found
+
+
+def _score(
+    network: Network,
+    samples: Sequence[Sample],
+    faces: dict[str, Face],
+    size_px: int,
+    workers: int,
+    device: torch.device,
+) -> np.ndarray:
+    parts = []
+    with Bar("Scoring") as bar:
+        for i in range(0, len(samples), _CHUNK):
+            crops = eval_crops(samples[i : i + _CHUNK], faces, size_px, workers)
+            parts.append(predict(network, crops.split(EVAL_BATCH), device, amp=False))
+            bar.at(min(i + _CHUNK, len(samples)), len(samples))
+    return np.concatenate(parts)
+
+
+def _made(options: GanJudge, without_face: int) -> dict[str, Any]:
+    """What the generated faces are, with the FID of the checkpoint that made them if it was measured."""
+    assert options.samples is not None
+    made = made_by(options.samples) | {"without_face": without_face}
+    path = options.generator_run / "report" / FID_REPORT if options.generator_run else None
+    if path and path.is_file():
+        measured = json.loads(path.read_text())
+        if measured["generator"] != made["generator"]:
+            raise DataError(
+                f"the FID of {path.parents[1].name} is of another checkpoint than {options.samples.name}: run "
+                f"`python -m train fid` and `gan-samples` again"
+            )
+        made["fid"] = {k: measured[k] for k in ("fid", "n_generated", "n_genuine", "halves", "extractor")}
+    return made
+
+
+def _show(figures: dict[str, dict[str, Any]], made: dict[str, Any], split: str) -> None:
+    say(
+        f"{'slice of ' + split:28} {'genuine':>8} {'manip.':>7} {'AUC':>6} {'acc.':>6} {'bal.':>6} {'prec.':>6} "
+        f"{'rec.':>6} {'F1':>6}"
+    )
+    for source, row in figures.items():
+        mark = "" if row["against"] == "own" else " *"
+        say(
+            f"{source:28} {row['genuine']:8} {row['manipulated']:7} {row['auc']:6.3f} {row['accuracy']['value']:6.3f} "
+            f"{row['balanced_accuracy']:6.3f} {row['precision']:6.3f} {row['recall']:6.3f} {row['f1']:6.3f}{mark}"
+        )
+    say("* against all genuine faces of the split")
+    if "fid" in made:
+        half = made["fid"]["halves"]
+        say(
+            f"the generator's checkpoint: FID {made['fid']['fid']:.2f} ({made['fid']['extractor']['name']}, n "
+            f"{made['fid']['n_generated']}), ratio to genuine halves {half['ratio']:.2f}"
+        )
