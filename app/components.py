@@ -370,6 +370,7 @@ def media_card(case: Case, verdict: FileVerdict) -> None:
     with st.container(border=True, key="um-media", height="stretch"):
         result = _media(
             data={
+                "turn": session.next_turn(),
                 "width": width,
                 "height": height,
                 "max_height": _MAX_FRAME_HEIGHT,

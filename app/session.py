@@ -509,6 +509,13 @@ def choose_models(name: str) -> None:
         again()
 
 
+def next_turn() -> int:
+    """A number that is higher at every call of this session: the page's scripts tell by it which data are newer."""
+    turn = int(st.session_state.get("turn", 0)) + 1
+    st.session_state.turn = turn
+    return turn
+
+
 def is_local() -> bool:
     """Whether the app runs on the user's own computer, so that files never leave it."""
     if os.environ.get("UNMASK_DEPLOYMENT") == "server" or os.environ.get("SPACE_ID"):

@@ -7,7 +7,6 @@ formats of `IMAGE_FORMATS` are ever tried, and whatever a hostile file makes a d
 import hashlib
 import io
 import struct
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
+from detector.clock import Clock
 from detector.errors import MediaError
 from detector.types import Kind
 
@@ -196,9 +196,9 @@ def read_image(source: Source) -> RGB:
 
 
 def _read_with_pillow(source: Source) -> RGB:
-    deadline = time.monotonic() + _TIME_LIMIT_S
-    with _opened(source, deadline) as image:
-        with _as_media_error(source, deadline):
+    clock = Clock(_TIME_LIMIT_S)
+    with _opened(source, clock) as image:
+        with _as_media_error(source, clock):
             if _is_huge(image) and image.format in ("JPEG", "MPO"):
                 image.draft(None, (image.width // 2, image.height // 2))  # libjpeg decodes at half size by itself
             image.load()
@@ -242,8 +242,8 @@ def frame_count(source: Source) -> int:
 
     Raises MediaError as `read_image` does.
     """
-    deadline = time.monotonic() + _TIME_LIMIT_S
-    with _opened(source, deadline) as image, _as_media_error(source, deadline):
+    clock = Clock(_TIME_LIMIT_S)
+    with _opened(source, clock) as image, _as_media_error(source, clock):
         return int(getattr(image, "n_frames", 1))
 
 
@@ -308,7 +308,7 @@ def _empty() -> MediaError:
 
 
 @contextmanager
-def _opened(source: Source, deadline: float) -> Iterator[Image.Image]:
+def _opened(source: Source, clock: Clock) -> Iterator[Image.Image]:
     """The picture with its header read and its size checked, not yet decoded."""
     with open_source(source) as file:
         name = sniff_format(file.read(HEAD_BYTES))
@@ -322,11 +322,11 @@ def _opened(source: Source, deadline: float) -> Iterator[Image.Image]:
         # Pillow's documented way to make its warning an error; and what it says of damaged metadata would only puzzle
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-        timed = cast(BinaryIO, TimedFile(file, lambda: time.monotonic() < deadline))
+        timed = cast(BinaryIO, TimedFile(file, lambda: not clock.expired))
         if name == "GIF":
             _check_size(_gif_extent(timed), name)
             timed.seek(0)
-        with _as_media_error(source, deadline):
+        with _as_media_error(source, clock):
             # "mif1" may hold either kind of compression; every other format is tried with its one plugin
             image = Image.open(timed, formats=("AVIF", "HEIF") if name == "HEIF" else (name,))
         with image:
@@ -378,7 +378,7 @@ def _check_size(size: tuple[int, int], image_format: str | None) -> None:
 
 
 @contextmanager
-def _as_media_error(source: Source, deadline: float) -> Iterator[None]:
+def _as_media_error(source: Source, clock: Clock) -> Iterator[None]:
     """Around calls into Pillow alone: its plugins raise nearly anything on hostile bytes."""
     try:
         yield
@@ -387,7 +387,7 @@ def _as_media_error(source: Source, deadline: float) -> Iterator[None]:
             "The picture is too large. Save a copy as JPEG with at most 50 megapixels.", "too_large"
         ) from error
     except Exception as error:
-        if time.monotonic() > deadline:
+        if clock.expired:
             raise too_slow() from error
         if _is_cut_off(error, source):
             raise MediaError(

@@ -16,7 +16,6 @@ that a variable frame rate stays true.
 import bisect
 import itertools
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from av.buffer import Buffer
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from detector.clock import Clock
 from detector.errors import MediaError
 from detector.media import (
     HEAD_BYTES,
@@ -231,7 +231,7 @@ def probe(source: Source) -> VideoInfo:
         MediaError: "empty", "unsupported" (no known container or codec, or encrypted), "too_large" (a frame, by the
             header), "no_video" (only sound, or no frame that can be decoded), "truncated", "unreadable", "too_slow".
     """
-    clock = _Clock(_PROBE_S)
+    clock = Clock(_PROBE_S)
     with _opened(source, clock) as media:
         for decoded in _decoded(media, clock):
             image = _upright(decoded.frame, media.stream, _turn(decoded.frame))
@@ -267,14 +267,14 @@ def iter_frames(
         source: the video.
         max_frames: at most so many.
         window_limit_s: videos longer than this are looked at in windows.
-        budget_s: seconds that reading and decoding may take; `BUDGET_S` for each 32 frames by default.
+        budget_s: seconds of work (`Clock`) for reading and decoding; `BUDGET_S` for each 32 frames by default.
         info: what `probe` said of it, if it was asked already.
 
     Raises:
         MediaError: as `probe`, if not one frame can be given.
     """
     info = info or probe(source)
-    clock = _Clock(BUDGET_S * max(1.0, max_frames / 32) if budget_s is None else budget_s)
+    clock = Clock(BUDGET_S * max(1.0, max_frames / 32) if budget_s is None else budget_s)
     with _opened(source, clock) as media:
         turn: _Turn | None = None
         for decoded in _wanted(media, clock, _windows(info, max_frames, window_limit_s)):
@@ -295,7 +295,7 @@ def read_frame(source: Source, time_s: float) -> RGB:
         MediaError: as `probe`.
     """
     for seek in (True, False):  # some files jump past the wanted time, or to nowhere: then from the start
-        clock = _Clock(BUDGET_S)
+        clock = Clock(BUDGET_S)
         with _opened(source, clock) as media:
             if seek and not _seek(media, time_s):
                 continue
@@ -327,7 +327,7 @@ def iter_span(
     Raises:
         MediaError: as `probe`, if not one frame can be given; "too_slow" when `budget_s` ran out.
     """
-    clock = _Clock(budget_s)
+    clock = Clock(budget_s)
     with _opened(source, clock) as media:
         if start_s > 0:
             _seek(media, start_s)
@@ -369,7 +369,7 @@ def iter_sound(
     Raises:
         MediaError: as `probe`; "unsupported" if the sound is coded in none of `SOUND_CODECS`.
     """
-    clock = _Clock(budget_s)
+    clock = Clock(budget_s)
     with _opened(source, clock) as media:
         stream = media.container.streams.best("audio")
         if not isinstance(stream, AudioStream):
@@ -402,23 +402,6 @@ def iter_sound(
                         yield Sound(time_s + first / SOUND_RATE, samples)
 
 
-class _Clock:
-    """Counts down the seconds that reading may take, except while it is stopped."""
-
-    def __init__(self, budget_s: float) -> None:
-        self._deadline = time.monotonic() + budget_s
-
-    @property
-    def expired(self) -> bool:
-        return time.monotonic() > self._deadline
-
-    @contextmanager
-    def stopped(self) -> Iterator[None]:
-        since = time.monotonic()
-        yield
-        self._deadline += time.monotonic() - since
-
-
 class _Media(NamedTuple):
     file: BinaryIO
     container: InputContainer
@@ -434,7 +417,7 @@ class _Decoded(NamedTuple):
 
 
 @contextmanager
-def _opened(source: Source, clock: _Clock) -> Iterator[_Media]:
+def _opened(source: Source, clock: Clock) -> Iterator[_Media]:
     with open_source(source) as file:
         demuxer = sniff_format(file.read(HEAD_BYTES))
         file.seek(0)
@@ -456,7 +439,7 @@ def _opened(source: Source, clock: _Clock) -> Iterator[_Media]:
             yield _Media(file, container, stream, codec, stream.time_base or Fraction(1, 1000), stream.start_time or 0)
 
 
-def _unreadable(file: BinaryIO, clock: _Clock) -> MediaError:
+def _unreadable(file: BinaryIO, clock: Clock) -> MediaError:
     if clock.expired:
         return too_slow()
     if ends_early(file):
@@ -464,7 +447,7 @@ def _unreadable(file: BinaryIO, clock: _Clock) -> MediaError:
     return MediaError("The video is damaged and could not be read. Copy or download it again.", "unreadable")
 
 
-def _nothing_decoded(media: _Media, clock: _Clock) -> MediaError:
+def _nothing_decoded(media: _Media, clock: Clock) -> MediaError:
     if clock.expired or ends_early(media.file):
         return _unreadable(media.file, clock)
     return MediaError("No frame of the video could be decoded. Save it again as MP4 and try that copy.", "no_video")
@@ -511,7 +494,7 @@ def _stated_duration_s(media: _Media) -> float | None:
 
 def _scanned_duration_s(source: Source) -> float | None:
     """The duration from the packets' own times; recordings of browsers and broken-off ones state none."""
-    clock = _Clock(_SCAN_S)
+    clock = Clock(_SCAN_S)
     end, packets = 0, 0
     with _opened(source, clock) as media:
         for packet in _packets(media, clock):
@@ -524,7 +507,7 @@ def _scanned_duration_s(source: Source) -> float | None:
     return duration_s if 0 < duration_s < 1e6 else None
 
 
-def _packets(media: _Media, clock: _Clock) -> "Iterator[_Packet]":
+def _packets(media: _Media, clock: Clock) -> "Iterator[_Packet]":
     """Packets of the stream from where the file stands, until its end, an error that cannot be passed, or no time."""
     try:
         for packet in media.container.demux(media.stream):
@@ -584,7 +567,7 @@ def _seconds(media: _Media, ticks: int | None) -> float | None:
     return None if ticks is None else max(float((ticks - media.start) * media.time_base), 0.0)
 
 
-def _decoded(media: _Media, clock: _Clock) -> Iterator[_Decoded]:
+def _decoded(media: _Media, clock: Clock) -> Iterator[_Decoded]:
     """All undamaged frames from where the file stands, in order of time."""
     decoder = _Decoder(media)
     for packet in _packets(media, clock):
@@ -613,7 +596,7 @@ class _Group(NamedTuple):
         return min(self.times_s)
 
 
-def _groups(media: _Media, clock: _Clock) -> Iterator[_Group]:
+def _groups(media: _Media, clock: Clock) -> Iterator[_Group]:
     """Groups from where the file stands. One is closed when the frames after the next keyframe are all shown later."""
     packets: list[_Packet] = []
     times_s: list[float] = []
@@ -647,7 +630,7 @@ def _groups(media: _Media, clock: _Clock) -> Iterator[_Group]:
         yield cut(len(packets), closed=True)
 
 
-def _heard(media: _Media, stream: AudioStream, clock: _Clock) -> Iterator[av.AudioFrame]:
+def _heard(media: _Media, stream: AudioStream, clock: Clock) -> Iterator[av.AudioFrame]:
     """Frames of sound from where the file stands, until its end, an error that cannot be passed, or no time."""
     try:
         for packet in media.container.demux(stream):
@@ -678,7 +661,7 @@ def _windows(info: VideoInfo, max_frames: int, window_limit_s: float) -> tuple[W
     return plan_windows(info.duration_s, max_frames=max_frames, window_limit_s=limit_s)
 
 
-def _wanted(media: _Media, clock: _Clock, windows: Sequence[Window]) -> Iterator[_Decoded]:
+def _wanted(media: _Media, clock: Clock, windows: Sequence[Window]) -> Iterator[_Decoded]:
     """The frames that are on the screen at the windows' times, or close to them; each once, in order.
 
     Whole groups without a wanted frame are not decoded, nor what follows the last wanted frame of a group, nor frames

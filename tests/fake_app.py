@@ -280,7 +280,18 @@ class FakeDetector:
         span = ProbRange(0.74, 0.87, "bootstrap")
         persons = (
             Person(
-                1, "ok", None, "strong", 0.81, span, _scores(0.81), end, 32, (0.32 * end, 0.58 * end), times[14], one
+                1,
+                "ok",
+                None,
+                "strong",
+                0.81,
+                span,
+                _scores(0.81),
+                end,
+                32,
+                (0.32 * end, 0.58 * end),
+                times[len(times) * 7 // 16],
+                one,
             ),
             Person(
                 2,
@@ -293,7 +304,7 @@ class FakeDetector:
                 0.8 * end,
                 len(two),
                 (0.1 * end, 0.3 * end),
-                two[3].time_s,
+                two[len(two) // 8].time_s,
                 two,
             ),
             Person(3, "no_verdict", "face_too_small", None, None, None, (), 0.3 * end, 0, None, None, three),

@@ -74,6 +74,7 @@ def _healthy(address: str) -> bool:
 
 @pytest.fixture(scope="module")
 def browser(chromium_path: str) -> Iterator[Browser]:
+    expect.set_options(timeout=_WAIT_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=chromium_path, args=list(_QUIET))
         yield chromium
@@ -207,6 +208,25 @@ def test_every_size_and_theme(
         _whole(page, artifacts_dir / f"models-{width}-{theme}.png")
 
 
+def test_a_late_call_with_older_data_changes_nothing(browser: Browser, repo_root: Path) -> None:
+    """Streamlit's calls of a component overtake each other when the browser is busy."""
+    script = (repo_root / "app" / "assets" / "media.js").read_text()
+    page = browser.new_page()
+    shown = page.evaluate(
+        """async (script) => {
+          const module = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+          document.body.innerHTML = ["a", "b"].map((id) => `<div id="${id}"><div class="root"></div></div>`).join("");
+          const draw = (id, turn, caption) => module.default({ parentElement: document.getElementById(id),
+            data: { turn, caption, width: 4, height: 3, max_height: 100, faces: [], film: [] } });
+          draw("a", 2, "newer"); draw("a", 1, "older"); draw("b", 1, "another");
+          return [...document.querySelectorAll(".bar")].map((bar) => bar.textContent);
+        }""",
+        script,
+    )
+    page.close()
+    assert shown == ["newer", "another"]
+
+
 def test_photo_heatmap_copy_and_json(
     browser: Browser, fake_address: str, portrait_path: Path, artifacts_dir: Path
 ) -> None:
@@ -289,7 +309,7 @@ def test_cancel_and_errors(browser: Browser, fake_address: str, portrait_path: P
         begin = time.monotonic()
         page.get_by_role("button", name="Cancel").click()
         page.get_by_role("heading", name="Check a photo or a video").wait_for()
-        assert time.monotonic() - begin < _WAIT_S / 40  # three seconds, so that a busy machine passes as well
+        assert time.monotonic() - begin < 5  # well below one where nothing else runs; the analysis takes eight
         _drop(page, portrait_path, "bug.jpg")
         page.get_by_text("Something went wrong on our side.").wait_for()
         assert "Traceback" not in page.content()

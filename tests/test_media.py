@@ -228,11 +228,11 @@ def test_of_an_animation_the_first_frame(image_format: str) -> None:
 
 @pytest.mark.parametrize("size", [(50_000, 50_000), (60_000, 100), (100, 40_001), (9000, 8000)])
 def test_too_large_by_the_header(size: tuple[int, int]) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(MediaError, match=f"{size[0]:,}|too large") as caught:
         read_image(png_header(*size))
     assert caught.value.reason == "too_large"
-    assert time.monotonic() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_a_gif_whose_later_frame_is_huge_is_too_large() -> None:

@@ -1,6 +1,7 @@
 // The frame with numbered boxes, the heatmap over it, and the strip of frames. The slider only changes the opacity of
 // the heatmap's picture: no rerun, no inference. Everything from Python is set as text or attribute, never as HTML.
 const strengths = new WeakMap();
+const turns = new WeakMap();
 
 // on a photo the theme does not matter: the light tones of the bands, readable under dark numbers
 const COLOURS = { little: "#7FA8D1", weak: "#E0BE4F", strong: "#EE8A43", very_strong: "#E5656A", none: "#B4BAC8" };
@@ -28,6 +29,10 @@ function box(face, setTriggerValue) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
+  // Streamlit loads this module anew for each call, and on a busy machine the calls overtake each other
+  if (data.turn < (turns.get(parentElement) ?? 0)) return;
+  turns.set(parentElement, data.turn);
+
   const root = parentElement.querySelector(".root");
   const focused = parentElement.activeElement?.dataset?.focus ?? root.getRootNode().activeElement?.dataset?.focus;
   const strength = strengths.get(parentElement) ?? 55;
