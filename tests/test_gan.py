@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
 import train.data.extra as extra_module
 import train.recipes.gan as gan_recipe
 import train.recipes.gan_judge as judge_recipe
+import train.recipes.gan_publish as publish_recipe
 import train.recipes.gan_samples as samples_recipe
 from detector.calibration import Calibration
 from detector.models.registry import build
@@ -44,6 +46,7 @@ from train.recipes.fid import Fid
 from train.recipes.fid import run as run_fid
 from train.recipes.gan import Gan
 from train.recipes.gan_judge import GanJudge
+from train.recipes.gan_publish import GanPublish
 from train.recipes.gan_samples import GanSamples
 
 
@@ -341,6 +344,34 @@ def test_a_game_writes_every_file(tiny: Gan, capsys: pytest.CaptureFixture[str])
     assert measured["n_generated"] == measured["n_genuine"] == 12 and len(measured["extractor"]["sha256"]) == 64
     half = measured["halves"]
     assert half["n"] == 6 and half["ratio"] == pytest.approx(half["fid_generated"] / half["fid_genuine"])
+
+    # for the models page: the grid of the very generator that was measured, and no picture of the data
+    weights = tiny.runs_dir / "weights"
+    out = publish_recipe.run(GanPublish(folder, weights_dir=weights))
+    assert {p.name for p in out.iterdir()} == {"grid.webp", "curves.webp", "record.json"}
+    assert not list(weights.glob(".*"))
+    said_of = json.loads((out / "record.json").read_text())
+    assert said_of["fid"] == measured["fid"] and said_of["halves"] == half and said_of["weights"] is None
+    assert said_of["extractor"]["name"].startswith("Unmask resnet18") and said_of["n_generated"] == 12
+    assert (said_of["variant"], said_of["size_px"], said_of["images_seen"]) == ("stylegan2-ada", 16, 32)
+    epoch = Run(folder).record()["generator_epoch"]
+    with Image.open(out / "grid.webp") as grid, Image.open(folder / f"samples/epoch-{epoch:04d}.png") as made:
+        assert grid.size == made.size
+        assert np.abs(np.asarray(grid, float) - np.asarray(made.convert("RGB"), float)).mean() < 12
+    # again, with the weights; too large ones and a measurement of another generator are refused, what is there stays
+    publish_recipe.run(GanPublish(folder, generator=True, weights_dir=weights))
+    shipped = json.loads((out / "record.json").read_text())["weights"]
+    assert shipped["sha256"] == measured["generator"] and shipped["bytes"] == (out / shipped["file"]).stat().st_size
+    with pytest.MonkeyPatch.context() as small, pytest.raises(DataError, match="leave --generator out"):
+        small.setattr(publish_recipe, "MAX_BYTES", 100)
+        publish_recipe.run(GanPublish(folder, generator=True, weights_dir=weights))
+    (folder / "report" / "fid.json").write_text(json.dumps({**measured, "generator": "other"}))
+    with pytest.raises(DataError, match="earlier generator"):
+        publish_recipe.run(GanPublish(folder, weights_dir=weights))
+    (folder / "report" / "fid.json").unlink()
+    with pytest.raises(DataError, match="train fid"):
+        publish_recipe.run(GanPublish(folder, weights_dir=weights))
+    assert (out / "generator.safetensors").is_file() and not list(weights.glob(".*"))
     with pytest.raises(ValueError, match="not the faces"):
         face_set(14).save(tiny.runs_dir / "more.npz")
         run_fid(Fid(folder, faces=tiny.runs_dir / "more.npz", runs_dir=tiny.runs_dir))
@@ -543,6 +574,7 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
         (["gan-samples", "nothing", "--out", "x"], "holds no generator"),
         (["gan-judge", "nothing"], "holds no detector"),
         (["fid", "nothing"], "holds no generator"),
+        (["gan-publish", "nothing"], "holds no generator"),
     ],
 )
 def test_impossible_options_get_a_line(

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss, f1_score, precision_score, recall_score, roc_auc_score, roc_curve
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    brier_score_loss,
+    f1_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+    roc_curve,
+)
 
 from detector.calibration import FalseAlarmCurve
 from train.data.samples import Sample
@@ -15,6 +23,7 @@ from train.metrics import (
     auc,
     auc_draws,
     auc_interval,
+    balanced_accuracy_draws,
     brier,
     class_balanced_weights,
     ece,
@@ -43,6 +52,18 @@ def test_auc_and_brier_are_scikit_learns(scored: tuple[np.ndarray, np.ndarray]) 
     probs = 1 / (1 + np.exp(-scores))
     assert brier(labels, probs) == pytest.approx(brier_score_loss(labels, probs))
     assert math.isnan(auc(np.ones(3), np.arange(3.0)))
+
+
+def test_balanced_accuracy_of_draws_is_scikit_learns(scored: tuple[np.ndarray, np.ndarray]) -> None:
+    labels, scores = scored
+    rng = np.random.default_rng(2)
+    draws = rng.integers(0, 3, (4, len(labels)))
+    found = balanced_accuracy_draws(labels, scores > 0.4, draws)
+    for row, value in zip(draws, found, strict=True):
+        picked = np.repeat(np.arange(len(labels)), row)
+        assert value == pytest.approx(balanced_accuracy_score(labels[picked], scores[picked] > 0.4))
+    draws[0, labels == 1] = 0
+    assert math.isnan(balanced_accuracy_draws(labels, scores > 0.4, draws)[0])
 
 
 def test_eer_of_gaussians(scored: tuple[np.ndarray, np.ndarray]) -> None:

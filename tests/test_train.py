@@ -5,6 +5,8 @@ it as manipulated ones. Nothing can be learned from them about real pictures, an
 """
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -16,8 +18,11 @@ import torch
 from safetensors.torch import load_file
 
 import train.recipes.cnn as cnn_recipe
+import train.recipes.labels as labels_recipe
 import train.recipes.leave_out as leave_out_recipe
 import train.recipes.publish as publish_recipe
+import train.recipes.small_set as small_recipe
+from detector.calibration import Calibration
 from detector.ensemble import golden_logits_of_members
 from detector.errors import WeightsError
 from detector.pipeline import Detector
@@ -30,10 +35,13 @@ from train.data.folds import Fold
 from train.data.samples import DataError, Sample
 from train.experiment import Run
 from train.recipes.cnn import Cnn, FaceData
+from train.recipes.labels import Labels
 from train.recipes.leave_out import VARIANTS, LeaveOut
 from train.recipes.publish import Publish
 from train.recipes.sbi import Sbi
+from train.recipes.small_set import SmallSet
 from train.robustness import CHANGES
+from train.staging import staging_in
 
 PICTURES = 40
 
@@ -171,6 +179,8 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
         *(f"{n}.safetensors" for n in networks),
         *(f"cards/{n}.md" for n in (*networks, *ensembles)),
     }
+    shipped = weights.rglob("*.safetensors")
+    assert all(p.stat().st_mode & 0o044 == 0o044 for p in shipped), "a server may run as another user"
     manifest = read_manifest(weights)
     assert manifest.data["test_scored"] == 1
     assert tuple(manifest.ensembles) == ensembles and manifest.entry("stacking").members == networks
@@ -221,6 +231,28 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
         publish_recipe.run(replace(options, runs=(Path("vgg16"),)))
     with pytest.raises(DataError, match="once"):
         publish_recipe.run(replace(options, runs=(Path("resnet18"), other)))
+
+
+def test_what_a_killed_publisher_left_is_cleared_away_and_two_do_not_meet(tmp_path: Path) -> None:
+    left = tmp_path / ".publishing-killed"
+    left.mkdir()
+    (left / "resnet18.safetensors").write_bytes(b"x")
+    with staging_in(tmp_path) as folder:
+        assert [p for p in tmp_path.iterdir()] == [folder] and folder.is_dir()
+        with pytest.raises(DataError, match="wait"), staging_in(tmp_path):
+            pass
+        assert folder.is_dir(), "what another publisher works in stays"
+    assert not list(tmp_path.iterdir())
+    # a process that is killed gives its lock back and leaves its folder
+    code = (
+        "import os, pathlib, sys; from train.staging import staging_in\n"
+        "with staging_in(pathlib.Path(sys.argv[1])): os._exit(9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[1])
+    assert killed.returncode == 9
+    assert len(list(tmp_path.glob(".publishing-*"))) == 1
+    with staging_in(tmp_path) as folder:
+        assert list(tmp_path.iterdir()) == [folder]
 
 
 def _signal(network: str, name: str, label: int) -> float:
@@ -421,6 +453,94 @@ def test_leave_out_goes_on_where_it_was_stopped(
         leave_out_recipe.run(replace(few, resume=folder, images=32, size_px=48))
     with pytest.raises(DataError, match="not a run of leave-out"):
         leave_out_recipe.run(replace(few, resume=few.runs_dir))
+
+
+def test_labels_are_judged_by_a_network_that_saw_nobody_of_them(
+    sources: FaceData, tiny: Cnn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # every other genuine face of "a" becomes one of the labelled source, in training, validation and test
+    def relabelled(samples: list[Sample]) -> list[Sample]:
+        return [
+            replace(s, source="utkface", group=f"utk_{20 + 3 * i}_0_{i % 5}_x")
+            if s.source == "a" and not s.label
+            else s
+            for i, s in enumerate(samples)
+        ]
+
+    train = relabelled(sources.train)
+    labelled = [s for s in train if s.source == "utkface"]
+    # somebody of the labelled source is also in another one, under the same group
+    other = next(i for i, s in enumerate(train) if s.source == "b")
+    train[other] = replace(train[other], group=labelled[0].group)
+    tested = [replace(s, name=f"test/{s.name}", split="test") for s in labelled[:2]]
+    faces = {**sources.faces, **{s.name: sources.faces[s.name.removeprefix("test/")] for s in tested}}
+    data = replace(sources, train=train, val=relabelled(sources.val), test=tested, faces=faces)
+    monkeypatch.setattr(labels_recipe, "load_faces", lambda *_: data)
+    seen: list[FaceData] = []
+    run = cnn_recipe.run
+
+    def watched(options: Cnn, data: FaceData) -> Path:
+        seen.append(data)
+        folder = run(options, data)
+        val = [float(s.label) * 3 - 1 for s in data.val]
+        np.savez(folder / "val_logits.npz", names=[s.name for s in data.val], logits=val)
+        return folder
+
+    monkeypatch.setattr(cnn_recipe, "run", watched)
+    options = Labels(**{**vars(tiny), "epochs": 1})
+    folder = labels_recipe.run(options)
+    assert folder.name.startswith("labels-mobilenet_v2")
+    used = seen[0].train + seen[0].val
+    everyone = [s for s in data.train + data.val + data.test if s.source == "utkface"]
+    assert not {s.group for s in used} & {s.group for s in everyone} and not seen[0].test
+    assert len(used) == len(data.train + data.val) - len([s for s in everyone if s.split != "test"]) - 1
+    found = json.loads((folder / "report" / "labels.json").read_text())
+    assert found["faces"] == len(everyone) == sum(row["n"] for row in found["labels"]["ethnicity"].values())
+    page = (folder / "report" / "labels.md").read_text()
+    assert "none of utkface" in page and "nobody was asked" in page and "| ethnicity White |" in page
+    with pytest.raises(ValueError, match="have seen utkface"):
+        replace(options, start="weights/resnet18.safetensors")
+    monkeypatch.setattr(labels_recipe, "load_faces", lambda *_: sources)
+    with pytest.raises(DataError, match="utkface"):
+        labels_recipe.run(options)
+
+
+def test_a_plain_recipe_and_ours_get_the_same_few_faces(
+    made_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(small_recipe, "fit_calibration", lambda samples, logits: Calibration(1.0, 0.0))
+    options = SmallSet(
+        model="mobilenet_v2", images=20, epochs=1, size_px=32, start="scratch", data_root=made_data, workers=0,
+        amp="off", runs_dir=tmp_path / "runs",
+    )  # fmt: skip
+    given: list[tuple[Cnn, list[str]]] = []
+    run = cnn_recipe.run
+
+    def watched(options: Cnn, data: FaceData) -> Path:
+        given.append((options, [s.name for s in data.train]))
+        assert sorted(s.label for s in data.train) == [0] * 10 + [1] * 10
+        return run(options, data)
+
+    monkeypatch.setattr(cnn_recipe, "run", watched)
+    folder = small_recipe.run(options)
+    (plain, first), (ours, second) = given
+    assert first == second and (plain.twins, plain.batch_size, plain.ema_decay) == (0, 16, 0) and ours.twins > 0
+    assert plain.images_per_epoch == ours.images_per_epoch == 20 and plain.start == ours.start
+    found = json.loads((folder / "report" / "small_set_val.json").read_text())
+    gain, arms = found["gain"]["all slices"], found["figures"]
+    assert gain["balanced_accuracy"]["value"] == pytest.approx(
+        arms["ours"]["all slices"]["balanced_accuracy"] - arms["plain"]["all slices"]["balanced_accuracy"], abs=2e-4
+    )
+    assert gain["auc"]["low"] <= gain["auc"]["value"] <= gain["auc"]["high"]
+    # finished arms stay; a look at test is counted
+    assert small_recipe.run(replace(options, resume=folder, split="test")) == folder and len(given) == 2
+    assert small_recipe.run(replace(options, resume=folder, split="test")) == folder
+    assert json.loads((folder / "report" / "small_set_test.json").read_text())["test_looks"] == 2
+    assert "| all slices |" in capsys.readouterr().out
+    with pytest.raises(DataError, match="other epochs"):
+        small_recipe.run(replace(options, resume=folder, epochs=2))
+    with pytest.raises(DataError, match="no run folder"):
+        small_recipe.run(replace(options, resume=folder / "plain"))
 
 
 def test_too_little_validation_cannot_be_published(

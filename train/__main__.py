@@ -19,12 +19,16 @@ from train.recipes import (
     fid,
     gan,
     gan_judge,
+    gan_publish,
     gan_samples,
+    labels,
     leave_out,
     publish,
     reference,
     sbi,
+    small_set,
     temporal,
+    temporal_publish,
     traces,
 )
 
@@ -35,15 +39,19 @@ RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "compare": (compare.Compare, compare.run),
     "attack": (attack.AttackRuns, attack.run),
     "traces": (traces.Traces, traces.run),
+    "small-set": (small_set.SmallSet, small_set.run),
+    "labels": (labels.Labels, labels.run),
     "faces": (faces.Faces, faces.run),
     "leave-out": (leave_out.LeaveOut, leave_out.run),
     "gan": (gan.Gan, gan.run),
     "gan-samples": (gan_samples.GanSamples, gan_samples.run),
     "gan-judge": (gan_judge.GanJudge, gan_judge.run),
+    "gan-publish": (gan_publish.GanPublish, gan_publish.run),
     "fid": (fid.Fid, fid.run),
     "publish": (publish.Publish, publish.run),
     "clips": (clips.Clips, clips.run),
     "temporal": (temporal.Temporal, temporal.run),
+    "temporal-publish": (temporal_publish.TemporalPublish, temporal_publish.run),
     "evaluate": (evaluate.Evaluate, evaluate.run),
 }
 """Name on the command line -> options (their fields are the command line) and what runs them."""
@@ -53,8 +61,8 @@ SHARED = ("cnn", "sbi")
 
 
 STOPPED = """\
-Stopped. `cnn`, `gan` and `compare` with the same options and `--resume RUN` go on after the last epoch, `faces` with
-the same options after the last video."""
+Stopped. `cnn`, `sbi`, `labels`, `gan`, `compare`, `small-set`, `leave-out` and `temporal` with the same options and
+`--resume RUN` go on after the last epoch, `faces` with the same options after the last video."""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -99,13 +99,17 @@ def labels_table(found: Mapping[str, Any], name: str) -> list[str]:
         else f"all {about['faces']} faces of {about['source']}, which trained nothing"
         + (" but helped to set the band edges" if about["set_edges"] else "")
     )
-    lines = [
+    return [
         f"False alarms at the threshold by labels: {used}. {about['worth']}",
         "",
-        "| label | n | false alarms |",
-        "|---|---|---|",
+        *label_rows(found["choices"][name]["labels"]),
     ]
-    for title, rows in found["choices"][name]["labels"].items():
+
+
+def label_rows(labels: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What `false_alarms_by_labels` found, as a Markdown table."""
+    lines = ["| label | n | false alarms |", "|---|---|---|"]
+    for title, rows in labels.items():
         lines += [f"| {title} {label} | {row['n']} | {_rate(row)} |" for label, row in rows.items()]
     return lines
 

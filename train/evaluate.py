@@ -243,6 +243,13 @@ nobody was asked, the classes are coarse, and a face says little about either. T
 often on one group of pictures than on another; they describe no person."""
 
 
+LABELS_WORTH = (
+    "Age and ethnicity were estimated by an algorithm and checked by one person; nobody was asked, and "
+    f"the classes ({', '.join(ETHNICITIES.values())}) are coarse. They describe pictures, not persons."
+)
+"""What stands beside every table of these labels."""
+
+
 def false_alarms_by_labels(
     samples: Sequence[Sample], calibrated: np.ndarray, curve: FalseAlarmCurve
 ) -> dict[str, dict[str, dict[str, Any]]]:

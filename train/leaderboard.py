@@ -21,7 +21,7 @@ from detector.models.registry import Network
 from detector.weights import LEADERBOARD, Manifest, golden_crops, load_ensemble, load_network
 from train import curves
 from train.data.samples import Sample, unseen_sources
-from train.evaluate import ETHNICITIES, false_alarms_by_labels, figures, opponents, slice_figures, slice_rows
+from train.evaluate import LABELS_WORTH, false_alarms_by_labels, figures, opponents, slice_figures, slice_rows
 from train.experiment import write_text
 from train.metrics import (
     Interval,
@@ -276,6 +276,5 @@ def _about_labels(manifest: Manifest, data: FaceData, scores: KeptScores) -> dic
         "faces": len(scores.sets[LABELLED][0]),
         "trained_on": trained,
         "set_edges": LABELLED in data.unseen,
-        "worth": "Age and ethnicity were estimated by an algorithm and checked by one person; nobody was asked, and "
-        f"the classes ({', '.join(ETHNICITIES.values())}) are coarse. They describe pictures, not persons.",
+        "worth": LABELS_WORTH,
     }

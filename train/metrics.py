@@ -130,6 +130,17 @@ def f1(labels: np.ndarray, flagged: np.ndarray) -> float:
     return float(f1_draws(labels, flagged, np.ones((1, len(labels)), np.int64))[0])
 
 
+def balanced_accuracy_draws(labels: np.ndarray, flagged: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Mean over both classes of the share that was judged rightly, in each bootstrap draw, (rounds,)."""
+    shares = []
+    for label in (0, 1):
+        rows = labels == label
+        of = draws[:, rows].sum(axis=1)
+        right = draws[:, rows] @ (flagged[rows] == bool(label))
+        shares.append(np.divide(right, of, out=np.full(len(draws), np.nan), where=of > 0))
+    return np.asarray(np.mean(shares, axis=0))
+
+
 def bootstrapped(point: float, values: np.ndarray, n: int) -> Interval:
     """A figure with the middle 95 % of its bootstrap values; no interval where no draw gave one."""
     if not np.isfinite(values).any():

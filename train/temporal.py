@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from detector.models.temporal import frame_windows
 from train.calibrate import fit_calibration
 from train.clips import person_folds
 from train.data.datasets.clips import Clip
@@ -74,13 +75,6 @@ class Fitting:
     seed: int
 
 
-def windows(length: int, frames: int) -> list[np.ndarray]:
-    """Rows of runs of `frames` frames that cover a strip, overlapping by half at least; one run if it is shorter."""
-    count = 1 + max(0, -(-2 * (length - frames) // frames))
-    starts = np.linspace(0, max(0, length - frames), count).round().astype(int)
-    return [np.arange(start, min(length, start + frames)) for start in starts]
-
-
 def fit_strips(parameters: Iterable[nn.Parameter], score: Score, strips: Sequence[Strip], options: Fitting) -> float:
     """Fits parameters so that `score` tells strips apart; returns the mean loss of the last epoch.
 
@@ -133,7 +127,7 @@ def judge_strips(
     found = []
     for strip in strips:
         order = np.arange(strip.length) if shuffle is None else shuffle.permutation(strip.length)
-        rows = [order[window] for window in windows(strip.length, frames)]
+        rows = [order[window] for window in frame_windows(strip.length, frames)]
         found.append(float(score([strip] * len(rows), rows).mean()))
     return np.array(found)
 

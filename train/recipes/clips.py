@@ -1,6 +1,7 @@
 """`python -m train clips`: what the published networks say of whole clips, so that a video's bands keep their promises.
 
-Every training and validation clip goes once through the product; what the networks say of each person's frames is kept
+Every training and validation clip goes once through the product (where a network has a temporal head, by that of the
+fold that left the clip's persons out); what the networks say of each person's frames is kept
 in the runs folder under the networks' hashes. From that the section "clips" of every manifest entry is fitted, without
 any training, and the manifest and cards are written anew. Test clips are not touched: `evaluate` reports on them.
 """
@@ -25,6 +26,7 @@ from train.data.samples import DataError, fingerprint
 from train.data.sources import find_data_root, load_samples
 from train.leaderboard import choice_logits
 from train.progress import Bar, say
+from train.temporal_heads import judges_of
 
 if TYPE_CHECKING:
     from detector.pipeline import Detector
@@ -153,12 +155,17 @@ def _member_logits(
     found: dict[str, list[list[np.ndarray]]] = {}
     for choice in _covering(manifest):
         members = manifest.entry(choice).members
-        path = kept_file(manifest, members, runs_dir, frames)
-        known = _read(path)
         keys = [sha256_of(clip.path) for clip in clips]
-        missing = {key: clip for key, clip in zip(keys, clips, strict=True) if key not in known}
-        if missing:
-            _score(Detector(choice, weights_dir=manifest.folder), missing, frames, path, known)
+        key_of = {clip.name: key for clip, key in zip(clips, keys, strict=True)}
+        known: dict[str, list[list[list[float]]]] = {}
+        with judges_of(manifest, members, clips, runs_dir) as judges:
+            for judge, some in judges:
+                path = kept_file(judge, members, runs_dir, frames)
+                kept = _read(path)
+                missing = {key: clip for clip in some if (key := key_of[clip.name]) not in kept}
+                if missing:
+                    _score(Detector(choice, weights_dir=judge.folder), missing, frames, path, kept)
+                known |= {key: kept[key] for key in (key_of[clip.name] for clip in some)}
         for j, name in enumerate(members):
             found[name] = [[np.array(rows, float).reshape(-1, len(members))[:, j] for rows in known[k]] for k in keys]
     return found
@@ -177,7 +184,10 @@ def _covering(manifest: Manifest) -> list[str]:
 
 def kept_file(manifest: Manifest, members: Sequence[str], runs_dir: Path, frames: int) -> Path:
     """Where the logits of these very networks are kept, as this code reads clips."""
-    networks = [[n, manifest.models[n]["sha256"], manifest.models[n]["calibration"]] for n in members]
+    networks = [
+        [n, r["sha256"], r["calibration"], r.get("temporal", {}).get("sha256")]
+        for n, r in ((n, manifest.models[n]) for n in members)
+    ]
     limits = [manifest.min_face_px, manifest.min_sharpness]
     said = json.dumps([networks, limits, frames, reading_code()], sort_keys=True)
     return runs_dir / "cache" / f"clips-{hashlib.sha256(said.encode()).hexdigest()[:10]}.jsonl"

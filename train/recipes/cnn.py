@@ -1,7 +1,7 @@
 """`python -m train cnn`: one network on single faces, from data to a run folder with report."""
 
 import math
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -31,6 +31,7 @@ from train.selection import selection_figures
 from train.start import find_pretrained, load_start
 
 EVAL_BATCH = 64
+_SCORED_AT_ONCE = 256
 _SHOWN = ("loss", "accuracy", "score", "auc_slices", "auc_unseen", "tpr_at_2")
 
 
@@ -283,6 +284,25 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
     write_report(record, data.val, logits, title=f"{options.model}, validation")
     say(f"done: {record.folder.name}/report holds the figures and plots")
     return record.folder
+
+
+def score_faces(
+    network: Network,
+    samples: Sequence[Sample],
+    faces: dict[str, Face],
+    size_px: int,
+    workers: int,
+    device: torch.device,
+    title: str = "Scoring",
+) -> np.ndarray:
+    """Raw logits (N,) of any number of samples by a network as it is, in float32 as it ships."""
+    parts = []
+    with Bar(title) as bar:
+        for i in range(0, len(samples), _SCORED_AT_ONCE):
+            crops = eval_crops(samples[i : i + _SCORED_AT_ONCE], faces, size_px, workers)
+            parts.append(predict(network, crops.split(EVAL_BATCH), device, amp=False))
+            bar.at(min(i + _SCORED_AT_ONCE, len(samples)), len(samples))
+    return np.concatenate(parts)
 
 
 def training_batches(

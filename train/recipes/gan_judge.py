@@ -19,22 +19,18 @@ import tyro
 from safetensors.torch import load_file
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from detector.models.registry import Network, build
-from detector.types import Face
+from detector.models.registry import build
 from train import curves
 from train.calibrate import fit_calibration
-from train.data.batches import eval_crops
 from train.data.extra import load_extra, made_by
 from train.data.samples import DataError, Sample
 from train.evaluate import opponents
 from train.experiment import Run, write_json
-from train.loop import predict
 from train.metrics import auc, rate_interval
-from train.progress import Bar, say
-from train.recipes.cnn import EVAL_BATCH, load_faces
+from train.progress import say
+from train.recipes.cnn import load_faces, score_faces
 from train.recipes.fid import REPORT as FID_REPORT
 
-_CHUNK = 256
 _PLOTTED = ("140k", "stylegan2-1024", "sd21")
 
 
@@ -82,13 +78,13 @@ def run(options: GanJudge) -> Path:
         samples += extra.samples
         faces |= extra.faces
         made = _made(options, extra.without_face)
-    calibration = fit_calibration(data.val, _score(network, data.val, faces, size_px, options.workers, device))
+    calibration = fit_calibration(data.val, score_faces(network, data.val, faces, size_px, options.workers, device))
     looks = int(record.record().get("test_looks", 0)) + (options.split == "test")
     if options.split == "test":
         # before the look: one that is interrupted has been a look all the same
         record.write_record(test_looks=looks)
         say(f"look number {looks} of this run at the test slices")
-    logits = calibration(_score(network, samples, faces, size_px, options.workers, device))
+    logits = calibration(score_faces(network, samples, faces, size_px, options.workers, device))
     figures = slices_at_even_odds(samples, logits)
     write_json(
         record.report / f"judged_{options.split}.json",
@@ -148,23 +144,6 @@ def slices_at_even_odds(samples: Sequence[Sample], logits: np.ndarray) -> dict[s
             "confusion": confusion_matrix(labels[rows], flagged.astype(int), labels=[0, 1]).tolist(),
         }
     return found
-
-
-def _score(
-    network: Network,
-    samples: Sequence[Sample],
-    faces: dict[str, Face],
-    size_px: int,
-    workers: int,
-    device: torch.device,
-) -> np.ndarray:
-    parts = []
-    with Bar("Scoring") as bar:
-        for i in range(0, len(samples), _CHUNK):
-            crops = eval_crops(samples[i : i + _CHUNK], faces, size_px, workers)
-            parts.append(predict(network, crops.split(EVAL_BATCH), device, amp=False))
-            bar.at(min(i + _CHUNK, len(samples)), len(samples))
-    return np.concatenate(parts)
 
 
 def _made(options: GanJudge, without_face: int) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 import json
 import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +60,7 @@ from train.recipes.clips import SECTION, clip_sections, with_sections
 from train.recipes.cnn import FaceData, load_faces
 from train.robustness import changed_logits, drawn_faces
 from train.selection import selection_figures
+from train.staging import staging_in
 
 MEMBERS = "members.json"
 _CHUNK = 256
@@ -102,8 +102,8 @@ def run(options: Publish) -> bool:
     for member in members:
         if member.data != data.fingerprint:
             raise DataError(f"{member.title} was trained on other data or splits than these: train it again")
-    with tempfile.TemporaryDirectory(dir=target, prefix=".publishing-") as name:
-        built = _stage(Path(name), members, data, options.workers)
+    with staging_in(target) as folder:
+        built = _stage(folder, members, data, options.workers)
         new = selection_figures(data.val, built.calibrated[built.default], data.unseen)
         old = _published_figures(target, data, options.workers, built.raw)
         _show(old, new)
@@ -113,7 +113,7 @@ def run(options: Publish) -> bool:
             return False
         manifest = _measured(built, data, options, _looks(target), new)
         manifest = _with_clips(built.folder, manifest, data, options)
-        _install(built.folder, target, manifest)
+        install(built.folder, target, manifest)
     write_cards(read_manifest(target))
     say(f"Published {manifest['default']} of {', '.join(manifest['models'])} into {target.name}/.")
     return True
@@ -166,6 +166,8 @@ def _members(folder: Path, target: Path) -> list[_Member]:
         return [m for name in json.loads(listed.read_text()) for m in _members(folder.parent / name, target)]
     if (folder / "best.safetensors").is_file():
         record = Run(folder).record()
+        if record.get("recipe") == "temporal":
+            raise DataError(f"{folder.name} is a run of `temporal`: `python -m train temporal-publish` ships it")
         options = record["options"]
         return [_Member(folder.name, options["model"], int(options["seed"]), record["data"], folder, record, False)]
     name = str(folder)
@@ -265,10 +267,11 @@ def _converted(staging: Path, member: _Member) -> dict[str, Any]:
 def _kept(staging: Path, member: _Member) -> dict[str, Any]:
     """A published network as it is, and what its entry says apart from measurements."""
     record = {k: v for k, v in member.record.items() if k not in _MEASURED}
-    try:
-        shutil.copyfile(member.folder / record["file"], staging / record["file"])
-    except OSError as error:
-        raise WeightsError(f"weights/{record['file']} is missing: fetch the whole repository.") from error
+    for file in files_of(record):
+        try:
+            shutil.copyfile(member.folder / file, staging / file)
+        except OSError as error:
+            raise WeightsError(f"weights/{file} is missing: fetch the whole repository.") from error
     return record
 
 
@@ -483,11 +486,18 @@ def _training(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _install(staging: Path, target: Path, manifest: dict[str, Any]) -> None:
+def files_of(record: Mapping[str, Any]) -> list[str]:
+    """Files that an entry of the manifest names: its own, and of what judges its frames in order."""
+    return [part["file"] for part in (record, record.get("temporal", {})) if "file" in part]
+
+
+def install(staging: Path, target: Path, manifest: Mapping[str, Any]) -> None:
     """Moves a complete set into place, the manifest last, and removes files that it does not name."""
     records = [*manifest["models"].values(), *manifest["ensembles"].values()]
-    named = {record["file"] for record in records if "file" in record}
+    named = {file for record in records for file in files_of(record)}
     for file in named:
+        # safetensors writes files that nobody else may read; a server often runs as another user
+        (staging / file).chmod(0o644)
         (staging / file).replace(target / file)
     if (staging / LEADERBOARD).is_file():
         (staging / LEADERBOARD).replace(target / LEADERBOARD)

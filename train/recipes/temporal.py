@@ -2,21 +2,23 @@
 
 Training and validation clips of videos.csv, and flickering self-blends of their genuine persons, train a head over a
 published network's features (ResNet and LSTM by default). Every person's clips are scored by a head that saw none of
-them; the gain over the average of the same frames, and over the product's rule for persons, decides whether it helps.
-Test clips are never read. Patches and features are kept in the runs folder, and finished folds in the run's: a stopped
-run goes on with `--resume RUN`.
+them. It helps if the head gains over the average of the same frames, and if the product's rule for persons (the worst
+run of frames), with each frame raised by what the head adds, gains over that rule as it is. `temporal-publish` ships
+what helps. Test clips are read only for `--test`, a look that is counted and decides nothing. Patches and features are
+kept in the runs folder, and finished folds in the run's: a stopped run goes on with `--resume RUN`.
 
     runs/temporal-resnet18-lstm-<time>/
-      folds/<number>.json      scores of the clips of each fold
+      folds/<number>.*         scores of the clips of each fold, and the head that gave them
       best.safetensors         the head, or with --unfreeze the whole network, trained on all clips in the end
       report/temporal.json, report/temporal.md
 """
 
+import copy
 import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +29,7 @@ from torch import Tensor, nn
 from detector.aggregate import person_score
 from detector.calibration import Calibration
 from detector.media import sha256_of
-from detector.models.temporal import HEADS, ClipNetwork
+from detector.models.temporal import HEADS, ClipNetwork, InOrder
 from detector.weights import Manifest, default_folder, load_network, read_manifest
 from train.clips import person_folds
 from train.data import clip_frames, flicker, self_blend
@@ -38,6 +40,7 @@ from train.data.samples import DataError, fingerprint
 from train.data.sources import find_data_root, load_samples
 from train.experiment import Run, environment, options_record, write_json, write_text
 from train.loop import save_weights_file
+from train.metrics import auc_interval
 from train.progress import Bar, say
 from train.recipes.clips import fingerprint_of_networks, reading_code, seed_of_networks
 from train.temporal import (
@@ -54,10 +57,14 @@ from train.temporal import (
     pooled,
     told,
 )
+from train.temporal_heads import FOLDS
 
 AVERAGE, RULE, MODEL, SHUFFLED = "average of frames", "worst run of frames", "temporal", "temporal, frames shuffled"
+SHIPPED = "temporal, worst run of frames"
+"""As the product would judge: the rule for persons, on frames raised by what the head adds."""
 _FACES_AT_ONCE = 32
 _SHUFFLES = 4
+_EVERY_SLICE = "all test clips"
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,8 @@ class Temporal:
     """Of AdamW."""
     unfreeze: bool = False
     """Train the backbone too, from frames and not from kept features: a GPU is needed to see the end of it."""
+    test: bool = False
+    """Also score the test clips, once everything is decided: a look that is counted."""
     data_root: Path | None = None
     """Folder with the data that the networks were trained on, and its videos.csv; else $UNMASK_DATA, else data/."""
     weights_dir: Path | None = None
@@ -137,14 +146,15 @@ def run(options: Temporal) -> Path:
     if options.model not in manifest.models:
         raise ValueError(f"no network {options.model!r} was published; there are: {', '.join(manifest.models)}")
     root = find_data_root(options.data_root)
-    clips = [c for c in read_clips(root) if c.split != "test"]
+    every = read_clips(root)
+    clips = [c for c in every if c.split != "test"]
     if not clips:
         raise DataError(f"{root.name}/ has no {TABLE} with training and validation clips")
     samples = load_samples(root, seed_of_networks(manifest))
     if fingerprint_of_networks(manifest) not in ("", fingerprint(samples)):
         raise DataError("the published networks were trained on other data or splits than these: publish them anew")
     settings = {
-        **{k: v for k, v in options_record(options).items() if k != "resume"},
+        **{k: v for k, v in options_record(options).items() if k not in ("resume", "test")},
         "backbone": manifest.models[options.model]["sha256"],
         "data": fingerprint(samples),
     }
@@ -156,10 +166,7 @@ def run(options: Temporal) -> Path:
     kept = _Embedded(network, data, size, _features_folder(options, manifest, data.frames_key))
     # what is made trains from kept features, or is made anew at every step
     wanted = [s for s in data.strips if not (options.unfreeze and s.made)]
-    with Bar("Features of frames") as bar:
-        for done, strip in enumerate(wanted, 1):
-            kept.load(strip)
-            bar.at(done, len(wanted))
+    kept.load_all(wanted)
     record.log("features", strips=len(wanted), seconds=round(time.monotonic() - began, 1))
     _cross_validate(options, manifest, record, data, kept)
     found = _figures(options, record, data, kept)
@@ -167,6 +174,8 @@ def run(options: Temporal) -> Path:
     save_weights_file(trained.network if options.unfreeze else trained.network.head, record.best)
     record.log("final", loss=round(trained.loss, 5), seconds=round(time.monotonic() - began, 1))
     found["final_loss"] = round(trained.loss, 5)
+    if options.test:
+        found["test"] = _on_test(options, manifest, record, [c for c in every if c.split == "test"], trained)
     write_json(record.report / "temporal.json", found)
     write_text(record.report / "temporal.md", _text(options, found))
     say((record.report / "temporal.md").read_text())
@@ -269,6 +278,13 @@ class _Embedded:
         self._device = next(network.parameters()).device
         self._found: dict[str, tuple[Tensor, Tensor]] = {}
 
+    def load_all(self, strips: Sequence[Strip]) -> None:
+        """As `load` for each."""
+        with Bar("Features of frames") as bar:
+            for done, strip in enumerate(strips, 1):
+                self.load(strip)
+                bar.at(done, len(strips))
+
     def load(self, strip: Strip) -> None:
         """Takes a strip's features from the disk, or computes and keeps them."""
         path = self._folder / f"{strip.key}.npz"
@@ -292,6 +308,13 @@ class _Embedded:
     def logits(self, strip: Strip) -> np.ndarray:
         """Of the frames, (T,) calibrated."""
         return self._found[strip.key][1].double().numpy()
+
+    def rule(self, strip: Strip, reader: InOrder | None = None) -> float:
+        """A strip's logit by the product's rule for persons; with a reader, of frames raised by what that adds."""
+        logits = self.logits(strip)
+        if reader is not None:
+            logits = logits + reader.added(self._found[strip.key][0].numpy())
+        return person_score(logits, np.random.default_rng(0)).logit
 
     def score(self, network: ClipNetwork) -> Score:
         """How a head over these features scores windows."""
@@ -373,13 +396,62 @@ def _labelled(strips: Sequence[Strip], kept: _Embedded) -> list[Strip]:
     return [s for s in strips if not s.label or s.made or best[s.clip] is s]
 
 
+def _reader(trained: "_Trained", options: Temporal) -> InOrder:
+    """The head as the product runs it, on the CPU."""
+    return InOrder(copy.deepcopy(trained.network.head).cpu(), options.frames)
+
+
+def _on_test(
+    options: Temporal, manifest: Manifest, record: Run, clips: Sequence[Clip], trained: _Trained
+) -> dict[str, Any]:
+    """What the final network makes of the test clips, slice by slice, beside the average of the same frames."""
+    if not clips:
+        raise DataError(f"{TABLE} has no test clips")
+    looks = int(record.record().get("test_looks", 0)) + 1
+    record.write_record(test_looks=looks)
+    say(f"look number {looks} of this run at the test clips")
+    data = _read(replace(options, blends=0), manifest, clips, set())
+    kept = _Embedded(
+        _build(options, manifest), data, _size(options, manifest), _features_folder(options, manifest, data.frames_key)
+    )
+    kept.load_all(data.strips)
+    score = (
+        _whole_score(trained.network, data, _size(options, manifest))
+        if options.unfreeze
+        else kept.score(trained.network)
+    )
+    values = {
+        MODEL: judge_strips(score, data.strips, options.frames),
+        AVERAGE: np.array([kept.logits(s).mean() for s in data.strips]),
+        RULE: np.array([kept.rule(s) for s in data.strips]),
+    }
+    if not options.unfreeze:
+        reader = _reader(trained, options)
+        values[SHIPPED] = np.array([kept.rule(s, reader) for s in data.strips])
+    scores = {name: clip_scores(data.strips, found) for name, found in values.items()}
+    rows: dict[str, Any] = {}
+    for source in (*sorted({c.source for c in data.clips}), _EVERY_SLICE):
+        picked = [i for i, c in enumerate(data.clips) if source in (c.source, _EVERY_SLICE)]
+        labels = np.array([data.clips[i].label for i in picked])
+        rows[source] = {"genuine": int((labels == 0).sum()), "manipulated": int((labels == 1).sum())}
+        if len(np.unique(labels)) == 2:
+            persons = [data.clips[i].person for i in picked]
+            rows[source]["auc"] = {
+                name: auc_interval(
+                    labels, np.array([found[i] for i in picked]), persons, np.random.default_rng(0)
+                ).to_dict()
+                for name, found in scores.items()
+            }
+    return {"looks": looks, "without_a_person": data.left_out, "slices": rows}
+
+
 def _fold_file(record: Run, number: int) -> Path:
-    return record.folder / "folds" / f"{number}.json"
+    return record.folder / FOLDS / f"{number}.json"
 
 
 def _cross_validate(options: Temporal, manifest: Manifest, record: Run, data: _Data, kept: _Embedded) -> None:
     """Scores each fold's clips by a network that saw none of its persons; finished folds are left as they are."""
-    (record.folder / "folds").mkdir(exist_ok=True)
+    (record.folder / FOLDS).mkdir(exist_ok=True)
     for number, (inside, outside) in enumerate(_folds(options, data), 1):
         if _fold_file(record, number).is_file():
             continue
@@ -400,6 +472,12 @@ def _cross_validate(options: Temporal, manifest: Manifest, record: Run, data: _D
             MODEL: [round(scores[i], 5) for i in sorted(judge)],
             SHUFFLED: [round(shuffled[i], 5) for i in sorted(judge)],
         }
+        if not options.unfreeze:
+            reader = _reader(trained, options)
+            shipped = clip_scores(strips, np.array([kept.rule(s, reader) for s in strips]))
+            row[SHIPPED] = [round(shipped[i], 5) for i in sorted(judge)]
+            # for the calibration of videos, if the head ships
+            save_weights_file(trained.network.head, _fold_file(record, number).with_suffix(".safetensors"))
         write_json(_fold_file(record, number), row)
         seconds = round(time.monotonic() - began, 1)
         record.log("fold", fold=number, clips=len(judge), loss=round(trained.loss, 5), seconds=seconds)
@@ -418,18 +496,20 @@ def _figures(options: Temporal, record: Run, data: _Data, kept: _Embedded) -> di
     own = [s for s in data.strips if not s.made]
     logits = [kept.logits(s) for s in own]
     average = clip_scores(own, np.array([row.mean() for row in logits]))
-    rule = clip_scores(own, np.array([person_score(row, np.random.default_rng(0)).logit for row in logits]))
+    rule = clip_scores(own, np.array([kept.rule(s) for s in own]))
+    # a backbone that was trained along has other logits: it cannot be added to the product's
+    shown = (MODEL, SHUFFLED) if options.unfreeze else (MODEL, SHUFFLED, SHIPPED)
     scores = {
         MODEL: np.zeros(len(data.clips)),
         AVERAGE: np.array([average[i] for i in range(len(data.clips))]),
         RULE: np.array([rule[i] for i in range(len(data.clips))]),
-        SHUFFLED: np.zeros(len(data.clips)),
+        **{name: np.zeros(len(data.clips)) for name in shown if name != MODEL},
     }
     by_fold = []
     for number, (_, outside) in enumerate(_folds(options, data), 1):
         row = json.loads(_fold_file(record, number).read_text())
         rows = sorted(outside.tolist())
-        for name in (MODEL, SHUFFLED):
+        for name in shown:
             scores[name][rows] = row[name]
         judged = [data.clips[i] for i in rows]
         by_fold.append(
@@ -442,6 +522,7 @@ def _figures(options: Temporal, record: Run, data: _Data, kept: _Embedded) -> di
         )
     everyone = compare(data.clips, scores, MODEL, (AVERAGE, RULE, SHUFFLED), options.seed)
     across = compare(pooled(data.clips), scores, MODEL, (AVERAGE, RULE, SHUFFLED), options.seed)
+    shipped = None if options.unfreeze else compare(data.clips, scores, SHIPPED, (RULE,), options.seed)
     new = np.flatnonzero(~data.known)
     strangers = compare(
         [data.clips[i] for i in new],
@@ -464,15 +545,17 @@ def _figures(options: Temporal, record: Run, data: _Data, kept: _Embedded) -> di
         "across_slices": across,
         "strangers": strangers,
         "calibration": calibration_of(data.clips, scores[MODEL], options.folds),
-        "helps": _helps(everyone),
+        "shipped": shipped,
+        "helps": _helps(everyone, shipped),
     }
 
 
-def _helps(everyone: Mapping[str, Any] | None) -> bool:
-    """Beyond chance better than the average of frames and than the product's rule."""
+def _helps(everyone: Mapping[str, Any] | None, shipped: Mapping[str, Any] | None) -> bool:
+    """Beyond chance better than the average of frames, and as the product would judge, better than it judges now."""
     if everyone is None:
         return False
-    return helps({"gain": {name: everyone["gain"][name] for name in (AVERAGE, RULE)}})
+    over_rule = everyone["gain"] if shipped is None else shipped["gain"]
+    return helps({"gain": {AVERAGE: everyone["gain"][AVERAGE], RULE: over_rule[RULE]}})
 
 
 def _text(options: Temporal, found: Mapping[str, Any]) -> str:
@@ -502,6 +585,8 @@ def _text(options: Temporal, found: Mapping[str, Any]) -> str:
             of_slices = " | ".join(f"{v:.3f}" for v in everyone["slices"][name].values())
             lines.append(f"| {name} | {told(interval)} | {of_slices} |")
         lines += ["", *(f"Gain over {name}: {told(gain)}." for name, gain in everyone["gain"].items())]
+        if found["shipped"] is not None:
+            lines.append(f"Gain of {SHIPPED} over {RULE}: {told(found['shipped']['gain'][RULE])}.")
     if across is not None:
         lines.append(
             f"Across slices, which decides nothing since a head may know the slices: AUC {told(across['auc'][MODEL])}, "
@@ -523,17 +608,28 @@ def _text(options: Temporal, found: Mapping[str, Any]) -> str:
             f"Brier score {calibration['brier']:.3f} and calibration error {calibration['ece']:.3f} of persons that "
             f"took no part in it."
         )
-    lines += ["", f"**{_verdict(found['helps'])}**", ""]
+    lines += ["", f"**{_verdict(found['helps'], options.unfreeze)}**", ""]
+    if "test" in found:
+        names = (AVERAGE, MODEL, RULE) if options.unfreeze else (AVERAGE, MODEL, RULE, SHIPPED)
+        lines += [f"Test clips, look number {found['test']['looks']} (AUC of clips, 95 % interval over persons):", ""]
+        lines += ["| slice | genuine | manipulated | " + " | ".join(names) + " |", "|---" * (3 + len(names)) + "|"]
+        for source, row in found["test"]["slices"].items():
+            cells = [told(row["auc"][name]) if "auc" in row else "one class only" for name in names]
+            lines.append(f"| {source} | {row['genuine']} | {row['manipulated']} | {' | '.join(cells)} |")
+        lines.append("")
     return "\n".join(lines)
 
 
-def _verdict(better: bool) -> str:
-    if better:
+def _verdict(better: bool, unfrozen: bool) -> str:
+    if not better:
         return (
-            "It helps: both paired intervals of the gain, over the average of frames and over the product's rule, lie "
-            "above zero. It is a candidate; this recipe publishes nothing."
+            "It is not shipped: the paired interval of the gain over the average of frames or over the product's rule "
+            "reaches zero or below."
         )
-    return (
-        "It is not shipped: the paired interval of the gain over the average of frames or over the product's rule "
-        "reaches zero or below."
+    said = (
+        "It helps: both paired intervals of the gain, over the average of frames and over the product's rule, lie "
+        "above zero. "
     )
+    if unfrozen:
+        return said + "Its backbone is no longer the published network, so that it cannot be added to that."
+    return said + "`python -m train temporal-publish RUN` ships it."

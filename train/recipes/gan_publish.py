@@ -1,0 +1,131 @@
+"""`python -m train gan-publish RUN`: what a generator reached, for the app's models page.
+
+    weights/gan/
+      grid.webp               the same latents, by the generator that is measured: no face of the data
+      curves.webp             losses, scores, augmentation, FID over the epochs
+      record.json             variant, size, pictures seen, hours, FID and KID with the features they are of
+      generator.safetensors   only with --generator, and only up to 25 MB
+
+FID is taken from `python -m train fid RUN`, which must have measured this very generator.
+"""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from PIL import Image
+
+from detector.weights import default_folder
+from train.data.samples import DataError
+from train.experiment import Run, write_json
+from train.gan.players import DETECTOR, GENERATOR_FILE
+from train.progress import say
+from train.recipes.fid import REPORT, generator_hash
+from train.staging import staging_in
+
+FOLDER = "gan"
+MAX_BYTES = 25_000_000
+"""A larger generator is no part of what users download."""
+_QUALITY = 85
+_FIGURES = ("fid", "kid", "kid_deviation", "precision", "recall", "n_genuine", "n_generated", "extractor", "halves")
+_JUDGED = ("140k", "stylegan2-1024", "sd21")
+
+
+@dataclass(frozen=True)
+class GanPublish:
+    """Put a generator's sample grid, curves and figures into weights/gan/, for the models page."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run folder of `gan` that `fid` has measured."""
+    generator: bool = False
+    """Ship the generator's weights too, if they have at most 25 MB."""
+    weights_dir: Path | None = None
+    """Published set; weights/ by default."""
+
+
+def run(options: GanPublish) -> Path:
+    """Writes the folder, whole or not at all; returns it."""
+    record = Run(options.run)
+    written = record.record()
+    weights = record.folder / GENERATOR_FILE
+    if written.get("recipe") != "gan" or not weights.is_file():
+        raise DataError(f"{options.run.name} holds no generator: name the folder of a `gan` run that finished an epoch")
+    if options.generator and weights.stat().st_size > MAX_BYTES:
+        raise DataError(
+            f"the generator has {weights.stat().st_size / 1e6:.1f} MB; more than {MAX_BYTES / 1e6:.0f} MB do not ship: "
+            "leave --generator out"
+        )
+    measured = _measured(record)
+    epoch = int(written["generator_epoch"])
+    grid, plot = record.folder / "samples" / f"epoch-{epoch:04d}.png", record.report / "gan_curves.png"
+    for path in (grid, plot):
+        if not path.is_file():
+            raise DataError(f"{options.run.name} lacks {path.name}: go on with the run by --resume, or publish another")
+    target = options.weights_dir or default_folder()
+    target.mkdir(parents=True, exist_ok=True)
+    with staging_in(target) as staging:
+        made = staging / FOLDER
+        made.mkdir()
+        # readable for whoever runs the app
+        made.chmod(0o755)
+        for path, name in ((grid, "grid"), (plot, "curves")):
+            with Image.open(path) as picture:
+                picture.convert("RGB").save(made / f"{name}.webp", quality=_QUALITY)
+        shipped: dict[str, Any] | None = None
+        if options.generator:
+            shutil.copyfile(weights, made / GENERATOR_FILE)
+            data = (made / GENERATOR_FILE).read_bytes()
+            shipped = {
+                "file": GENERATOR_FILE,
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "bytes": len(data),
+                "spec": written["generator"],
+            }
+        write_json(made / "record.json", {**_about(record, measured), "weights": shipped})
+        old = target / FOLDER
+        if old.exists():
+            old.rename(staging / "old")
+        made.rename(old)
+    say(f"{options.run.name}, generator of epoch {epoch}: in {target.name}/{FOLDER}/")
+    return target / FOLDER
+
+
+def _measured(record: Run) -> dict[str, Any]:
+    path = record.report / REPORT
+    if not path.is_file():
+        raise DataError(f"{record.folder.name} has no FID: run `python -m train fid {record.folder.name}` first")
+    found: dict[str, Any] = json.loads(path.read_text())
+    if found["generator"] != generator_hash(record):
+        raise DataError(
+            f"the FID of {record.folder.name} is of an earlier generator: run `python -m train fid` on it again"
+        )
+    return found
+
+
+def _about(record: Run, measured: dict[str, Any]) -> dict[str, Any]:
+    """What the models page says; `halves` holds the figure between genuine halves and the ratio to it."""
+    written = record.record()
+    rows = record.events("epoch")
+    judged = record.report / "judged_test.json"
+    slices = json.loads(judged.read_text())["slices"] if judged.is_file() else {}
+    return {
+        "variant": written["generator"]["variant"],
+        "size_px": written["generator"]["size_px"],
+        "run": record.folder.name,
+        "epochs": len(rows),
+        "generator_epoch": written["generator_epoch"],
+        "images_seen": written["images_seen"],
+        "hours": written["train_hours"],
+        "images_per_s": rows[-1]["images_per_s"],
+        "device": written["environment"]["device"],
+        "genuine_faces": written["genuine_faces"],
+        **{k: measured[k] for k in _FIGURES},
+        # of the variant whose discriminator is a detector, once it was judged: at even odds
+        "discriminator": {"model": DETECTOR, "slices": {s: slices[s] for s in _JUDGED if s in slices}}
+        if slices
+        else None,
+    }
