@@ -136,6 +136,45 @@ def test_there_are_no_circles() -> None:
             visit(module, ())
 
 
+TRAINS_WITH = {
+    "torch", "torchvision", "timm", "sklearn", "safetensors", "PIL", "cv2", "matplotlib", "rich", "numpy",
+    "scipy",  # scikit-learn's
+    "tyro", "torchmetrics", "facenet_pytorch",  # small and pure Python
+}  # fmt: skip
+"""What a machine needs that trains on pictures: neither video nor OpenVINO nor the page's packages."""
+
+
+def imported_at_once(path: Path) -> set[str]:
+    """What a module imports when it is itself imported: nothing inside functions or for types alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    kept = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    found: set[str] = set()
+    for node in kept:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif node.module:
+            found |= {
+                f"{node.module}.{a.name}" if f"{node.module}.{a.name}" in MODULES else node.module for a in node.names
+            }
+    return found
+
+
+def test_training_on_pictures_needs_no_package_for_video_or_page() -> None:
+    todo, seen, others = ["train.__main__"], set(), {}
+    while todo:
+        module = todo.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        for found in imported_at_once(MODULES[module]):
+            if found in MODULES:
+                todo.append(found)
+            elif top(found) not in sys.stdlib_module_names:
+                others.setdefault(top(found), module)
+    assert "train.recipes.cnn" in seen and "detector.faces.detect" in seen
+    assert {p: m for p, m in others.items() if p not in TRAINS_WITH} == {}
+
+
 def python_files() -> list[Path]:
     return [path for folder in (*PROJECT, "tests") for path in sorted((ROOT / folder).rglob("*.py"))]
 

@@ -28,8 +28,7 @@ from detector.video import VideoInfo
 from detector.weights import default_folder, load_temporal, read_manifest, write_manifest
 from train.__main__ import main
 from train.clips import person_folds
-from train.data import clip_frames
-from train.data.clip_frames import Fit, load_persons, patch_of, person_frames
+from train.data.clip_frames import PATCH_PX, Fit, load_persons, patch_of, person_frames
 from train.data.datasets.clips import Clip, person_of
 from train.data.flicker import Flicker, flicker_blend
 from train.data.samples import DataError
@@ -117,7 +116,8 @@ def test_a_resnet_and_lstm_over_crops_trains_and_keeps_its_norms() -> None:
 def test_a_head_at_work_adds_in_the_mean_what_it_says_of_a_window(name: str) -> None:
     features, logits, _ = sequences(1, frames=7)
     head = shaken(name)
-    said = float(head(features, logits, torch.tensor([7])) - logits.mean())
+    with torch.no_grad():
+        said = float(head(features, logits, torch.tensor([7])) - logits.mean())
     added = InOrder(head, 8).added(features[0].numpy())
     assert added.shape == (7,) and added == pytest.approx(np.full(7, said), abs=1e-5)
     # of a longer one each frame gets the mean over the windows that it is in
@@ -203,7 +203,7 @@ def test_a_patch_holds_what_a_network_sees() -> None:
         assert np.abs(difference).max() <= 2
     large = np.repeat(np.repeat(image, 5, axis=0), 5, axis=1)
     patch, moved = patch_of(large, Face((200.0, 200.0, 700.0, 800.0), ((300.0, 400.0),) * 5, 0.9))
-    assert max(patch.shape[:2]) == clip_frames.PATCH_PX and moved.size_px == pytest.approx(320 / (1.3 * 1.15), rel=0.02)
+    assert max(patch.shape[:2]) == PATCH_PX and moved.size_px == pytest.approx(320 / (1.3 * 1.15), rel=0.02)
 
 
 def test_kept_frames_are_those_that_the_product_judges(repo_root: Path, tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ class FakeFilm:
 @pytest.fixture
 def film(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeFilm]:
     fake = FakeFilm()
-    monkeypatch.setattr(clip_frames, "follow_persons", fake)
+    monkeypatch.setattr("detector.persons.follow_persons", fake)
     yield fake
 
 

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
@@ -30,12 +30,14 @@ from detector.faces.align import CropFrame, crop_frame, cut
 from detector.faces.detect import FaceDetector
 from detector.runtime import limit_threads
 from detector.types import Face
-from detector.video import VideoFrame, iter_frames
 from train.data.datasets.clips import Clip
 from train.data.datasets.pack import TABLE
 from train.data.samples import DataError
 from train.data.sources import EXTRACTION
 from train.experiment import write_json, write_text
+
+if TYPE_CHECKING:
+    from detector.video import VideoFrame
 
 SKIPPED = "skipped.csv"
 _COLUMNS = (
@@ -158,11 +160,14 @@ def _extract(clip: Clip, out: Path, cutting: Cutting) -> str | None:
     return None
 
 
-def _faces(path: Path, cutting: Cutting) -> Iterator[tuple[VideoFrame, Face]]:
+def _faces(path: Path, cutting: Cutting) -> Iterator[tuple["VideoFrame", Face]]:
     """The largest face of each frame that has one, as in the packs: swaps are made of the person in front."""
     global _detector
     if _detector is None:
         _detector = FaceDetector()
+    # a package for video, which a machine that only trains on pictures may lack
+    from detector.video import iter_frames
+
     with closing(iter_frames(path, max_frames=cutting.frames, budget_s=_BUDGET_S)) as frames:
         for frame in frames:
             faces = _detector.detect([frame.image])[0]
@@ -170,7 +175,7 @@ def _faces(path: Path, cutting: Cutting) -> Iterator[tuple[VideoFrame, Face]]:
                 yield frame, faces[0]
 
 
-def _store(folder: Path, number: int, frame: VideoFrame, face: Face, cutting: Cutting) -> dict[str, Any]:
+def _store(folder: Path, number: int, frame: "VideoFrame", face: Face, cutting: Cutting) -> dict[str, Any]:
     square = crop_frame(face, cutting.margin)
     side = min(cutting.size_px, round(square.side))
     # upright, whatever the head's tilt: training turns it where the product does, and every turn wears away traces

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -19,8 +19,10 @@ from detector.aggregate import MIN_FRAMES
 from detector.faces.align import crop_face, crop_frame, resize, sharpness
 from detector.faces.detect import FaceDetector
 from detector.media import RGB
-from detector.persons import Looked, follow_persons
 from detector.types import Face
+
+if TYPE_CHECKING:
+    from detector.persons import Looked
 
 PATCH = 1.15
 """Side of the patch over that of the crop: a turned crop and the edges of soft masks lie within."""
@@ -79,6 +81,9 @@ def person_frames(path: Path, finder: FaceDetector, fit: Fit, max_frames: int, k
     """
     if kept.is_file():
         return load_persons(kept)
+    # a package for video, which a machine that only trains on pictures may lack
+    from detector.persons import follow_persons
+
     film = follow_persons(
         path, finder, partial(_look, fit=fit), max_frames=max_frames, on_step=lambda share, what: None
     )
@@ -150,7 +155,7 @@ def patch_of(image: RGB, face: Face) -> tuple[RGB, Face]:
     return patch, moved
 
 
-def _look(frames: Sequence[Looked], fit: Fit) -> list[list[_Seen | None]]:
+def _look(frames: Sequence["Looked"], fit: Fit) -> list[list[_Seen | None]]:
     """The patch of each face that can be judged, None for the others, as the product decides it."""
     found: list[list[_Seen | None]] = []
     for image, faces in frames:

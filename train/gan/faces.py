@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -83,7 +84,7 @@ class FaceSet:
         try:
             with np.load(path) as stored:
                 data, ends, groups = stored["data"], stored["ends"], tuple(str(g) for g in stored["groups"])
-        except (KeyError, ValueError, OSError) as error:
+        except (KeyError, ValueError, OSError, BadZipFile) as error:
             raise DataError(
                 f"{path.name} is no set of faces: write one with `python -m train gan --export_faces FILE`"
             ) from error

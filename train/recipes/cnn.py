@@ -32,6 +32,8 @@ from train.start import find_pretrained, load_start
 
 EVAL_BATCH = 64
 _SCORED_AT_ONCE = 256
+_MAY_CHANGE = ("workers", "amp", "resume", "pretrained")
+"""What a run may be gone on with otherwise: how the machine works, not what is learned."""
 _SHOWN = ("loss", "accuracy", "score", "auc_slices", "auc_unseen", "tpr_at_2")
 
 
@@ -222,6 +224,8 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
     if options.twins < 1 and not any(s.label for s in data.train):
         say("no manipulated face to train on: self-blended twins take the whole of their half")
         options = replace(options, twins=1.0)
+    if options.resume:
+        _check_same(options, data)
     torch.manual_seed(options.seed)
     network = build(options.model, options.dropout)
     root = find_data_root(options.data_root)
@@ -284,6 +288,28 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
     write_report(record, data.val, logits, title=f"{options.model}, validation")
     say(f"done: {record.folder.name}/report holds the figures and plots")
     return record.folder
+
+
+def _check_same(options: Cnn, data: FaceData) -> None:
+    """Raises `DataError` unless a run is gone on with as it began; an empty folder is a run that has not begun."""
+    assert options.resume is not None
+    folder = options.resume
+    if not folder.is_dir():
+        raise DataError(f"--resume {folder.name}: there is no such folder; name the run folder to go on with")
+    before = Run(folder).record()
+    if not before:
+        if any(folder.glob("*.*")):
+            raise DataError(f"--resume {folder.name}: that is no run folder, it has no run.json")
+        return
+    if before.get("recipe") != options.recipe:
+        raise DataError(f"--resume {folder.name}: that is a run of `{before.get('recipe')}`, not of `{options.recipe}`")
+    now = {**options_record(options), "data": data.fingerprint, "extra": data.extra}
+    then = {**before["options"], "data": before["data"], "extra": before.get("extra")}
+    changed = sorted(k for k, v in now.items() if then.get(k) != v and k not in _MAY_CHANGE)
+    if changed:
+        raise DataError(
+            f"{folder.name} was begun with other {', '.join(changed)}: give the same options, or start a new run"
+        )
 
 
 def score_faces(
