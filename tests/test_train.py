@@ -21,6 +21,7 @@ import train.recipes.cnn as cnn_recipe
 import train.recipes.labels as labels_recipe
 import train.recipes.leave_out as leave_out_recipe
 import train.recipes.publish as publish_recipe
+import train.recipes.reference as reference_recipe
 import train.recipes.small_set as small_recipe
 from detector.calibration import Calibration
 from detector.ensemble import golden_logits_of_members
@@ -453,6 +454,55 @@ def test_leave_out_goes_on_where_it_was_stopped(
         leave_out_recipe.run(replace(few, resume=folder, images=32, size_px=48))
     with pytest.raises(DataError, match="not a run of leave-out"):
         leave_out_recipe.run(replace(few, resume=few.runs_dir))
+
+
+def test_the_reference_run_says_its_plan_and_goes_on_where_it_was_killed(
+    tiny: Cnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = reference_recipe.Part(replace(tiny, epochs=1, images_per_epoch=8), 100.0)
+    monkeypatch.setattr(reference_recipe, "NETWORKS", ((part, part), (part,)))
+    published: list[Publish] = []
+    monkeypatch.setattr(publish_recipe, "run", published.append)
+    run = cnn_recipe.run
+    trained: list[Cnn] = []
+
+    def killed_in_third(options: Cnn) -> Path:
+        trained.append(options)
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return run(options)
+
+    monkeypatch.setattr(cnn_recipe, "run", killed_in_third)
+    arguments = ["--data_root", str(tiny.data_root), "--runs_dir", str(tiny.runs_dir), "--workers", "0"]
+    assert main(arguments) == 130 and not published
+    said = capsys.readouterr()
+    assert "The reference run:" in said.out and "h in all" in said.out and "--resume" in said.err
+    # the second part starts from the weights of the first
+    first = tiny.runs_dir / next(p.name for p in tiny.runs_dir.glob("reference-*-1-*"))
+    assert trained[0].start == "scratch" and trained[1].start == str(first / "best.safetensors")
+    folder = first.with_name(first.name.removesuffix("-1-mobilenet_v2"))
+    assert main([*arguments, "--resume", str(folder)]) == 0
+    assert [o.resume for o in trained[3:]] == [trained[2].resume] and published[0].runs == (folder,)
+    members = json.loads((folder / "members.json").read_text())
+    assert members == [f"{folder.name}-2-mobilenet_v2", f"{folder.name}-3-mobilenet_v2"]
+    assert main([*arguments, "--resume", str(first)]) == 1
+    assert "no folder of the reference run" in capsys.readouterr().err
+
+
+def test_a_run_is_gone_on_with_as_it_began(tiny: Cnn, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = cnn_recipe.run(replace(tiny, epochs=1, images_per_epoch=8))
+    with pytest.raises(DataError, match="with other lr, model"):
+        cnn_recipe.run(replace(tiny, epochs=1, images_per_epoch=8, resume=folder, model="resnet18", lr=0.1))
+    for wrong, words in ((tiny.runs_dir / "nowhere", "no such folder"), (tiny.runs_dir / "cache", "no run folder")):
+        with pytest.raises(DataError, match=words):
+            cnn_recipe.run(replace(tiny, resume=wrong))
+    assert not (tiny.runs_dir / "nowhere").exists()
+    # what was killed in an epoch has weights, and is not published
+    record = {k: v for k, v in Run(folder).record().items() if k != "train_hours"}
+    (folder / "run.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match="--resume"):
+        publish_recipe.run(Publish((folder,), data_root=tiny.data_root, weights_dir=tiny.runs_dir / "weights"))
+    capsys.readouterr()
 
 
 def test_labels_are_judged_by_a_network_that_saw_nobody_of_them(

@@ -61,8 +61,8 @@ SHARED = ("cnn", "sbi")
 
 
 STOPPED = """\
-Stopped. `cnn`, `sbi`, `labels`, `gan`, `compare`, `small-set`, `leave-out` and `temporal` with the same options and
-`--resume RUN` go on after the last epoch, `faces` with the same options after the last video."""
+Stopped. The reference run, `cnn`, `sbi`, `labels`, `gan`, `compare`, `small-set`, `leave-out` and `temporal` go on
+after the last epoch with the same options and `--resume RUN`, `faces` with the same options after the last video."""
 
 
 def main(argv: list[str] | None = None) -> int:

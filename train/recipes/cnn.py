@@ -31,6 +31,8 @@ from train.selection import selection_figures
 from train.start import find_pretrained, load_start
 
 EVAL_BATCH = 64
+VAL_LOGITS = "val_logits.npz"
+"""What a run writes at its end, before its report: raw logits of the validation faces, by the weights that it kept."""
 _SCORED_AT_ONCE = 256
 _MAY_CHANGE = ("workers", "amp", "resume", "pretrained")
 """What a run may be gone on with otherwise: how the machine works, not what is learned."""
@@ -284,7 +286,7 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
     network.load_state_dict(load_file(record.best))
     # the published weights run in float32: what is judged here must be what runs there
     logits = predict(network, val_crops.split(EVAL_BATCH), device, amp=False)
-    np.savez(record.folder / "val_logits.npz", names=[s.name for s in data.val], logits=logits)
+    np.savez(record.folder / VAL_LOGITS, names=[s.name for s in data.val], logits=logits)
     write_report(record, data.val, logits, title=f"{options.model}, validation")
     say(f"done: {record.folder.name}/report holds the figures and plots")
     return record.folder

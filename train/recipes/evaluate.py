@@ -25,6 +25,7 @@ from train.leaderboard import TEST, board, choice_logits, write_plots, write_tab
 from train.metrics import auc
 from train.progress import Bar, say
 from train.readme import clip_bands_text, update_readme
+from train.recipes.clips import fingerprint_of_networks, seed_of_networks
 from train.recipes.cnn import load_faces
 from train.recipes.publish import scores_on_test
 
@@ -65,7 +66,13 @@ def run(options: Evaluate) -> Path:
 
     manifest = read_manifest(options.weights_dir or default_folder())
     entry = manifest.entry("default")
-    data = load_faces(options.data_root, options.runs_dir, 0, options.workers)
+    # splits that were drawn must be those of the training
+    data = load_faces(options.data_root, options.runs_dir, seed_of_networks(manifest), options.workers)
+    if data.fingerprint != fingerprint_of_networks(manifest):
+        say(
+            "These are other data than the networks were trained on: nobody has checked whether the two share pictures "
+            "or persons."
+        )
     if not data.test:
         raise DataError("these data have no test split: nothing to evaluate on")
     scores, _ = scores_on_test(manifest, data, options.runs_dir, options.workers)

@@ -49,7 +49,7 @@ def run(options: Fid) -> Path:
         if options.faces
         else genuine_faces(
             game_of(record, options.runs_dir, options.workers),
-            load_faces(options.data_root, options.runs_dir, 0, options.workers),
+            load_faces(options.data_root, options.runs_dir, split_seed(record), options.workers),
         )
     )
     if genuine.key() != record.record()["genuine_key"]:
@@ -74,6 +74,11 @@ def run(options: Fid) -> Path:
         f"{half['fid_genuine']:.2f}, ratio {half['ratio']:.2f} (1 = as near as genuine faces are to each other)"
     )
     return record.folder
+
+
+def split_seed(record: Run) -> int:
+    """By which a plain folder of data was split for a run: with another, what it learned from could be held out."""
+    return int(record.record()["options"]["seed"])
 
 
 def generator_hash(record: Run) -> str:

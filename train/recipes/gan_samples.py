@@ -29,7 +29,7 @@ from train.experiment import Run, write_json
 from train.gan.players import draw_latents, generate, load_generator
 from train.progress import Bar, say
 from train.recipes.cnn import FaceData, load_faces
-from train.recipes.fid import generator_hash
+from train.recipes.fid import generator_hash, split_seed
 
 _COLUMNS = ("path", "pack", "label", "method", "slice", "group", "split")
 _ENLARGING = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
@@ -90,7 +90,7 @@ def run(options: GanSamples) -> Path:
         raise DataError(f"{options.out.name}/ exists: name a new folder, or remove it")
     source = f"gan-{spec.variant}-{spec.size_px}"
     method = f"{'DCGAN' if spec.variant == 'resnet32' else 'StyleGAN2-ADA'} (own)"
-    data = load_faces(options.data_root, options.runs_dir, 0, options.workers)
+    data = load_faces(options.data_root, options.runs_dir, split_seed(record), options.workers)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     generator.to(device)
     torch.manual_seed(options.seed)

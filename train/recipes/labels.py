@@ -28,7 +28,7 @@ from train.leaderboard import LABELLED
 from train.metrics import rate_interval, shown
 from train.progress import say
 from train.recipes import cnn
-from train.recipes.cnn import Cnn, FaceData, load_faces, score_faces, settled
+from train.recipes.cnn import VAL_LOGITS, Cnn, FaceData, load_faces, score_faces, settled
 
 _STARTS = ("auto", "file", "online", "scratch")
 
@@ -61,7 +61,7 @@ def run(options: Labels) -> Path:
     raw = score_faces(
         network.to(device), labelled, data.faces, options.size_px, options.workers, device, f"Scoring {LABELLED}"
     )
-    with np.load(folder / "val_logits.npz", allow_pickle=False) as saved:
+    with np.load(folder / VAL_LOGITS, allow_pickle=False) as saved:
         val = saved["logits"]
     calibration = fit_calibration(rest.val, val)
     curve = fit_curve(rest.val, calibration(val), rest.unseen)

@@ -168,6 +168,8 @@ def _members(folder: Path, target: Path) -> list[_Member]:
         record = Run(folder).record()
         if record.get("recipe") == "temporal":
             raise DataError(f"{folder.name} is a run of `temporal`: `python -m train temporal-publish` ships it")
+        if "train_hours" not in record:
+            raise DataError(f"{folder.name} is not a finished run: go on with it by --resume")
         options = record["options"]
         return [_Member(folder.name, options["model"], int(options["seed"]), record["data"], folder, record, False)]
     name = str(folder)

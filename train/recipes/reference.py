@@ -3,11 +3,12 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from train.data.samples import DataError
 from train.data.sources import find_data_root
 from train.experiment import Run, environment, write_json
 from train.progress import say
 from train.recipes import cnn, publish
-from train.recipes.cnn import Cnn
+from train.recipes.cnn import VAL_LOGITS, Cnn
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +103,18 @@ class Reference:
     """Where run folders go."""
     workers: int = 2
     """Processes that prepare pictures."""
+    resume: Path | None = None
+    """A folder of the reference run to go on with: what is finished stays, and at most one epoch is done again."""
 
 
 def run(options: Reference) -> Path:
-    """The folder of the run, which lists its members; `publish` takes it."""
+    """The folder of the run, which lists its members; `publish` takes it.
+
+    Its parts are run folders beside it, named after it and numbered.
+    """
     find_data_root(options.data_root)
+    if options.resume and Run(options.resume).record().get("recipe") != "reference":
+        raise DataError(f"{options.resume.name} is no folder of the reference run")
     parts = [part for network in NETWORKS for part in network]
     say("The reference run:")
     for part in parts:
@@ -117,22 +125,32 @@ def run(options: Reference) -> Path:
         )
     hours = sum(part.hours for part in parts)
     say(f"  then calibration, one look at the test slices, and weights/: about {hours + 0.3:.1f} h in all")
-    folder = Run.create(options.runs_dir, "reference")
+    folder = Run(options.resume) if options.resume else Run.create(options.runs_dir, "reference")
     folder.write_record(recipe="reference", environment=environment())
+    say(f"into {folder.folder.name}/ and folders beside it (stopped, `python -m train --resume` takes it)")
     members: list[str] = []
+    number = 0
     for network in NETWORKS:
         done: Path | None = None
         for part in network:
-            done = cnn.run(
-                replace(
-                    part.options,
-                    start=str(Run(done).best) if done else part.options.start,
-                    data_root=options.data_root,
-                    pretrained=options.pretrained,
-                    runs_dir=options.runs_dir,
-                    workers=options.workers,
+            number += 1
+            place = folder.folder.with_name(f"{folder.folder.name}-{number}-{part.options.model}")
+            if (place / VAL_LOGITS).is_file():
+                say(f"{place.name}: finished before")
+            else:
+                (place / "report").mkdir(parents=True, exist_ok=True)
+                cnn.run(
+                    replace(
+                        part.options,
+                        start=str(Run(done).best) if done else part.options.start,
+                        data_root=options.data_root,
+                        pretrained=options.pretrained,
+                        runs_dir=options.runs_dir,
+                        workers=options.workers,
+                        resume=place,
+                    )
                 )
-            )
+            done = place
         assert done is not None
         members.append(done.name)
         write_json(folder.folder / publish.MEMBERS, members)

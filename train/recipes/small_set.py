@@ -39,7 +39,7 @@ from train.metrics import (
 )
 from train.progress import say
 from train.recipes import cnn
-from train.recipes.cnn import Cnn, FaceData, load_faces, score_faces, settled
+from train.recipes.cnn import VAL_LOGITS, Cnn, FaceData, load_faces, score_faces, settled
 from train.recipes.gan_judge import slices_at_even_odds
 
 PLAIN, OURS = "plain", "ours"
@@ -133,7 +133,7 @@ def run(options: SmallSet) -> Path:
     for arm in ARMS:
         folder = record.folder / arm
         (folder / "report").mkdir(parents=True, exist_ok=True)
-        if not (folder / "val_logits.npz").is_file():
+        if not (folder / VAL_LOGITS).is_file():
             say(f"{arm}:")
             cnn.run(options.arm(arm, folder), few)
     looks = int(record.record().get("test_looks", 0)) + (options.split == "test")
@@ -263,7 +263,7 @@ def _calibrated(folder: Path, samples: Sequence[Sample], data: FaceData, options
     """Calibrated logits (N,) of a finished arm."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     finished = Finished.open(folder)
-    with np.load(folder / "val_logits.npz", allow_pickle=False) as saved:
+    with np.load(folder / VAL_LOGITS, allow_pickle=False) as saved:
         calibration = fit_calibration(data.val, saved["logits"])
     size_px = int(finished.options["size_px"])
     raw = score_faces(finished.network(device), samples, data.faces, size_px, options.workers, device, folder.name)
