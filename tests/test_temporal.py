@@ -426,6 +426,7 @@ def test_a_head_that_helps_ships_and_videos_are_calibrated_by_heads_that_did_not
     assert weights is not None
     data = read_manifest(weights).data
     alone = {**data, "models": {"resnet18": data["models"]["resnet18"]}, "ensembles": {}, "default": "resnet18"}
+    alone["data"] = {"terms": "none"}
     write_manifest(weights, alone)
     people: list[Any] = []
 
@@ -455,6 +456,8 @@ def test_a_head_that_helps_ships_and_videos_are_calibrated_by_heads_that_did_not
     assert {p.name for p in weights.iterdir()} == {
         "manifest.json", "cards", "resnet18.safetensors", "resnet18-temporal.safetensors",
     }  # fmt: skip
+    card = (weights / "cards" / "resnet18.md").read_text()
+    assert "## Frames in order" in card and "over average of frames: " in card and "as shipped" in card
     judge = Detector("resnet18", weights_dir=weights)
     (with_head,) = judge.person_logits(clip)
     # what it adds is the head's word on the features of these very frames

@@ -32,6 +32,7 @@ from detector.weights import load_ensemble, read_manifest
 from train.__main__ import main
 from train.calibrate import MIN_GENUINE
 from train.data.augment import AUGMENTATIONS
+from train.data.detections import find_faces
 from train.data.folds import Fold
 from train.data.samples import DataError, Sample
 from train.experiment import Run
@@ -487,6 +488,19 @@ def test_the_reference_run_says_its_plan_and_goes_on_where_it_was_killed(
     assert members == [f"{folder.name}-2-mobilenet_v2", f"{folder.name}-3-mobilenet_v2"]
     assert main([*arguments, "--resume", str(first)]) == 1
     assert "no folder of the reference run" in capsys.readouterr().err
+
+
+def test_broken_pictures_are_named_together_and_the_others_are_kept(tmp_path: Path, portrait_path: Path) -> None:
+    data = {"a.jpg": portrait_path.read_bytes(), "b.jpg": portrait_path.read_bytes()[:900], "c.jpg": b"", "d.png": b"x"}
+    samples = []
+    for name, content in data.items():
+        (tmp_path / name).write_bytes(content)
+        samples.append(Sample(tmp_path / name, None, name, 0, "own", name, "none", "train"))
+    with pytest.raises(DataError, match=r"3 pictures.*b\.jpg \(truncated\), c\.jpg \(empty\), d\.png \(unsupported\)"):
+        find_faces(samples, tmp_path / "cache", workers=1)
+    (kept,) = (tmp_path / "cache").glob("*.jsonl")
+    assert len(kept.read_text().splitlines()) == 1
+    assert set(find_faces(samples[:1], tmp_path / "cache", workers=1)) == {"a.jpg"}
 
 
 def test_a_run_is_gone_on_with_as_it_began(tiny: Cnn, capsys: pytest.CaptureFixture[str]) -> None:

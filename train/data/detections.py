@@ -19,11 +19,12 @@ from detector.faces.detect import MIN_CONFIDENCE, FaceDetector
 from detector.media import read_image
 from detector.runtime import limit_threads
 from detector.types import Face
-from train.data.samples import Sample
+from train.data.samples import DataError, Sample
 
 logger = logging.getLogger(__name__)
 
 _SETTINGS = f"mtcnn-2.5.3-min32-work1600-conf{MIN_CONFIDENCE}-margin{MARGIN}"
+_NAMED = 10
 _detector: FaceDetector | None = None
 
 
@@ -39,7 +40,8 @@ def find_faces(
     Resumable: finished pictures are appended to the cache file as they come.
 
     Raises:
-        MediaError: a picture cannot be read. Training data are not hostile: a broken file is a mistake to mend.
+        DataError: pictures cannot be read; the message names them. Training data are not hostile: a broken file is a
+            mistake to mend, and whoever mends one wants to know of the others.
     """
     cache_dir.mkdir(parents=True, exist_ok=True)
     path = cache_dir / f"faces-{hashlib.sha256(_SETTINGS.encode()).hexdigest()[:10]}.jsonl"
@@ -55,31 +57,42 @@ def find_faces(
             known[row["key"]] = _face(row["face"])
     keys = {s.name: _key(s) for s in samples}
     missing = {keys[s.name]: s for s in samples if keys[s.name] not in known}
+    broken: list[str] = []
     if missing:
         logger.info("looking for faces in %d pictures", len(missing))
         with path.open("a") as handle, ExitStack() as stack:
-            results: Iterable[Face | None] = map(_largest, missing.values())
+            results: Iterable[Face | str | None] = map(_largest, missing.values())
             if workers > 1:
                 # spawned, not forked: torch's threads do not survive a fork
                 pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=limit_threads, initargs=(1,))
                 results = stack.enter_context(pool).map(_largest, missing.values(), chunksize=16)
             for done, (key, face) in enumerate(zip(missing, results, strict=True), 1):
-                known[key] = face
-                handle.write(json.dumps({"key": key, "face": face and [face.box, face.landmarks, face.confidence]}))
-                handle.write("\n")
+                if isinstance(face, str):
+                    broken.append(f"{missing[key].name} ({face})")
+                else:
+                    known[key] = face
+                    row = {"key": key, "face": face and [face.box, face.landmarks, face.confidence]}
+                    handle.write(json.dumps(row) + "\n")
                 if on_progress:
                     on_progress(done, len(missing))
+    if broken:
+        more = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+        raise DataError(
+            f"{len(broken)} pictures of the data cannot be read: {', '.join(broken[:_NAMED])}{more}. Mend them or take "
+            "them out; what was found in the others is kept."
+        )
     return {s.name: face for s in samples if (face := known[keys[s.name]]) is not None}
 
 
-def _largest(sample: Sample) -> Face | None:
+def _largest(sample: Sample) -> Face | str | None:
+    """The largest face; None where there is none; a word why the picture cannot be read."""
     global _detector
     if _detector is None:
         _detector = FaceDetector()
     try:
         image = read_image(sample.read())
     except MediaError as error:
-        raise MediaError(f"{sample.name}: {error}", error.reason) from error
+        return error.reason
     faces = _detector.detect([image])[0]
     return faces[0] if faces else None
 

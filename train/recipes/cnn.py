@@ -213,6 +213,9 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
         data: found faces to use instead of those of the data folder.
     """
     options = settled(options)
+    if options.resume and not options.resume.is_dir():
+        # before faces are looked for, which can take long
+        raise DataError(f"--resume {options.resume.name}: there is no such folder; name the run folder to go on with")
     world = join_world()
     world.check_batch_size(options.batch_size)
     device = world.device
@@ -296,8 +299,6 @@ def _check_same(options: Cnn, data: FaceData) -> None:
     """Raises `DataError` unless a run is gone on with as it began; an empty folder is a run that has not begun."""
     assert options.resume is not None
     folder = options.resume
-    if not folder.is_dir():
-        raise DataError(f"--resume {folder.name}: there is no such folder; name the run folder to go on with")
     before = Run(folder).record()
     if not before:
         if any(folder.glob("*.*")):

@@ -28,7 +28,7 @@ from train.recipes.clips import (
     with_sections,
 )
 from train.recipes.publish import files_of, install
-from train.recipes.temporal import RULE, SHIPPED
+from train.recipes.temporal import RULE
 from train.staging import staging_in
 from train.temporal_heads import add_head
 
@@ -109,7 +109,7 @@ def _with_head(staging: Path, manifest: Manifest, name: str, record: Run, report
         "helps": report["helps"],
         "gain": {
             **(report["everyone"]["gain"] if report["everyone"] else {}),
-            SHIPPED: report["shipped"]["gain"][RULE] if report["shipped"] else None,
+            f"{RULE}, as shipped": report["shipped"]["gain"][RULE] if report["shipped"] else None,
         },
         "settings": {k: v for k, v in settings.items() if k not in ("backbone", "data")},
     }
