@@ -208,7 +208,8 @@ def paired_accuracy(samples: Sequence[Sample], new: np.ndarray, old: np.ndarray,
     once = np.ones((1, len(labels)), np.int64)
 
     def gain(draws: np.ndarray) -> np.ndarray:
-        return balanced_accuracy_draws(labels, new[rows], draws) - balanced_accuracy_draws(labels, old[rows], draws)
+        better, worse = (balanced_accuracy_draws(labels, flagged[rows], draws) for flagged in (new, old))
+        return np.asarray(better - worse)
 
     point = float(gain(once)[0])
     if not enough_groups(labels, groups):
