@@ -479,7 +479,8 @@ def test_a_head_that_helps_ships_and_videos_are_calibrated_by_heads_that_did_not
 
     # calibration saw each clip judged by the head of the fold that left it out, not by the one that ships
     assert len(people) == 12
-    kept = [json.loads(line) for p in (made.runs_dir / "cache").glob("clips-*.jsonl") for line in p.open()]
+    files = (made.runs_dir / "cache").glob("clips-*.jsonl")
+    kept = [json.loads(line) for path in files for line in path.read_text().splitlines()]
     key = sha256_of(clip)
     (judged,) = [row["persons"][0] for row in kept if row["clip"] == key]
     assert len(kept) == 12 and not np.allclose(judged, with_head, atol=1e-4)
