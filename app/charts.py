@@ -241,6 +241,11 @@ def _name_at_line(
     }
 
 
+def _title(text: str) -> dict[str, object]:
+    """Of an axis, no larger than its figures."""
+    return {"text": text, "font": {"size": 14}}
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
     """One measured figure with its interval, for `bars`."""
@@ -295,7 +300,9 @@ def bars(groups: Sequence[tuple[str, Sequence[Bar]]], axis_title: str, start: fl
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"size": 14, "color": INK[theme]}},
         showlegend=len(groups) > 1,
     )
-    figure.update_xaxes(title=axis_title, range=[start, 1.005], fixedrange=True, gridcolor="rgba(128,138,160,0.25)")
+    figure.update_xaxes(
+        title=_title(axis_title), range=[start, 1.005], fixedrange=True, gridcolor="rgba(128,138,160,0.25)"
+    )
     figure.update_yaxes(
         tickvals=list(range(len(names))),
         ticktext=names,
@@ -355,6 +362,6 @@ def lines(
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"size": 14, "color": INK[theme]}},
     )
     grid = {"range": [-0.01, 1.01], "fixedrange": True, "gridcolor": "rgba(128,138,160,0.25)", "zeroline": False}
-    figure.update_xaxes(title=x_title, **grid)
-    figure.update_yaxes(title=y_title, automargin=True, **grid)
+    figure.update_xaxes(title=_title(x_title), **grid)
+    figure.update_yaxes(title=_title(y_title), automargin=True, **grid)
     return figure

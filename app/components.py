@@ -148,7 +148,8 @@ def privacy_line() -> str:
     minutes = max(1, round(st.get_option("server.disconnectedSessionTTL") / 60))
     within = "a minute" if minutes == 1 else f"{minutes} minutes"
     return (
-        "Files are sent to this server and held in its memory only. They are deleted when you check another file, "
+        "Files are sent to this server and held in its memory only; on arrival, large ones pass through a temporary "
+        "file without a name. They are deleted when you check another file, "
         f"and within {within} of closing this page."
     )
 

@@ -338,6 +338,10 @@ def test_every_state_can_be_read_and_named(
             page.get_by_role("heading", level=1, name=link).wait_for()
             if link == "Models":
                 page.locator(".js-plotly-plot .point").first.wait_for(state="attached")
+                # what the tables say to a screen reader, and draw
+                page.locator("[role=gridcell]").first.wait_for(state="attached")
+                cells = page.locator("[role=gridcell]").all_text_contents()
+                assert "—" in cells and "None" not in cells
             check(page, link)
     assert not {state: found for state, found in problems.items() if found}
 

@@ -91,14 +91,19 @@ def _cards(manifest: "Manifest", names: Iterable[str]) -> None:
         score = ""
         if pooled:
             score = (
-                f"<p>Calibration error (ECE) {pooled['ece']:.3f}, Brier score {pooled['brier']:.3f} "
-                f'<span class="um-small">on {pooled["n"]} test files</span></p>'
+                f'<p class="um-small">Calibration error (ECE) {pooled["ece"]:.3f}, Brier score {pooled["brier"]:.3f} '
+                f"on {pooled['n']} test files</p>"
             )
         parts.append(
             f'<div class="um-model"><h2 class="um-h3">{html.escape(ui.models_label(name))}</h2>'
-            f'<p class="um-small">{html.escape(", ".join(facts))}</p>{score}</div>'
+            f'<p class="um-small">{html.escape(_sentence(facts))}</p>{score}</div>'
         )
     st.html(f'<div class="um um-models">{"".join(parts)}</div>')
+
+
+def _sentence(facts: Sequence[str]) -> str:
+    text = ", ".join(facts)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def figures(manifest: "Manifest", names: Iterable[str], board: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -162,8 +167,9 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Iterable[str], key: str) 
     numbers = frame.select_dtypes("number").columns
     whole = [c for c in numbers if (frame[c].dropna() % 1 == 0).all() and frame[c].max() > 1]
     fine = {c: "{:.3f}" for c in numbers if c not in whole}
-    styled = frame.style.format({**fine, **dict.fromkeys(whole, "{:.0f}")}, na_rep=_MISSING)
-    st.dataframe(styled, hide_index=True, width="stretch", key=key)
+    styled = frame.style.format({**fine, **dict.fromkeys(whole, "{:.0f}")})
+    # not by the style: the page writes "None" where a value is missing, whatever a style says
+    st.dataframe(styled, hide_index=True, width="stretch", placeholder=_MISSING, key=key)
 
 
 def _curves(board: Mapping[str, Any]) -> None:
