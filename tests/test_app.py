@@ -644,7 +644,7 @@ def test_models_page_shows_generators_where_any_were_published(
     assert "At 900 each: 60.0, where two halves of the genuine faces are 20.0 apart: 3.0 times as far" in text
     assert "StyleGAN2-ADA, 64 × 64 px" in text and "was not measured" in text
     assert "weights/gan/torn.json is damaged" in text and "weights/gan/short.json is damaged" in text
-    assert [image.caption for image in at.get("image")] == [
+    assert [image.captions for image in at.get("image")] == [
         ["Faces that it made"],
         ["Its losses and measurements over the training"],
     ]
