@@ -143,7 +143,6 @@ def timeline(
                 connectgaps=False,
             )
         )
-        # in turn above and below the lines, which often end close to each other
         notes.append(_name_at_line(name, xs, ys, index % 2 == 0, INK[theme]))
     worst = next((p for p in persons if p.worst_window_s), None)
     if worst is not None and worst.worst_window_s and worst.band in ("weak", "strong", "very_strong"):
@@ -222,11 +221,17 @@ def _rectangle(x0: float, x1: float, y0: float, y1: float, **looks: object) -> d
 def _name_at_line(
     name: str, xs: Sequence[float], ys: Sequence[float | None], above: bool, ink: str
 ) -> dict[str, object]:
-    last = max(i for i, y in enumerate(ys) if y is not None)
-    y = ys[last] or 0.0
+    """A person's name at the end of the line, on the side where the line is not; `above` decides for a level line."""
+    seen = [(x, y) for x, y in zip(xs, ys, strict=True) if y is not None]
+    x, y = seen[-1]
+    # the name reaches back over the last part of the line
+    before = [earlier for _, earlier in seen[-1 - max(1, len(seen) // 8) : -1]]
+    rise = y - sum(before) / len(before) if before else 0.0
+    if abs(rise) > 0.02:
+        above = rise > 0
     above = (above or y < 0.08) and y < 0.9
     return {
-        "x": xs[last],
+        "x": x,
         "y": y,
         "text": name,
         "showarrow": False,
@@ -234,6 +239,11 @@ def _name_at_line(
         "yshift": 15 if above else -15,
         "font": {"size": 14, "color": ink},
     }
+
+
+def _title(text: str) -> dict[str, object]:
+    """Of an axis, no larger than its figures."""
+    return {"text": text, "font": {"size": 14}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +300,9 @@ def bars(groups: Sequence[tuple[str, Sequence[Bar]]], axis_title: str, start: fl
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"size": 14, "color": INK[theme]}},
         showlegend=len(groups) > 1,
     )
-    figure.update_xaxes(title=axis_title, range=[start, 1.005], fixedrange=True, gridcolor="rgba(128,138,160,0.25)")
+    figure.update_xaxes(
+        title=_title(axis_title), range=[start, 1.005], fixedrange=True, gridcolor="rgba(128,138,160,0.25)"
+    )
     figure.update_yaxes(
         tickvals=list(range(len(names))),
         ticktext=names,
@@ -350,6 +362,6 @@ def lines(
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"size": 14, "color": INK[theme]}},
     )
     grid = {"range": [-0.01, 1.01], "fixedrange": True, "gridcolor": "rgba(128,138,160,0.25)", "zeroline": False}
-    figure.update_xaxes(title=x_title, **grid)
-    figure.update_yaxes(title=y_title, automargin=True, **grid)
+    figure.update_xaxes(title=_title(x_title), **grid)
+    figure.update_yaxes(title=_title(y_title), automargin=True, **grid)
     return figure

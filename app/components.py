@@ -2,6 +2,7 @@
 
 import base64
 import html
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def subjects(verdict: FileVerdict) -> tuple[Subject, ...]:
 
 
 def _of_face(face: FaceVerdict) -> Subject:
-    detail = f"{round(face.face.size_px)} px"
+    detail = f"{round(face.face.size_px)}\u00a0px"
     return Subject("Face", face.number, face.band, face.reason, report.estimate(face), face.range, detail, None)
 
 
@@ -147,7 +148,8 @@ def privacy_line() -> str:
     minutes = max(1, round(st.get_option("server.disconnectedSessionTTL") / 60))
     within = "a minute" if minutes == 1 else f"{minutes} minutes"
     return (
-        "Files are sent to this server and held in its memory only. They are deleted when you check another file, "
+        "Files are sent to this server and held in its memory only; on arrival, large ones pass through a temporary "
+        "file without a name. They are deleted when you check another file, "
         f"and within {within} of closing this page."
     )
 
@@ -185,7 +187,7 @@ def _file_facts(case: Case) -> list[str]:
 def networks_popover() -> None:
     """Which networks judge; a change checks the current file again."""
     names = session.model_names()
-    chosen = session.models() if session.models() in names else names[0]
+    chosen = names[0] if session.models() == "default" else session.models()
 
     def choose() -> None:
         session.choose_models(st.session_state.networks)
@@ -234,7 +236,7 @@ def downloads(case: Case, verdict: FileVerdict) -> None:
     stem = Path(case.name).stem or "file"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(
-            '<div class="um"><h3>Table</h3><p class="um-small">One line for each '
+            '<div class="um"><h2 class="um-h3">Table</h2><p class="um-small">One line for each '
             f"{'person and frame that was looked at' if verdict.kind == 'video' else 'face'}, for a spreadsheet.</p>"
             "</div>",
             width="stretch",
@@ -254,8 +256,8 @@ def downloads(case: Case, verdict: FileVerdict) -> None:
     heat = st.session_state.get("copy_heat", True)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(
-            f'<div class="um"><h3>Marked {medium}</h3><p class="um-small">A copy with boxes, bands and a line that '
-            "says what it is, to show to colleagues. It is no evidence: keep the original.</p></div>",
+            f'<div class="um"><h2 class="um-h3">Marked {medium}</h2><p class="um-small">A copy with boxes, bands and '
+            "a line that says what it is, to show to colleagues. It is no evidence: keep the original.</p></div>",
             width="stretch",
         )
         if any(s.band for s in subjects(verdict)):
@@ -324,11 +326,16 @@ def verdict_html(verdict: FileVerdict, error_rate: str) -> str:
         parts.append(f"<p><b>{report.estimate(verdict)}</b>{detail}</p>")
     facts = report.facts(verdict)
     if facts:
-        parts.append("<ul>" + "".join(f"<li>{html.escape(fact)}</li>" for fact in facts) + "</ul>")
+        parts.append("<ul>" + "".join(f"<li>{_unbroken(fact)}</li>" for fact in facts) + "</ul>")
     if error_rate:
         parts.append(f'<p class="um-small">{html.escape(error_rate)}</p>')
     parts.append(f'<p class="um-quote">“{html.escape(report.quote(verdict))}”</p>')
     return f'<div class="um">{"".join(parts)}</div>'
+
+
+def _unbroken(text: str) -> str:
+    """Text as HTML in which a name such as ResNet-18 is not torn apart at the end of a line."""
+    return re.sub(r"\b\w+-\w*\d\b", r'<span class="um-name">\g<0></span>', html.escape(text))
 
 
 def scale_html(prob: float, band: Band, span: ProbRange | None, thresholds: Thresholds) -> str:
@@ -367,7 +374,7 @@ def media_card(case: Case, verdict: FileVerdict) -> None:
     width, height = (frame.width, frame.height) if frame else (verdict.width or 16, verdict.height or 9)
     faces = _boxes(verdict, chosen, time_s, width, height)
     caption = "Photo" if time_s is None else f"Frame at {charts.seconds(time_s)}"
-    with st.container(border=True, key="um-media", height="stretch"):
+    with st.container(border=True, key="um-media"):
         result = _media(
             data={
                 "turn": session.next_turn(),
@@ -541,7 +548,9 @@ def people(case: Case, verdict: FileVerdict) -> None:
             on_change=switch,
             label_visibility="collapsed",
         )
-    st.html(f'<div class="um um-people">{"".join(_person_html(case, s, s is chosen) for s in found)}</div>')
+    st.html(
+        f'<div class="um um-people">{"".join(_person_html(case, s, s.number == chosen.number) for s in found)}</div>'
+    )
 
 
 def _person_html(case: Case, subject: Subject, on: bool) -> str:
@@ -568,7 +577,7 @@ def networks_table(verdict: FileVerdict, subject: Subject) -> None:
         for s in scores
     )
     st.html(
-        f'<div class="um"><table class="um-table"><caption class="um-small" style="text-align:left;padding-bottom:6px">'
+        f'<div class="um"><table class="um-table"><caption class="um-small">'
         f"{html.escape(subject.name)}: what each network says by itself</caption>"
         "<thead><tr><th scope='col'>Network</th><th scope='col'>Probability</th><th scope='col'>Threshold</th></tr>"
         f"</thead><tbody>{rows}</tbody></table></div>"
@@ -669,6 +678,7 @@ def timeline(case: Case, verdict: VideoVerdict) -> None:
             },
             hide_index=True,
             width="stretch",
+            column_config={"Time (s)": st.column_config.NumberColumn(format="%.2f")},
         )
 
 
@@ -737,5 +747,5 @@ def how_to_read(verdict: FileVerdict) -> None:
             "Use a finding to ask further: find the source, earlier copies and other recordings of the same moment.",
         ),
     )
-    body = "".join(f"<h3>{html.escape(title)}</h3><p>{html.escape(text)}</p>" for title, text in sections)
+    body = "".join(f'<h2 class="um-h3">{html.escape(title)}</h2><p>{html.escape(text)}</p>' for title, text in sections)
     st.html(f'<div class="um um-read">{body}</div>')

@@ -24,13 +24,16 @@ from PIL import Image
 
 from app.bugs import BUG_MESSAGE, BUSY_MESSAGE, log_bug, logger
 from app.copies import MarkedCopy
-from detector import Cancelled, DetectorError, Face, FileVerdict, ImageVerdict, Person, VideoVerdict
+from detector import Cancelled, DetectorError, Face, FileVerdict, ImageVerdict, Person, VideoVerdict, WeightsError
 
 if TYPE_CHECKING:
     from detector import Detector
     from detector.explain.gradcam import Heatmap
     from detector.report import HasFalseAlarms
     from detector.weights import Manifest
+
+_Key = tuple[str, tuple[int, ...] | None]
+"""A detector's name and `published()` when it was loaded."""
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 
@@ -54,16 +57,31 @@ def build_detector(name: str) -> "Detector":
     return Detector(name)
 
 
-@st.cache_resource(show_spinner=False)
+def published() -> tuple[int, ...] | None:
+    """What tells one published set from the next, for a glance at every file: None when there is none."""
+    from detector.weights import MANIFEST, default_folder
+
+    try:
+        found = (default_folder() / MANIFEST).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _manifest_of(stamp: tuple[int, ...] | None) -> "Manifest":
+    from detector.weights import read_manifest
+
+    return read_manifest()
+
+
 def manifest() -> "Manifest":
-    """What is known of the published networks.
+    """What is known of the published networks; read again when others have been published.
 
     Raises:
         WeightsError: there are none, or they are damaged.
     """
-    from detector.weights import read_manifest
-
-    return read_manifest()
+    return _manifest_of(published())
 
 
 def model_names() -> tuple[str, ...]:
@@ -86,8 +104,8 @@ class Worker:
 
     def __init__(self) -> None:
         self._tasks: queue.Queue[Callable[[], None]] = queue.Queue(_MAX_WAITING)
-        self._detectors: OrderedDict[str, Detector] = OrderedDict()
-        self._loads: dict[str, Exception | None] = {}
+        self._detectors: OrderedDict[_Key, Detector] = OrderedDict()
+        self._loads: dict[_Key, Exception | None] = {}
         threading.Thread(target=self._work, name="unmask-worker", daemon=True).start()
 
     def submit(self, task: Callable[[], None]) -> bool:
@@ -99,14 +117,34 @@ class Worker:
         return True
 
     def detector(self, name: str) -> "Detector":
-        """The detector of that name, loaded on first use. Only tasks may call this."""
-        if name not in self._detectors:
-            self._detectors[name] = build_detector(name)
-            self._loads.pop(name, None)
-        self._detectors.move_to_end(name)
+        """The detector of that name with the networks published now, loaded on first use. Only tasks may call this."""
+        key = (name, published())
+        if key not in self._detectors:
+            # what other sets left goes first: two sets at once would take twice the memory
+            for old in [k for k in self._detectors if k[1] != key[1]]:
+                del self._detectors[old]
+            self._loads = {k: error for k, error in self._loads.items() if k[1] == key[1]}
+            key, built = self._build(name)
+            self._detectors[key] = built
+            self._loads.pop(key, None)
+        self._detectors.move_to_end(key)
         while len(self._detectors) > _MAX_DETECTORS:
             self._detectors.popitem(last=False)
-        return self._detectors[name]
+        return self._detectors[key]
+
+    def _build(self, name: str) -> tuple["_Key", "Detector"]:
+        """A detector, whose networks are all of one set, and the key under which it may be kept.
+
+        A set that is replaced while it is loaded looks damaged, since its files no longer match its manifest: then the
+        new one is loaded.
+        """
+        while True:
+            stamp = published()
+            try:
+                return (name, stamp), build_detector(name)
+            except WeightsError:
+                if published() == stamp:
+                    raise
 
     def ready(self, name: str) -> "Detector | None":
         """The detector of that name if it is loaded; else it is put in line for that, and this is to be asked again.
@@ -114,22 +152,26 @@ class Worker:
         Raises:
             Exception: what went wrong when it was loaded last.
         """
-        found = self._detectors.get(name)
+        key = (name, published())
+        found = self._detectors.get(key)
         if found is not None:
             return found
-        if name not in self._loads:
-            self._loads[name] = None
-            if not self.submit(lambda: self._load(name)):
-                self._loads.pop(name, None)
-        elif (error := self._loads[name]) is not None:
+        if key not in self._loads:
+            self._loads[key] = None
+            if not self.submit(lambda: self._load(key)):
+                self._loads.pop(key, None)
+        elif (error := self._loads[key]) is not None:
             raise error
         return None
 
-    def _load(self, name: str) -> None:
+    def _load(self, key: "_Key") -> None:
         try:
-            self.detector(name)
+            self.detector(key[0])
         except Exception as error:
-            self._loads[name] = error
+            self._loads[key] = error
+        else:
+            # it may have been published again meanwhile: then this is asked for once more, under the new key
+            self._loads.pop(key, None)
 
     def _work(self) -> None:
         while True:
@@ -186,6 +228,7 @@ class Case:
         self.entry: HasFalseAlarms | None = None
         self.copy: MarkedCopy | None = None
         self._line = line
+        self._detector: Detector | None = None
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._pictures: OrderedDict[tuple[Any, ...], Picture] = OrderedDict()
@@ -237,9 +280,14 @@ class Case:
                 self.source,
                 self.verdict,
                 heat=heat,
-                detector=lambda: self._line.detector(self.models),
+                detector=self._judge,
                 line=self._line,
             )
+
+    def _judge(self) -> "Detector":
+        """The detector that judged, for heatmaps of the networks that the verdict names, even if others are out now."""
+        assert self._detector is not None
+        return self._detector
 
     def drop_copy(self) -> None:
         """Stop making the marked copy and forget it."""
@@ -298,7 +346,7 @@ class Case:
         image = self._full(time_s)
         key = (network, time_s, face.box)
         if self._last_heat is None or self._last_heat[0] != key:
-            self._last_heat = (key, self._line.detector(self.models).explain(image, face, model=network))
+            self._last_heat = (key, self._judge().explain(image, face, model=network))
         heatmap = self._last_heat[1]
         # which places speak for manipulation may be none at all; the page says so instead of showing a plain picture
         note = heatmap.method if np.any(heatmap.heat > 0) else "flat"
@@ -403,8 +451,8 @@ class Case:
         else:
             if not self._stop.is_set():
                 self.verdict = verdict
-                # of the networks that judged, even if others have been published since
                 self.entry = detector.entry
+                self._detector = detector
                 self.playable = _playable(verdict, self.source) if self.size_bytes <= _playable_bytes() else None
                 self.state = "done"
 
@@ -498,12 +546,15 @@ def again() -> None:
 
 
 def models() -> str:
-    """Name of the ensemble or network to use, "default" until the user chose one."""
-    return str(st.session_state.get("models", "default"))
+    """Name of the ensemble or network to use: "default" until the user chose one that is still published."""
+    chosen = str(st.session_state.get("models", "default"))
+    return chosen if chosen in model_names() else "default"
 
 
 def choose_models(name: str) -> None:
     """Use another ensemble or network, on the current file as well."""
+    # by one name only, or its networks would be loaded twice
+    name = "default" if name == model_names()[0] else name
     if name != models():
         st.session_state.models = name
         again()

@@ -50,9 +50,20 @@ CSV_COLUMNS: dict[str, str] = {
 
 _NETWORK_NAMES = {
     "resnet18": "ResNet-18",
+    "resnet32": "ResNet-32",
     "resnet50": "ResNet-50",
+    "vgg16": "VGG-16",
+    "densenet121": "DenseNet-121",
+    "xception": "Xception",
     "mobilenet_v2": "MobileNetV2",
     "efficientnet_b0": "EfficientNet-B0",
+    "efficientnet_b2": "EfficientNet-B2",
+    "efficientnet_b4": "EfficientNet-B4",
+    "meso4": "Meso-4",
+    "mesoinception4": "MesoInception-4",
+    "vit_tiny": "ViT-Tiny",
+    "npr": "NPR",
+    "hybrid": "Hybrid",
 }
 
 _NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -309,7 +309,7 @@ class FakeDetector:
             ),
             Person(3, "no_verdict", "face_too_small", None, None, None, (), 0.3 * end, 0, None, None, three),
         )
-        size = {"width": info.width, "height": info.height, "coverage": Coverage(32, end, end, 1.0)}
+        size = {"width": info.width, "height": info.height, "coverage": Coverage(len(times), end, end, 1.0)}
         about = self._common(source, name, "video", "strong", 0.81, span)
         cap = BandCap("strong", "too_few_clips", 60, 600, applied=True)
         return VideoVerdict(**{**about, **size}, persons=persons, band_cap=cap)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app import bugs, components, copies, session
@@ -381,6 +382,111 @@ def test_a_detector_is_loaded_by_the_worker_and_told_when_it_cannot(monkeypatch:
     assert until(line) == "again"
 
 
+def test_the_card_of_the_chosen_face_stands_out(page: AppTest, photo: bytes) -> None:
+    at = _until_drawn(_drop(page, "portrait.jpg", photo))
+    cards = re.findall(r'um-person( on)?">.*?<b>(Face \d)</b>', _html(at))
+    assert cards == [(" on", "Face 1"), ("", "Face 2"), ("", "Face 3")]
+    at.segmented_control(key="person_choice").set_value(2).run()
+    assert re.findall(r'um-person on">.*?<b>(Face \d)</b>', _html(_until_drawn(at))) == ["Face 2"]
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of weights of its own, so far empty."""
+    import detector.weights
+
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    monkeypatch.setattr(detector.weights, "default_folder", lambda: folder)
+    return folder
+
+
+def _publish(fakes: ModuleType, folder: Path, date: str) -> None:
+    from detector.weights import MANIFEST_VERSION, write_manifest
+
+    write_manifest(folder, {**fakes.manifest().data, "date": date, "manifest_version": MANIFEST_VERSION})
+
+
+def test_the_manifest_is_read_again_when_another_set_is_published(fakes: ModuleType, weights: Path) -> None:
+    with pytest.raises(WeightsError):
+        session.manifest()
+    _publish(fakes, weights, "2026-12-02")
+    first = session.manifest()
+    assert first.date == "2026-12-02" and session.manifest() is first
+    _publish(fakes, weights, "2026-12-09")
+    assert session.manifest().date == "2026-12-09"
+
+
+def test_networks_published_meanwhile_judge_the_next_file_and_not_this_one(
+    fakes: ModuleType, weights: Path, page: AppTest, made: list[Any], photo: bytes
+) -> None:
+    _publish(fakes, weights, "2026-12-02")
+    at = _until_drawn(_drop(page, "portrait.jpg", photo))
+    assert len(made) == 1 and len(made[0].explained) == 1
+    _publish(fakes, weights, "2026-12-09")
+    at.segmented_control(key="person_choice").set_value(2).run()
+    at = _until_drawn(at)
+    # the heatmap beside a verdict is of the networks that gave it
+    assert len(made) == 1 and len(made[0].explained) == 2
+    case = at.session_state["case"]
+    case.make_copy(True)
+    while case.copy.state == "making":
+        time.sleep(0.02)
+    assert case.copy.state == "done" and len(made) == 1
+    at.button(key="another").click().run()
+    at = _until_drawn(_drop(at, "next.jpg", photo))
+    assert len(made) == 2 and len(made[1].explained) == 1
+    at.button(key="another").click().run()
+    _until_drawn(_drop(at, "third.jpg", photo))
+    assert len(made) == 2, "the same set is loaded once"
+
+
+def test_an_older_set_does_not_stay_in_memory(fakes: ModuleType, weights: Path, made: list[Any]) -> None:
+    _publish(fakes, weights, "2026-12-02")
+    line = session.Worker()
+    old = weakref.ref(line.detector("default"))
+    made.clear()
+    _publish(fakes, weights, "2026-12-09")
+    line.detector("default")
+    gc.collect()
+    assert old() is None
+
+
+def test_a_set_that_is_replaced_while_it_is_loaded_is_loaded_anew(
+    fakes: ModuleType, weights: Path, made: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _publish(fakes, weights, "2026-12-02")
+    tried = []
+
+    def build(name: str) -> Any:
+        tried.append(name)
+        if len(tried) == 1:
+            _publish(fakes, weights, "2026-12-09")
+            raise WeightsError("weights/resnet18.safetensors is damaged or of another version")
+        return fakes.FakeDetector(name)
+
+    monkeypatch.setattr(session, "build_detector", build)
+    line = session.Worker()
+    assert line.detector("default") is line.detector("default")
+    assert tried == ["default"] * 2
+
+    def damaged(name: str) -> Any:
+        raise WeightsError("weights/resnet18.safetensors is damaged or of another version")
+
+    monkeypatch.setattr(session, "build_detector", damaged)
+    with pytest.raises(WeightsError, match="damaged"):
+        line.detector("resnet18")
+
+
+def test_a_choice_that_the_next_set_lacks_gives_way_to_the_default(
+    page: AppTest, made: list[Any], photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.radio(key="networks").set_value("resnet18").run()
+    monkeypatch.setattr(session, "model_names", lambda: ("average", "efficientnet_b0"))
+    _until_drawn(_drop(page, "portrait.jpg", photo))
+    assert [detector.asked_for for detector in made] == ["default"]
+
+
 def _marked(page: AppTest, name: str, data: bytes, mime: str) -> copies.MarkedCopy:
     at = _until_drawn(_drop(page, name, data, mime))
     at.session_state["tabs"] = "Downloads"
@@ -500,8 +606,7 @@ def test_models_page_with_a_leaderboard_shows_curves_and_dashes_for_what_is_miss
     assert list(figures["Network"]) == ["Average"] * 2 + ["ResNet-18"] * 2 + ["EfficientNet-B0"] * 2
     assert {"AUC", "AUC from", "Precision", "F1", "F1 to", "False alarms"} <= set(figures.columns)
     assert figures["AUC"].isna().tolist() == [False, True] * 3
-    shown = at.dataframe[0].proto.arrow_data.styler.display_values.decode("utf-8", "replace")
-    assert "—" in shown and "None" not in shown and "nan" not in shown
+    assert [frame.proto.placeholder for frame in at.dataframe] == ["—"] * 4
     assert cost["Genuine, flagged"].tolist() == [5, 5, 5] and cost["AUC minus the default's"].isna().tolist()[0]
     assert list(robustness["Pictures"]) == ["as they came", "JPEG 30"] * 3
     assert list(labels["Label"]) == ["age 18-29", "ethnicity Asian"] * 3
@@ -512,6 +617,38 @@ def test_models_page_with_a_leaderboard_shows_curves_and_dashes_for_what_is_miss
     (tmp_path / "leaderboard.json").write_text(json.dumps(other))
     at = AppTest.from_function(_models_page, default_timeout=120).run()
     assert not at.exception and len(at.dataframe) == 1
+
+
+def test_models_page_shows_generators_where_any_were_published(
+    fakes: ModuleType, made: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(session, "manifest", lambda: fakes.manifest(tmp_path))
+    assert "Generators" not in _text(AppTest.from_function(_models_page, default_timeout=120).run())
+    folder = tmp_path / "gan"
+    folder.mkdir()
+    about = {"size_px": 64, "images_seen": 1_234_000, "hours": 4.25, "device": "2 CPU cores", "date": "2026-12-01"}
+    halves = {"n": 900, "fid_generated": 60.0, "fid_genuine": 20.0, "ratio": 3.0}
+    measured = {"extractor": {"name": "Inception-v3"}, "fid": 51.12, "n_generated": 1800, "n_genuine": 2000}
+    record = {"variant": "resnet32", **about, "figures": {**measured, "halves": halves}}
+    (folder / "dcgan.json").write_text(json.dumps(record))
+    Image.new("RGB", (64, 64), "gray").save(folder / "dcgan.grid.webp")
+    Image.new("RGB", (64, 64), "gray").save(folder / "dcgan.curves.png")
+    (folder / "rehearsal.json").write_text(json.dumps({**record, "variant": "stylegan2-ada", "figures": None}))
+    (folder / "torn.json").write_text('{"variant": ')
+    (folder / "short.json").write_text('{"variant": "resnet32"}')
+    at = AppTest.from_function(_models_page, default_timeout=120).run()
+    assert not at.exception and not at.error
+    text = _text(at)
+    assert "DCGAN against ResNet-32, 64 × 64 px Saw 1.2 million pictures in 4.2 hours on 2 CPU cores" in text
+    assert "FID 51.1 between 1800 made and 2000 genuine faces, on features of Inception-v3" in text
+    assert "At 900 each: 60.0, where two halves of the genuine faces are 20.0 apart: 3.0 times as far" in text
+    assert "StyleGAN2-ADA, 64 × 64 px" in text and "was not measured" in text
+    assert "weights/gan/torn.json is damaged" in text and "weights/gan/short.json is damaged" in text
+    assert [image.captions for image in at.get("image")] == [
+        ["Faces that it made"],
+        ["Its losses and measurements over the training"],
+    ]
+    assert not _FORBIDDEN.search(text)
 
 
 def test_models_page_without_weights_says_what_to_do(made: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

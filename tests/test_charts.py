@@ -85,6 +85,12 @@ def test_timeline_has_one_line_a_person_with_dashes_and_words() -> None:
     assert {"Person 1", "Person 2"} <= {note.text for note in figure.layout.annotations}
 
 
+def test_a_name_stands_on_the_side_where_its_line_is_not() -> None:
+    rising, falling = _person([0.2, 0.3, 0.4, 0.5, 0.6, 0.7]), _person([0.7, 0.6, 0.5, 0.4, 0.3, 0.2], 2)
+    notes = charts.timeline([falling, rising], _EDGES, 5.0).layout.annotations
+    assert {note.text: note.yshift > 0 for note in notes} == {"Person 1": True, "Person 2": False}
+
+
 def test_a_gap_breaks_the_line() -> None:
     times = [0.0, 1.0, 2.0, 8.0, 9.0]
     figure = charts.timeline([_person([0.5] * 5, times=times)], _EDGES, 9.0)

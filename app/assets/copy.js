@@ -17,6 +17,12 @@ export default function ({ data, parentElement }) {
   const status = parentElement.querySelector("[role=status]");
   status.textContent = "";
   button.onclick = async () => {
-    status.textContent = await copy(data.text).then(() => "Copied", () => "Select the sentence to copy it");
+    const done = await copy(data.text).then(() => true, () => false);
+    status.classList.toggle("failed", !done);
+    status.textContent = done ? "Copied" : "Select the sentence to copy it";
+    if (!done) return;
+    button.style.minWidth = `${button.offsetWidth}px`;
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy sentence"; }, 2000);
   };
 }

@@ -36,7 +36,7 @@ def page() -> None:
         ("Licences", f"<p>{html.escape(_LICENCES)}</p>"),
         ("Version", f"<p>Unmask {__version__}{html.escape(date)}</p>"),
     )
-    body = "".join(f"<h3>{title}</h3>{text}" for title, text in sections)
+    body = "".join(f'<h2 class="um-h3">{title}</h2>{text}' for title, text in sections)
     st.html(
         '<div class="um um-read"><h1>About Unmask</h1><p>Drop a photo or a video of a person, and read how strong the '
         f"evidence of manipulation is, where it is, and how sure the tool can be.</p>{body}</div>"

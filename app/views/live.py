@@ -46,7 +46,7 @@ def page() -> None:
             _loading()
     if detector is not None:
         _stream(detector)
-    st.html(f'<div class="um um-read"><h3>What live video does to evidence</h3>{_NOTE}</div>')
+    st.html(f'<div class="um um-read"><h2 class="um-h3">What live video does to evidence</h2>{_NOTE}</div>')
 
 
 @st.fragment(run_every=0.4)

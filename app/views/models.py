@@ -1,8 +1,10 @@
 """Models: what judges, what it was trained on, and how good it measured."""
 
 import html
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -34,6 +36,7 @@ _KINDS = {
     "weighted_majority": "weighted vote of {} networks",
     "stacking": "{} networks, weighed by a classifier",
 }
+_GENERATORS = {"resnet32": "DCGAN against ResNet-32", "stylegan2-ada": "StyleGAN2-ADA"}
 _MAX_SETS_DRAWN = 14
 """The chart shows the largest test sets; the table shows all."""
 
@@ -66,6 +69,7 @@ def page() -> None:
     _false_alarms(manifest, names)
     if board:
         _labels(board)
+    _generators(manifest.folder / "gan")
     _documents(manifest, names)
 
 
@@ -87,14 +91,19 @@ def _cards(manifest: "Manifest", names: Iterable[str]) -> None:
         score = ""
         if pooled:
             score = (
-                f"<p>Calibration error (ECE) {pooled['ece']:.3f}, Brier score {pooled['brier']:.3f} "
-                f'<span class="um-small">on {pooled["n"]} test files</span></p>'
+                f'<p class="um-small">Calibration error (ECE) {pooled["ece"]:.3f}, Brier score {pooled["brier"]:.3f} '
+                f"on {pooled['n']} test files</p>"
             )
         parts.append(
-            f'<div class="um-model"><h3>{html.escape(ui.models_label(name))}</h3>'
-            f'<p class="um-small">{html.escape(", ".join(facts))}</p>{score}</div>'
+            f'<div class="um-model"><h2 class="um-h3">{html.escape(ui.models_label(name))}</h2>'
+            f'<p class="um-small">{html.escape(_sentence(facts))}</p>{score}</div>'
         )
     st.html(f'<div class="um um-models">{"".join(parts)}</div>')
+
+
+def _sentence(facts: Sequence[str]) -> str:
+    text = ", ".join(facts)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def figures(manifest: "Manifest", names: Iterable[str], board: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -158,8 +167,9 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Iterable[str], key: str) 
     numbers = frame.select_dtypes("number").columns
     whole = [c for c in numbers if (frame[c].dropna() % 1 == 0).all() and frame[c].max() > 1]
     fine = {c: "{:.3f}" for c in numbers if c not in whole}
-    styled = frame.style.format({**fine, **dict.fromkeys(whole, "{:.0f}")}, na_rep=_MISSING)
-    st.dataframe(styled, hide_index=True, width="stretch", key=key)
+    styled = frame.style.format({**fine, **dict.fromkeys(whole, "{:.0f}")})
+    # not by the style: the page writes "None" where a value is missing, whatever a style says
+    st.dataframe(styled, hide_index=True, width="stretch", placeholder=_MISSING, key=key)
 
 
 def _curves(board: Mapping[str, Any]) -> None:
@@ -274,9 +284,9 @@ def _false_alarms(manifest: "Manifest", names: Iterable[str]) -> None:
         st.html(
             '<div class="um"><h2 class="um-h2">False alarms on genuine media of sources that they never saw</h2>'
             '<p class="um-small">How many genuine files reached a band or a stronger one, with the 95 % interval</p>'
-            '<table class="um-table"><thead><tr><th scope="col">Network</th><th scope="col">Weak</th>'
-            '<th scope="col">Strong</th><th scope="col">Very strong</th></tr></thead>'
-            f"<tbody>{''.join(rows)}</tbody></table></div>"
+            '<div class="um-wide"><table class="um-table"><thead><tr><th scope="col">Network</th>'
+            '<th scope="col">Weak</th><th scope="col">Strong</th><th scope="col">Very strong</th></tr></thead>'
+            f"<tbody>{''.join(rows)}</tbody></table></div></div>"
         )
 
 
@@ -285,6 +295,60 @@ def _reached(measured: Mapping[str, Any] | None) -> str:
         return "not measured"
     span = report.span_percent(measured["low"], measured["high"])
     return f'{measured["k"]:g} of {measured["n"]:g} <span class="um-small">({span})</span>'
+
+
+def _generators(folder: Path) -> None:
+    """What generators were trained, where any were published: `NAME.json`, `NAME.grid` and `NAME.curves` as pictures.
+
+    The record holds variant, size_px, images_seen, hours, device, date, and as `figures` what
+    `train.recipes.gan.measure_generator` returns, or null where nothing was measured.
+    """
+    records = sorted(folder.glob("*.json"))
+    if not records:
+        return
+    st.html('<div class="um"><h2 class="um-h2">Generators of faces to learn from</h2></div>')
+    ui.small("Networks that make faces, trained with this version. None of the people below exists.")
+    for path in records:
+        try:
+            lines = _generator_lines(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            ui.small(f"weights/gan/{path.name} is damaged: fetch weights/ again.")
+            continue
+        with st.container(border=True, key=f"um-generator-{path.stem}"):
+            st.html(f'<div class="um">{lines}</div>')
+            shown = {"grid": "Faces that it made", "curves": "Its losses and measurements over the training"}
+            for column, (kind, alt) in zip(st.columns(2), shown.items(), strict=True):
+                found = (folder / f"{path.stem}.{kind}{suffix}" for suffix in (".webp", ".png"))
+                picture = next((file for file in found if file.is_file()), None)
+                if picture is not None:
+                    column.image(picture.read_bytes(), width="stretch", alt=alt, caption=alt)
+
+
+def _generator_lines(record: Mapping[str, Any]) -> str:
+    """What is known of one generator, as HTML.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: the record is not complete.
+    """
+    spent = f"{record['images_seen'] / 1e6:.1f} million pictures in {record['hours']:.1f} hours on {record['device']}"
+    size = int(record["size_px"])
+    title = f"{_GENERATORS.get(record['variant'], record['variant'])}, {size} × {size} px"
+    lines = [f"Saw {spent}; {record['date']}."]
+    figures = record["figures"]
+    if figures is None:
+        lines.append("How near its faces come to genuine ones was not measured.")
+    else:
+        half, features = figures["halves"], figures["extractor"]["name"]
+        lines.append(
+            f"FID {figures['fid']:.1f} between {figures['n_generated']} made and {figures['n_genuine']} genuine faces, "
+            f"on features of {features}. Figures on other features or numbers cannot be compared with it."
+        )
+        lines.append(
+            f"At {half['n']} each: {half['fid_generated']:.1f}, where two halves of the genuine faces are "
+            f"{half['fid_genuine']:.1f} apart: {half['ratio']:.1f} times as far."
+        )
+    text = "".join(f'<p class="um-small">{html.escape(line)}</p>' for line in lines)
+    return f"<h3>{html.escape(title)}</h3>{text}"
 
 
 def _documents(manifest: "Manifest", names: Iterable[str]) -> None:

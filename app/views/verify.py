@@ -24,7 +24,7 @@ class Sample:
 
 
 SAMPLES = (
-    Sample("astronaut.jpg", "Portrait", "A NASA portrait in the public domain, as published."),
+    Sample("astronaut.jpg", "Portrait", "NASA, public domain, as published."),
     Sample("astronaut_edited.jpg", "Edited portrait", "The same portrait; this project altered the face."),
     Sample("clip.mp4", "Clip, six seconds", "The altered face is on screen from 2\u00a0s to 4\u00a0s."),
 )
@@ -53,8 +53,10 @@ def _first_visit() -> None:
     except DetectorError as error:
         st.warning(str(error))
         return
+    accepted = f"Photo or video, up to {session.upload_limit_mb()} MB"
+    st.html(f"<style>:root {{ --um-limit: '{accepted}'; }}</style>")
     upload = st.file_uploader(
-        f"Photo or video, up to {session.upload_limit_mb()} MB",
+        accepted,
         key=f"upload-{st.session_state.get('upload_number', 0)}",
         label_visibility="collapsed",
     )
