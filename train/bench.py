@@ -9,6 +9,7 @@ Prints a table, and writes the same figures to `runs/bench.json`.
 """
 
 import json
+import math
 import os
 import platform
 import resource
@@ -49,6 +50,10 @@ WIDTH, HEIGHT = 1280, 720
 FPS = 30
 SECONDS = 10.0
 BIT_RATE = 4_000_000
+HOUR_S = 3600.0
+HOUR_WINDOWS = 64
+LOOP_S, LOOP_BIT_RATE = 20.0, 1_000_000
+"""The hour is a shorter piece over and over: nothing that is measured with it depends on what the pictures show."""
 GRAIN = 5.0
 """Standard deviation of the grain, in steps of 255: about a phone's noise in a lit room."""
 
@@ -139,8 +144,13 @@ def make_photo(path: Path) -> None:
         image.convert("RGB").resize((1024, 1024), Image.Resampling.LANCZOS).save(path, quality=92)
 
 
-def make_clip(path: Path, seconds: float = SECONDS, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
-    """Writes the clip, the same bytes for the same versions of NumPy, OpenCV, Pillow and PyAV."""
+def make_clip(
+    path: Path, seconds: float = SECONDS, size: tuple[int, int] = (WIDTH, HEIGHT), bit_rate: int = BIT_RATE
+) -> None:
+    """Writes the clip, the same bytes for the same versions of NumPy, OpenCV, Pillow and PyAV.
+
+    `bit_rate` is that of 720p; a smaller picture gets a smaller one.
+    """
     import av  # needed by nothing else in train: a machine that only trains has no PyAV
 
     width, height = size
@@ -151,11 +161,34 @@ def make_clip(path: Path, seconds: float = SECONDS, size: tuple[int, int] = (WID
         )
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p"
-        stream.bit_rate = BIT_RATE * (width * height) // (WIDTH * HEIGHT)
+        stream.bit_rate = bit_rate * (width * height) // (WIDTH * HEIGHT)
         stream.time_base = Fraction(1, FPS)
         for picture in _pictures(round(seconds * FPS), width, height):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
+
+
+def make_long(path: Path, seconds: float, piece_s: float = LOOP_S, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
+    """Writes a clip of that length: one piece, encoded once, whose packets come again and again with later times."""
+    import av
+
+    piece = path.with_name(f"{path.stem}.piece.mp4")
+    make_clip(piece, piece_s, size, LOOP_BIT_RATE)
+    with av.open(str(path), "w") as out:
+        to = None
+        for number in range(math.ceil(seconds / piece_s)):
+            with av.open(str(piece)) as container:
+                stream = container.streams.video[0]
+                if to is None:
+                    to = out.add_stream_from_template(stream)
+                assert stream.time_base is not None
+                later = round(number * piece_s / stream.time_base)
+                for packet in container.demux(stream):
+                    if packet.dts is None or packet.pts is None:
+                        continue  # the end
+                    packet.dts, packet.pts, packet.stream = packet.dts + later, packet.pts + later, to
+                    out.mux(packet)
+    piece.unlink()
 
 
 def _pictures(count: int, width: int, height: int) -> Iterator[RGB]:
