@@ -7,6 +7,7 @@ from itertools import pairwise
 import plotly.graph_objects as go
 
 from detector import BANDS, Band, Person, Thresholds
+from detector.aggregate import AWAY_STEPS
 from detector.palette import AREAS, NO_VERDICT
 from detector.report import band_word, percent
 
@@ -26,9 +27,6 @@ _SERIES = {
 """Colours of networks beside each other; with more than five, dashes and symbols tell them apart."""
 _MIN_ZONE = 0.16
 """Smallest part of the scale that a band gets: strict edges lie so near to 100 % that nothing could be read there."""
-
-_GAP = 2.5
-"""A line is broken where the next point is further away than this many usual steps: the person was not seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +190,7 @@ def _line(
     data: list[list[object]] = []
     previous: float | None = None
     for time_s, value in points:
-        if previous is not None and usual > 0 and time_s - previous > _GAP * usual:
+        if previous is not None and usual > 0 and time_s - previous > AWAY_STEPS * usual:
             xs.append((previous + time_s) / 2)
             ys.append(None)
             data.append([number, (previous + time_s) / 2, ""])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from detector.errors import DetectorError
+from detector.progress import OnProgress
 from detector.report import (
     PROBABILITY_HELP,
     HasFalseAlarms,
@@ -39,8 +40,6 @@ EXIT_OK = 0
 EXIT_ERROR = 1
 EXIT_UNREADABLE = 2
 EXIT_INTERRUPTED = 130
-
-OnProgress = Callable[[float, str], None]
 
 
 class FileDetector(Protocol):

@@ -20,6 +20,8 @@ RUN_WINDOWS = 4
 single frame may be a chance alarm."""
 MIN_FRAMES = 4
 """Fewer usable frames than this give no verdict."""
+AWAY_STEPS = 2.5
+"""Usual steps between two looks at a person after which it was away meanwhile: no line and no box goes across."""
 UNMEASURED_CAP: Band = "weak"
 """The strongest band of a video where nothing was measured on genuine clips: what "weak" promises was shown on faces
 alone, and stronger words need more than that."""

@@ -12,7 +12,7 @@ import itertools
 import math
 import secrets
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,12 +24,14 @@ import numpy as np
 from PIL import Image
 
 from detector import drawing
-from detector.errors import Cancelled, DetectorError, MediaError
+from detector.aggregate import AWAY_STEPS
+from detector.errors import DetectorError, MediaError
 from detector.explain.gradcam import Heatmap, overlay
 from detector.faces.align import resize
 from detector.media import RGB, Source, read_image
 from detector.movie import Movie
 from detector.palette import on_picture
+from detector.progress import OnProgress, ShouldStop, Steps
 from detector.report import band_word, estimate, eyebrow, headline, percent
 from detector.types import (
     REASONS,
@@ -45,9 +47,6 @@ from detector.types import (
 from detector.version import __version__
 from detector.video import Sound, VideoFrame, iter_sound, iter_span, probe
 
-OnProgress = Callable[[float, str], None]
-ShouldStop = Callable[[], bool]
-
 MAX_SIDE_PX = 1280
 """Longest side of the picture in an annotated video; a photo keeps its size."""
 MAX_S = 60.0
@@ -57,7 +56,6 @@ MAX_FPS = 60.0
 
 _READ_BUDGET_S = 600.0  # of reading alone; the caller can stop at any frame
 _REACH_S = 0.5  # what `detector.video.covered_s` takes one frame to stand for
-_GAP = 2.5  # usual steps between two looks at a person after which it was away meanwhile, as in the page's timeline
 _EVEN = 0.75  # usual step over that of evenly spread frames, from which a video counts as looked at throughout
 _SAME_TIME_S = 0.0015  # times are stored in milliseconds
 _HEAT_ALPHA = 0.55
@@ -128,7 +126,7 @@ def annotate(
     """
     if not isinstance(verdict, (ImageVerdict, VideoVerdict)) or not can_annotate(verdict):
         raise DetectorError("No face was found, so there is nothing to mark in a copy.")
-    step = _Steps(on_progress, should_stop)
+    step = Steps(on_progress, should_stop, "The copy was cancelled.")
     step(0.0, "Opening the file")
     with _complete_or_gone(out) as file:
         if isinstance(verdict, ImageVerdict):
@@ -136,9 +134,7 @@ def annotate(
         return _video(source, verdict, file, detector, step)
 
 
-def _photo(
-    source: Source, verdict: ImageVerdict, file: BinaryIO, detector: Explains | None, step: "_Steps"
-) -> Annotated:
+def _photo(source: Source, verdict: ImageVerdict, file: BinaryIO, detector: Explains | None, step: Steps) -> Annotated:
     image = read_image(source)
     _check_size(verdict, image.shape[1], image.shape[0])
     layout = _Layout.of(verdict, image.shape[1], image.shape[0], limit_px=None)
@@ -158,9 +154,7 @@ def _photo(
     return Annotated((), "none")
 
 
-def _video(
-    source: Source, verdict: VideoVerdict, file: BinaryIO, detector: Explains | None, step: "_Steps"
-) -> Annotated:
+def _video(source: Source, verdict: VideoVerdict, file: BinaryIO, detector: Explains | None, step: Steps) -> Annotated:
     info = probe(source)
     _check_size(verdict, info.width, info.height)
     spacing_s = _spacing_s(verdict)
@@ -251,7 +245,7 @@ class _Track:
         self.person = person
         self._points = sorted(person.timeline, key=lambda p: p.time_s)
         self._times = [p.time_s for p in self._points]
-        self._gap_s, self._hold_s = _GAP * spacing_s, min(spacing_s, _REACH_S)
+        self._gap_s, self._hold_s = AWAY_STEPS * spacing_s, min(spacing_s, _REACH_S)
         self.heat: tuple[TimelinePoint, Heatmap] | None = None
 
     def at(self, time_s: float) -> Mark | None:
@@ -422,22 +416,6 @@ def _with_ends(
         shown = frame
     if shown is not None:
         yield shown, shown.time_s + usual_s if end_s is None else max(end_s, shown.time_s)
-
-
-class _Steps:
-    """Progress out, cancel in."""
-
-    def __init__(self, on_progress: OnProgress | None, should_stop: ShouldStop | None) -> None:
-        self._on_progress, self._should_stop = on_progress, should_stop
-
-    def stopped(self) -> bool:
-        return self._should_stop is not None and self._should_stop()
-
-    def __call__(self, share: float, what: str) -> None:
-        if self.stopped():
-            raise Cancelled("The copy was cancelled.")
-        if self._on_progress:
-            self._on_progress(min(1.0, share), what)
 
 
 def _check_size(verdict: FileVerdict, width: int, height: int) -> None:

@@ -1,6 +1,6 @@
 """The composition and nothing else: file → faces → crops → networks → calibrated verdict."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -13,12 +13,13 @@ from detector.aggregate import MIN_FRAMES, PersonScore, person_score, smooth
 from detector.calibration import band_of, edges, sigmoid, thresholds
 from detector.engine import Engine
 from detector.ensemble import VOTES
-from detector.errors import Cancelled, MediaError
+from detector.errors import MediaError
 from detector.explain.gradcam import Heatmap, heatmap, scaled_cam
 from detector.faces.align import crop_face, crop_frame, paste_heat, resize, sharpness
 from detector.faces.detect import FaceDetector
 from detector.media import HEAD_BYTES, SUPPORTED, jpeg, read_head, read_image, sha256_of, sniff_kind
 from detector.persons import Looked, follow_persons
+from detector.progress import OnProgress, ShouldStop, Steps
 from detector.types import (
     REASONS,
     Coverage,
@@ -39,8 +40,6 @@ from detector.video import covered_s
 from detector.weights import load_ensemble, load_temporal, read_manifest
 
 Source = Path | bytes
-OnProgress = Callable[[float, str], None]
-ShouldStop = Callable[[], bool]
 
 MAX_FRAMES = 32
 """Frames of a video that are looked at by default."""
@@ -180,7 +179,7 @@ class Detector:
             Cancelled: `should_stop` said so.
         """
         source = _as_source(source)
-        step = _Steps(on_progress, should_stop)
+        step = Steps(on_progress, should_stop)
         step(0.0, "Reading the picture")
         image = read_image(source)
         step(0.15, "Looking for faces")
@@ -233,7 +232,7 @@ class Detector:
             Cancelled: `should_stop` said so.
         """
         source = _as_source(source)
-        step = _Steps(on_progress, should_stop)
+        step = Steps(on_progress, should_stop)
         film = follow_persons(
             source,
             self._video_faces,
@@ -302,7 +301,7 @@ class Detector:
             self._video_faces,
             self._judge_film,
             max_frames=max_frames,
-            on_step=_Steps(None, should_stop),
+            on_step=Steps(None, should_stop),
         )
         points = [self._weighed_in_order([(s.time_s, s.judged) for s in person.sightings]) for person in film.persons]
         judged = [[j.logits for _, j in seen if j.logits is not None] for seen in points]
@@ -523,19 +522,6 @@ class Detector:
 def video_faces(engine: str | None = None) -> FaceDetector:
     """Faces of video frames, looked for in a smaller picture: those of 80 px and more in 1080p are found."""
     return FaceDetector(min_face_px=_VIDEO_MIN_FACE_PX, working_px=_VIDEO_WORKING_PX, engine=engine)
-
-
-class _Steps:
-    """Progress out, cancel in."""
-
-    def __init__(self, on_progress: OnProgress | None, should_stop: ShouldStop | None) -> None:
-        self._on_progress, self._should_stop = on_progress, should_stop
-
-    def __call__(self, share: float, what: str) -> None:
-        if self._should_stop and self._should_stop():
-            raise Cancelled("The analysis was cancelled.")
-        if self._on_progress:
-            self._on_progress(min(1.0, share), what)
 
 
 def _variants(image: np.ndarray, face: Face) -> Iterator[tuple[np.ndarray, Face]]:

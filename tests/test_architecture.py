@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = ("app", "detector", "train")
 
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("types", "errors", "version", "palette", "clock"),
+    ("types", "errors", "version", "palette", "clock", "progress"),
     ("media", "video", "movie", "drawing", "models", "weights", "calibration", "ensemble", "aggregate", "provenance"),
     ("engine", "runtime", "converted"),
     ("faces", "explain"),

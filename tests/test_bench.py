@@ -2,7 +2,9 @@
 
 import io
 import json
+import tracemalloc
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -13,6 +15,7 @@ from rich.console import Console
 from detector.calibration import FalseAlarmCurve
 from detector.engine import Engine
 from detector.pipeline import Detector
+from detector.video import iter_frames
 from train import bench
 from train.readme import _speed
 from train.usual import Seen, UsualWay, difference, seen_by
@@ -43,6 +46,39 @@ def test_clip_is_the_same_every_time(tmp_path: Path) -> None:
     for path in paths:
         bench.make_clip(path, seconds=0.5, size=(640, 360))
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten minutes, a second of it encoded."""
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    bench.make_long(path, 600.0, piece_s=1.0, size=(640, 360))
+    return path
+
+
+def test_a_long_clip_is_one_piece_over_and_over(long_clip: Path) -> None:
+    with av.open(str(long_clip)) as container:
+        stream = container.streams.video[0]
+        times = sorted(packet.pts * stream.time_base for packet in container.demux(stream) if packet.pts is not None)
+    assert len(times) == 600 * bench.FPS
+    assert {round(float(b - a) * bench.FPS, 3) for a, b in pairwise(times)} == {1.0}
+    assert list(long_clip.parent.iterdir()) == [long_clip]
+    frames = list(iter_frames(long_clip, max_frames=16))
+    assert len(frames) == 16 and frames[-1].time_s > 500
+
+
+def test_memory_does_not_grow_with_the_length_of_a_video(long_clip: Path) -> None:
+    """As far as arrays go; what FFmpeg and the networks hold beside them, `python -m train.bench --hour` measures."""
+    detector = Detector("resnet18")
+    detector.video(long_clip, max_frames=8)
+    tracemalloc.start()
+    try:
+        verdict = detector.video(long_clip, max_frames=96)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert verdict.coverage is not None and verdict.coverage.frames == 96
+    assert peak < 36e6  # all frames together are 66 MB
 
 
 def figures(**changed: object) -> dict[str, object]:

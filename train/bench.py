@@ -9,6 +9,7 @@ Prints a table, and writes the same figures to `runs/bench.json`.
 """
 
 import json
+import math
 import os
 import platform
 import resource
@@ -26,7 +27,7 @@ from functools import partial
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -49,6 +50,11 @@ WIDTH, HEIGHT = 1280, 720
 FPS = 30
 SECONDS = 10.0
 BIT_RATE = 4_000_000
+HOUR_S = 3600.0
+HOUR_WINDOWS = 64
+HOUR_MIB = 1536
+LOOP_S, LOOP_BIT_RATE = 20.0, 1_000_000
+"""The hour is a shorter piece over and over: nothing that is measured with it depends on what the pictures show."""
 GRAIN = 5.0
 """Standard deviation of the grain, in steps of 255: about a phone's noise in a lit room."""
 
@@ -83,6 +89,8 @@ class Options:
     """Timed runs of the usual way, after one that is not counted; 0 leaves it out."""
     idle: bool = True
     """Also start the app in a process of its own, to see how much memory it holds when it has nothing to do."""
+    hour: bool = False
+    """Also judge a video of one hour, by the library and by the command line. Takes half a gigabyte of disk."""
     out: Path = Path("runs/bench.json")
     """Where the figures are written."""
 
@@ -99,7 +107,7 @@ class Row:
 
     Attributes:
         work: what was done.
-        unit: of all figures: "s", "ms", "CPU-ms" or "MiB".
+        unit: of all figures: "s", "CPU-s", "ms", "CPU-ms" or "MiB".
         runs: one figure a run.
         goal: for the median; None where none is stated.
         usual: figures of the usual way, if it was measured.
@@ -139,8 +147,13 @@ def make_photo(path: Path) -> None:
         image.convert("RGB").resize((1024, 1024), Image.Resampling.LANCZOS).save(path, quality=92)
 
 
-def make_clip(path: Path, seconds: float = SECONDS, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
-    """Writes the clip, the same bytes for the same versions of NumPy, OpenCV, Pillow and PyAV."""
+def make_clip(
+    path: Path, seconds: float = SECONDS, size: tuple[int, int] = (WIDTH, HEIGHT), bit_rate: int = BIT_RATE
+) -> None:
+    """Writes the clip, the same bytes for the same versions of NumPy, OpenCV, Pillow and PyAV.
+
+    `bit_rate` is that of 720p; a smaller picture gets a smaller one.
+    """
     import av  # needed by nothing else in train: a machine that only trains has no PyAV
 
     width, height = size
@@ -151,11 +164,34 @@ def make_clip(path: Path, seconds: float = SECONDS, size: tuple[int, int] = (WID
         )
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p"
-        stream.bit_rate = BIT_RATE * (width * height) // (WIDTH * HEIGHT)
+        stream.bit_rate = bit_rate * (width * height) // (WIDTH * HEIGHT)
         stream.time_base = Fraction(1, FPS)
         for picture in _pictures(round(seconds * FPS), width, height):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
+
+
+def make_long(path: Path, seconds: float, piece_s: float = LOOP_S, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
+    """Writes a clip of that length: one piece, encoded once, whose packets come again and again with later times."""
+    import av
+
+    piece = path.with_name(f"{path.stem}.piece.mp4")
+    make_clip(piece, piece_s, size, LOOP_BIT_RATE)
+    with av.open(str(path), "w") as out:
+        to = None
+        for number in range(math.ceil(seconds / piece_s)):
+            with av.open(str(piece)) as container:
+                stream = container.streams.video[0]
+                if to is None:
+                    to = out.add_stream_from_template(stream)
+                assert stream.time_base is not None
+                later = round(number * piece_s / stream.time_base)
+                for packet in container.demux(stream):
+                    if packet.dts is None or packet.pts is None:
+                        continue  # the end
+                    packet.dts, packet.pts, packet.stream = packet.dts + later, packet.pts + later, to
+                    out.mux(packet)
+    piece.unlink()
 
 
 def _pictures(count: int, width: int, height: int) -> Iterator[RGB]:
@@ -303,6 +339,8 @@ def measure(options: Options, folder: Path) -> dict[str, Any]:
     rows += _clip_rows(options, network, clip, cores)
     rows.append(_frame_row(options, cores))
     rows.append(_face_row(options, network, cores))
+    if options.hour:
+        rows += _hour_rows(options.models, folder / "hour.mp4")
     if idle_mib is not None:
         rows.append(Row("memory of the started app, idle, networks loaded", "MiB", (idle_mib,), 1536))
     return {
@@ -442,12 +480,73 @@ def _idle_mib(photo: Path, models: str) -> float | None:
     """What the app holds in memory after it judged a photo; None where the system does not tell."""
     if not Path("/proc/self/statm").exists():
         return None
-    command = [sys.executable, "-c", _APP, str(REPO_ROOT / "app" / "main.py"), str(photo), models]
+    return _figures_of("resident", _APP, str(REPO_ROOT / "app" / "main.py"), str(photo), models)[0]
+
+
+# in processes of their own, whose memory is theirs alone; the peak that getrusage tells would begin with ours
+_HOUR = """
+import contextlib, os, re, sys, time
+from pathlib import Path
+way, clip, photo, models, frames = sys.argv[1:]
+def mib(key):
+    return int(re.search(rf"{key}:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+idle = 0.0
+if way == "library":
+    from detector.engine import leave_cores_free
+    from detector.pipeline import Detector
+    leave_cores_free()
+    detector = Detector(models)
+    detector.image(Path(photo))
+    idle = mib("VmRSS")
+wall, cpu = time.perf_counter(), time.process_time()
+if way == "library":
+    seen = detector.video(Path(clip), max_frames=int(frames)).coverage.frames
+else:
+    from detector.__main__ import main
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        assert main(["--json", "--models", models, "--max-frames", frames, clip]) == 0
+    seen = int(frames)
+assert seen == int(frames), f"{seen} of {frames} frames were looked at: out of time"
+print("figures", time.perf_counter() - wall, time.process_time() - cpu, idle, mib("VmHWM"))
+"""
+
+
+def judged_long(way: str, clip: Path, photo: Path, models: str, frames: int) -> tuple[float, float, float, float]:
+    """How a video is judged by a process of its own, "library" (warm) or "command line" (from its start).
+
+    Returns:
+        Seconds, processor seconds, MiB before (0 for the command line), and the most MiB at any time.
+    """
+    arguments = (way, str(clip), str(photo), models, str(frames))
+    return cast("tuple[float, float, float, float]", _figures_of("figures", _HOUR, *arguments))
+
+
+def _hour_rows(models: str, clip: Path) -> list[Row]:
+    """An hour of 720p; nothing where the system does not tell a process's memory."""
+    if not Path("/proc/self/status").exists():
+        return []
+    make_long(clip, HOUR_S)
+    work = f"one hour 720p30, {HOUR_WINDOWS} windows"
+    rows = []
+    for way in ("library", "command line"):
+        wall_s, cpu_s, idle_mib, peak_mib = judged_long(way, clip, PORTRAIT, models, 4 * HOUR_WINDOWS)
+        above = f", {idle_mib:.0f} before" if idle_mib else ""
+        rows += [
+            Row(f"{work}, {way}: first verdict", "s", (wall_s,), 60),
+            Row(f"{work}, {way}: processor", "CPU-s", (cpu_s,)),
+            Row(f"{work}, {way}: most memory{above}", "MiB", (peak_mib,), HOUR_MIB),
+        ]
+    return rows
+
+
+def _figures_of(word: str, program: str, *arguments: str) -> tuple[float, ...]:
+    """What a program, run in a process of its own from the root of the project, prints in a line after that word."""
+    command = [sys.executable, "-c", program, *arguments]
     result = subprocess.run(command, cwd=REPO_ROOT, capture_output=True, text=True)
-    found = [line.split()[1] for line in result.stdout.splitlines() if line.startswith("resident ")]
+    found = [line.split()[1:] for line in result.stdout.splitlines() if line.startswith(f"{word} ")]
     if result.returncode != 0 or not found:
-        raise RuntimeError(f"the app could not be started to measure its memory:\n{result.stderr[-2000:]}")
-    return float(found[0])
+        raise RuntimeError(f"a process that was to be measured failed:\n{result.stderr[-2000:]}")
+    return tuple(map(float, found[0]))
 
 
 def _digest(path: Path) -> str:
