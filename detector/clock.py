@@ -1,7 +1,7 @@
 """How long a file may be worked on: hostile ones would take minutes, and on a busy machine so would good ones."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _PATIENCE = 6.0
@@ -17,15 +17,18 @@ class Clock:
 
     Args:
         budget_s: seconds of work.
+        should_stop: when it says True, the time counts as spent.
     """
 
-    def __init__(self, budget_s: float) -> None:
-        self._budget_s = budget_s
+    def __init__(self, budget_s: float, should_stop: Callable[[], bool] | None = None) -> None:
+        self._budget_s, self._should_stop = budget_s, should_stop
         self._wall_s, self._worked_s = time.monotonic(), time.process_time()
 
     @property
     def expired(self) -> bool:
         """Whether the time is spent."""
+        if self._should_stop is not None and self._should_stop():
+            return True
         wall_s = time.monotonic() - self._wall_s
         if wall_s <= self._budget_s:
             return False

@@ -8,25 +8,23 @@ What is said of a face is the caller's: `judge` gets frames with their faces and
 Frames are let go once they are judged, so that memory does not grow with the video.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Generic, TypeVar
 
-from detector.faces.align import crop_face, sharpness
 from detector.faces.detect import FaceDetector
 from detector.faces.track import Tracker
 from detector.media import RGB, Source
 from detector.types import Face
 from detector.video import VideoFrame, VideoInfo, iter_frames, probe
 
-THUMBNAIL_PX = 128
-"""Side of a person's thumbnail."""
-
-_FRAMES_AHEAD = 2
+_FRAMES_AHEAD = 2  # at the least; else as many as are judged together
+_WAIT_S = 0.2
+_FACES_AT_ONCE = 16  # what a network takes at once; between two parts it can be cancelled
 _FRAMES_AT_ONCE = 8
 _PIXELS_AT_ONCE = 8_294_400  # eight of 720p, four of 1080p, one of 4K
 
@@ -54,11 +52,9 @@ class Followed(Generic[J]):
 
     Attributes:
         sightings: every frame in which the face was found, in order of time; at least one.
-        thumbnail: the clearest of these faces, (THUMBNAIL_PX, THUMBNAIL_PX, 3) uint8 RGB.
     """
 
     sightings: tuple[Sighting[J], ...]
-    thumbnail: RGB
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +97,28 @@ def follow_persons(
     tracker = Tracker()
     times: list[float] = []
     seen: dict[int, list[Sighting[J]]] = {}
-    best: dict[int, tuple[float, RGB]] = {}
-    with closing(_ahead(iter_frames(source, max_frames=max_frames, info=info))) as frames:
-        while batch := list(islice(frames, _batch_size(info))):
+
+    def tell() -> None:
+        number = min(len(times) + 1, max_frames)
+        on_step((number - 1) / max_frames, f"Reading frames, {number} of {max_frames}")
+
+    size, stop = _batch_size(info), Event()
+    read = iter_frames(source, max_frames=max_frames, info=info, should_stop=stop.is_set)
+    with closing(_ahead(read, max(size, _FRAMES_AHEAD), stop, tell)) as frames:
+        while batch := list(islice(frames, size)):
             looked = []
             for frame in batch:
-                on_step(len(times) / max_frames, f"Reading frames, {len(times) + 1} of {max_frames}")
-                faces = finder.detect([frame.image])[0]
-                looked.append((frame.image, faces))
+                tell()
+                looked.append((frame.image, finder.detect([frame.image])[0]))
                 times.append(frame.time_s)
-            for frame, (image, faces), judged in zip(batch, looked, judge(looked), strict=True):
-                for track, face, j in zip(tracker.add(frame.time_s, faces, image), faces, judged, strict=True):
+            judged: list[Sequence[J]] = []
+            for part in _parts(looked):
+                tell()
+                judged += judge(part)
+            for frame, (image, faces), said in zip(batch, looked, judged, strict=True):
+                for track, face, j in zip(tracker.add(frame.time_s, faces, image), faces, said, strict=True):
                     seen.setdefault(track, []).append(Sighting(frame.time_s, face, j))
-                    thumbnail = crop_face(image, face, THUMBNAIL_PX)
-                    # large and sharp; the square root, or one very sharp small face would win
-                    clear = min(face.size_px, THUMBNAIL_PX) * sharpness(thumbnail) ** 0.5
-                    if track not in best or clear > best[track][0]:
-                        best[track] = clear, thumbnail
-    persons = tuple(Followed(tuple(seen[track]), best[track][1]) for track in tracker.persons(len(times)))
+    persons = tuple(Followed(tuple(seen[track])) for track in tracker.persons(len(times)))
     return Film(info, tuple(times), persons)
 
 
@@ -127,10 +127,29 @@ def _batch_size(info: VideoInfo) -> int:
     return max(1, min(_FRAMES_AT_ONCE, int(_PIXELS_AT_ONCE // max(1, info.width * info.height))))
 
 
-def _ahead(frames: Generator[VideoFrame, None, None]) -> Generator[VideoFrame, None, None]:
-    """The same frames, read by a thread of its own while the caller works on those before; ends with its caller."""
-    ready: Queue[VideoFrame | BaseException | None] = Queue(maxsize=_FRAMES_AHEAD)
-    stop = Event()
+def _parts(looked: Sequence[Looked]) -> Iterator[Sequence[Looked]]:
+    """The frames in parts with few faces each: between two parts the work can be ended."""
+    first, faces = 0, 0
+    for i, (_, found) in enumerate(looked):
+        if i > first and faces + len(found) > _FACES_AT_ONCE:
+            yield looked[first:i]
+            first, faces = i, 0
+        faces += len(found)
+    yield looked[first:]
+
+
+def _ahead(
+    frames: Generator[VideoFrame, None, None], ahead: int, stop: Event, on_wait: Callable[[], None]
+) -> Generator[VideoFrame, None, None]:
+    """The same frames, read by a thread of its own while the caller works on those before; ends with its caller.
+
+    Args:
+        frames: ends soon after `stop` is set.
+        ahead: at most so many frames wait for the caller.
+        stop: set when the caller has ended.
+        on_wait: called again and again while the caller waits for a frame; what it raises is passed on.
+    """
+    ready: Queue[VideoFrame | BaseException | None] = Queue(maxsize=ahead)
 
     def give(item: VideoFrame | BaseException | None) -> None:
         while not stop.is_set():
@@ -150,10 +169,17 @@ def _ahead(frames: Generator[VideoFrame, None, None]) -> Generator[VideoFrame, N
         except BaseException as error:
             give(error)  # raised where the frames are wanted
 
+    def taken() -> VideoFrame | BaseException | None:
+        while True:
+            try:
+                return ready.get(timeout=_WAIT_S)
+            except Empty:
+                on_wait()
+
     thread = Thread(target=read, name="unmask-frames", daemon=True)
     thread.start()
     try:
-        while (item := ready.get()) is not None:
+        while (item := taken()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item

@@ -253,6 +253,7 @@ def iter_frames(
     window_limit_s: float = 60.0,
     budget_s: float | None = None,
     info: VideoInfo | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> Generator[VideoFrame, None, None]:
     """Gives up to `max_frames` frames in order of time, spread over the whole video; each frame at most once.
 
@@ -269,12 +270,13 @@ def iter_frames(
         window_limit_s: videos longer than this are looked at in windows.
         budget_s: seconds of work (`Clock`) for reading and decoding; `BUDGET_S` for each 32 frames by default.
         info: what `probe` said of it, if it was asked already.
+        should_stop: asked at every packet; when it says True, it ends as if the time were over.
 
     Raises:
         MediaError: as `probe`, if not one frame can be given.
     """
     info = info or probe(source)
-    clock = Clock(BUDGET_S * max(1.0, max_frames / 32) if budget_s is None else budget_s)
+    clock = Clock(BUDGET_S * max(1.0, max_frames / 32) if budget_s is None else budget_s, should_stop)
     with _opened(source, clock) as media:
         turn: _Turn | None = None
         for decoded in _wanted(media, clock, _windows(info, max_frames, window_limit_s)):
