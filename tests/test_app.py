@@ -626,24 +626,30 @@ def test_models_page_shows_generators_where_any_were_published(
     assert "Generators" not in _text(AppTest.from_function(_models_page, default_timeout=120).run())
     folder = tmp_path / "gan"
     folder.mkdir()
-    about = {"size_px": 64, "images_seen": 1_234_000, "hours": 4.25, "device": "2 CPU cores", "date": "2026-12-01"}
+    about = {"size_px": 64, "images_seen": 1_234_000, "hours": 4.25, "device": "2 CPU cores", "discriminator": None}
     halves = {"n": 900, "fid_generated": 60.0, "fid_genuine": 20.0, "ratio": 3.0}
     measured = {"extractor": {"name": "Inception-v3"}, "fid": 51.12, "n_generated": 1800, "n_genuine": 2000}
-    record = {"variant": "resnet32", **about, "figures": {**measured, "halves": halves}}
-    (folder / "dcgan.json").write_text(json.dumps(record))
-    Image.new("RGB", (64, 64), "gray").save(folder / "dcgan.grid.webp")
-    Image.new("RGB", (64, 64), "gray").save(folder / "dcgan.curves.png")
-    (folder / "rehearsal.json").write_text(json.dumps({**record, "variant": "stylegan2-ada", "figures": None}))
-    (folder / "torn.json").write_text('{"variant": ')
-    (folder / "short.json").write_text('{"variant": "resnet32"}')
+    record = {"variant": "resnet32", **about, **measured, "halves": halves}
+    slices = {"140k": {"accuracy": {"value": 0.913}, "auc": 0.97}}
+    texts = {
+        "resnet32": json.dumps({**record, "discriminator": {"model": "resnet32", "slices": slices}}),
+        "stylegan2-ada": json.dumps({**record, "variant": "stylegan2-ada"}),
+        "torn": '{"variant": ',
+        "short": '{"variant": "resnet32"}',
+    }
+    for name, written in texts.items():
+        (folder / name).mkdir()
+        (folder / name / "record.json").write_text(written)
+    for kind in ("grid", "curves"):
+        Image.new("RGB", (64, 64), "gray").save(folder / "resnet32" / f"{kind}.webp")
     at = AppTest.from_function(_models_page, default_timeout=120).run()
     assert not at.exception and not at.error
     text = _text(at)
     assert "DCGAN against ResNet-32, 64 × 64 px Saw 1.2 million pictures in 4.2 hours on 2 CPU cores" in text
     assert "FID 51.1 between 1800 made and 2000 genuine faces, on features of Inception-v3" in text
     assert "At 900 each: 60.0, where two halves of the genuine faces are 20.0 apart: 3.0 times as far" in text
-    assert "StyleGAN2-ADA, 64 × 64 px" in text and "was not measured" in text
-    assert "weights/gan/torn.json is damaged" in text and "weights/gan/short.json is damaged" in text
+    assert "StyleGAN2-ADA, 64 × 64 px" in text and text.count("share that it judged rightly: 140k 91 % (AUC 0.97)") == 1
+    assert "weights/gan/torn is damaged" in text and "weights/gan/short is damaged" in text
     assert [image.captions for image in at.get("image")] == [
         ["Faces that it made"],
         ["Its losses and measurements over the training"],

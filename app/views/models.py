@@ -298,12 +298,8 @@ def _reached(measured: Mapping[str, Any] | None) -> str:
 
 
 def _generators(folder: Path) -> None:
-    """What generators were trained, where any were published: `NAME.json`, `NAME.grid` and `NAME.curves` as pictures.
-
-    The record holds variant, size_px, images_seen, hours, device, date, and as `figures` what
-    `train.recipes.gan.measure_generator` returns, or null where nothing was measured.
-    """
-    records = sorted(folder.glob("*.json"))
+    """What generators were trained, where any were published by `train.recipes.gan_publish`, a folder each."""
+    records = sorted(folder.glob("*/record.json"))
     if not records:
         return
     st.html('<div class="um"><h2 class="um-h2">Generators of faces to learn from</h2></div>')
@@ -312,15 +308,14 @@ def _generators(folder: Path) -> None:
         try:
             lines = _generator_lines(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            ui.small(f"weights/gan/{path.name} is damaged: fetch weights/ again.")
+            ui.small(f"weights/gan/{path.parent.name} is damaged: fetch weights/ again.")
             continue
-        with st.container(border=True, key=f"um-generator-{path.stem}"):
+        with st.container(border=True, key=f"um-generator-{path.parent.name}"):
             st.html(f'<div class="um">{lines}</div>')
             shown = {"grid": "Faces that it made", "curves": "Its losses and measurements over the training"}
             for column, (kind, alt) in zip(st.columns(2), shown.items(), strict=True):
-                found = (folder / f"{path.stem}.{kind}{suffix}" for suffix in (".webp", ".png"))
-                picture = next((file for file in found if file.is_file()), None)
-                if picture is not None:
+                picture = path.with_name(f"{kind}.webp")
+                if picture.is_file():
                     column.image(picture.read_bytes(), width="stretch", alt=alt, caption=alt)
 
 
@@ -333,20 +328,18 @@ def _generator_lines(record: Mapping[str, Any]) -> str:
     spent = f"{record['images_seen'] / 1e6:.1f} million pictures in {record['hours']:.1f} hours on {record['device']}"
     size = int(record["size_px"])
     title = f"{_GENERATORS.get(record['variant'], record['variant'])}, {size} × {size} px"
-    lines = [f"Saw {spent}; {record['date']}."]
-    figures = record["figures"]
-    if figures is None:
-        lines.append("How near its faces come to genuine ones was not measured.")
-    else:
-        half, features = figures["halves"], figures["extractor"]["name"]
-        lines.append(
-            f"FID {figures['fid']:.1f} between {figures['n_generated']} made and {figures['n_genuine']} genuine faces, "
-            f"on features of {features}. Figures on other features or numbers cannot be compared with it."
-        )
-        lines.append(
-            f"At {half['n']} each: {half['fid_generated']:.1f}, where two halves of the genuine faces are "
-            f"{half['fid_genuine']:.1f} apart: {half['ratio']:.1f} times as far."
-        )
+    half = record["halves"]
+    lines = [
+        f"Saw {spent}.",
+        f"FID {record['fid']:.1f} between {record['n_generated']} made and {record['n_genuine']} genuine faces, on "
+        f"features of {record['extractor']['name']}. Figures on other features or numbers cannot be compared with it.",
+        f"At {half['n']} each: {half['fid_generated']:.1f}, where two halves of the genuine faces are "
+        f"{half['fid_genuine']:.1f} apart: {half['ratio']:.1f} times as far.",
+    ]
+    judged = (record["discriminator"] or {"slices": {}})["slices"]
+    if judged:
+        said = (f"{name} {100 * f['accuracy']['value']:.0f} % (AUC {f['auc']:.2f})" for name, f in judged.items())
+        lines.append(f"Its discriminator alone as a detector, share that it judged rightly: {', '.join(said)}.")
     text = "".join(f'<p class="um-small">{html.escape(line)}</p>' for line in lines)
     return f"<h3>{html.escape(title)}</h3>{text}"
 

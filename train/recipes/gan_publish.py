@@ -1,6 +1,6 @@
 """`python -m train gan-publish RUN`: what a generator reached, for the app's models page.
 
-    weights/gan/
+    weights/gan/VARIANT/
       grid.webp               the same latents, by the generator that is measured: no face of the data
       curves.webp             losses, scores, augmentation, FID over the epochs
       record.json             variant, size, pictures seen, hours, FID and KID with the features they are of
@@ -37,7 +37,7 @@ _JUDGED = ("140k", "stylegan2-1024", "sd21")
 
 @dataclass(frozen=True)
 class GanPublish:
-    """Put a generator's sample grid, curves and figures into weights/gan/, for the models page."""
+    """Put a generator's sample grid, curves and figures into weights/gan/VARIANT/, for the models page."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """A run folder of `gan` that `fid` has measured."""
@@ -65,7 +65,9 @@ def run(options: GanPublish) -> Path:
     for path in (grid, plot):
         if not path.is_file():
             raise DataError(f"{options.run.name} lacks {path.name}: go on with the run by --resume, or publish another")
+    about = _about(record, measured)
     target = options.weights_dir or default_folder()
+    folder = target / FOLDER / about["variant"]
     target.mkdir(parents=True, exist_ok=True)
     with staging_in(target) as staging:
         made = staging / FOLDER
@@ -85,13 +87,13 @@ def run(options: GanPublish) -> Path:
                 "bytes": len(data),
                 "spec": written["generator"],
             }
-        write_json(made / "record.json", {**_about(record, measured), "weights": shipped})
-        old = target / FOLDER
-        if old.exists():
-            old.rename(staging / "old")
-        made.rename(old)
-    say(f"{options.run.name}, generator of epoch {epoch}: in {target.name}/{FOLDER}/")
-    return target / FOLDER
+        write_json(made / "record.json", {**about, "weights": shipped})
+        folder.parent.mkdir(exist_ok=True)
+        if folder.exists():
+            folder.rename(staging / "old")
+        made.rename(folder)
+    say(f"{options.run.name}, generator of epoch {epoch}: in {target.name}/{FOLDER}/{folder.name}/")
+    return folder
 
 
 def _measured(record: Run) -> dict[str, Any]:
