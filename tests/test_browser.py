@@ -227,6 +227,125 @@ def test_a_late_call_with_older_data_changes_nothing(browser: Browser, repo_root
     assert shown == ["newer", "another"]
 
 
+_UNREADABLE = """() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const colour = (value) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = value;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
+  const luminance = (c) => {
+    const [r, g, b] = c.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const parent = (node) => node.assignedSlot ?? node.parentElement ?? node.getRootNode().host;
+  // what lies under a text: null where a picture does, for that is no single colour
+  const ground = (node) => {
+    const layers = [];
+    for (let at = node; at; at = parent(at)) {
+      const style = getComputedStyle(at);
+      if (style.backgroundImage !== 'none') return null;
+      const layer = colour(style.backgroundColor);
+      layers.push(layer);
+      if (layer[3] === 1) break;
+    }
+    return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255, 1]);
+  };
+  const name = (node) => {
+    const ids = (node.getAttribute('aria-labelledby') ?? '').split(' ').filter(Boolean);
+    const labels = ids.map((id) => node.getRootNode().getElementById(id)?.textContent ?? '').join('');
+    const after = [node, ...node.querySelectorAll('*')].map((n) => getComputedStyle(n, '::after').content);
+    const drawn = after.filter((text) => text.startsWith('"') && text !== '""').join('');
+    return [node.getAttribute('aria-label'), labels, node.innerText, drawn, node.title, node.alt,
+      [...(node.labels ?? [])].map((label) => label.innerText).join(''), node.querySelector('img')?.alt]
+      .some((text) => text?.trim());
+  };
+  const found = [], headings = [];
+  const say = (what, node) => found.push(`${what}: ${node.outerHTML.slice(0, 120)}`);
+  const walk = (root) => {
+    for (const node of root.querySelectorAll('*')) {
+      if (node.shadowRoot) walk(node.shadowRoot);
+      const style = getComputedStyle(node), box = node.getBoundingClientRect();
+      if (!node.checkVisibility({ visibilityProperty: true }) || node.closest('[aria-hidden=true], [inert]')) continue;
+      if (/^H[1-6]$/.test(node.tagName)) headings.push([Number(node.tagName[1]), node.textContent]);
+      if (node.tagName === 'IMG' && !node.hasAttribute('alt')) say('a picture without words', node);
+      const acts = node.matches('a[href], button, input, select, textarea, [role=slider], [role=tab], [role=radio]');
+      if (acts && box.width > 1 && node.tabIndex >= 0 && !name(node)) say('nameless', node);
+      const own = [...node.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+      const text = !['SCRIPT', 'STYLE', 'NOSCRIPT'].includes(node.tagName);
+      const icon = style.fontFamily.includes('Material');
+      if (!own || !text || icon || node.closest('[disabled]') || box.width < 2 || box.height < 2) continue;
+      const below = ground(node);
+      if (!below) continue;
+      const ink = over(colour(node.closest('svg') ? style.fill : style.color), below);
+      const [high, low] = [luminance(ink), luminance(below)].sort((a, b) => b - a);
+      const ratio = (high + 0.05) / (low + 0.05);
+      const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+      if (ratio < (large ? 3 : 4.5)) say(`contrast ${ratio.toFixed(2)}`, node);
+    }
+  };
+  walk(document.body);
+  if (headings.filter(([level]) => level === 1).length !== 1) found.push(`first headings: ${JSON.stringify(headings)}`);
+  headings.forEach(([level, text], i) => {
+    if (level > (i ? headings[i - 1][0] : 0) + 1) found.push(`a level is left out before "${text}"`);
+  });
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_state_can_be_read_and_named(
+    browser: Browser, fake_address: str, portrait_path: Path, artifacts_dir: Path, theme: str
+) -> None:
+    """Contrast of all text, names of all controls, order of headings, in what a reader can reach by clicks."""
+
+    def check(page: Page, state: str) -> None:
+        # whatever fades in or out has come to rest, and the pointer lights nothing up
+        page.mouse.move(1, 400)
+        page.wait_for_timeout(400)
+        problems[state] = page.evaluate(_UNREADABLE)
+
+    problems: dict[str, list[str]] = {}
+    with _visit(browser, fake_address, theme=theme) as page:
+        page.get_by_role("button", name="Check this one").nth(2).wait_for()
+        expect(page.get_by_role("button", name="Choose a file")).to_be_visible()
+        check(page, "first visit")
+        page.get_by_role("button", name=re.compile("Larger than")).click()
+        page.get_by_label("Path of a photo or a video").wait_for()
+        check(page, "path")
+        page.screenshot(path=artifacts_dir / f"path-{theme}.png")
+        page.keyboard.press("Escape")
+        _drop(page, portrait_path)
+        _drawn(page)
+        page.get_by_role("button", name="Networks").click()
+        page.get_by_role("radiogroup", name="Which networks judge?").wait_for()
+        check(page, "choice of networks")
+        page.keyboard.press("Escape")
+        shown = {"Networks": "table", "Heatmaps": "img", "Downloads": "button", "How to read this": "h2"}
+        for tab, part in shown.items():
+            page.get_by_role("tab", name=tab).click()
+            page.locator(f".st-key-um-tab {part}").last.wait_for()
+            check(page, tab)
+        page.get_by_role("button", name="Check another file").click()
+        _drop(page, portrait_path, "noface.jpg")
+        page.get_by_role("heading", name="No verdict").wait_for()
+        check(page, "no verdict")
+        for link in ("Models", "About"):
+            page.locator(".st-key-um-nav").get_by_role("link", name=link).click()
+            page.get_by_role("heading", level=1, name=link).wait_for()
+            if link == "Models":
+                page.locator(".js-plotly-plot .point").first.wait_for(state="attached")
+                # what the tables say to a screen reader, and draw
+                page.locator("[role=gridcell]").first.wait_for(state="attached")
+                cells = page.locator("[role=gridcell]").all_text_contents()
+                assert "—" in cells and "None" not in cells
+            check(page, link)
+    assert not {state: found for state, found in problems.items() if found}
+
+
 def test_photo_heatmap_copy_and_json(
     browser: Browser, fake_address: str, portrait_path: Path, artifacts_dir: Path
 ) -> None:
