@@ -67,7 +67,7 @@ def run(options: GanPublish) -> Path:
             raise DataError(f"{options.run.name} lacks {path.name}: go on with the run by --resume, or publish another")
     about = _about(record, measured)
     target = options.weights_dir or default_folder()
-    folder = target / FOLDER / about["variant"]
+    folder = target / FOLDER / str(about["variant"])
     target.mkdir(parents=True, exist_ok=True)
     with staging_in(target) as staging:
         made = staging / FOLDER
