@@ -328,7 +328,7 @@ class FakeFilm:
             image = (base * gain).astype(np.uint8)
             sightings.append(Sighting(t / 5, FACE, judge([(image, (FACE,))])[0][0]))
         info = VideoInfo(112, 112, 5.0, 2.0, "h264", 0)
-        return Film(info, tuple(s.time_s for s in sightings), (Followed(tuple(sightings), base),))
+        return Film(info, tuple(s.time_s for s in sightings), (Followed(tuple(sightings)),))
 
 
 @pytest.fixture
