@@ -21,12 +21,15 @@ from urllib.request import url2pathname
 import numpy as np
 import streamlit as st
 from PIL import Image
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.bugs import BUG_MESSAGE, BUSY_MESSAGE, log_bug, logger
 from app.copies import MarkedCopy
 from detector import Cancelled, DetectorError, Face, FileVerdict, ImageVerdict, Person, VideoVerdict, WeightsError
 
 if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
     from detector import Detector
     from detector.explain.gradcam import Heatmap
     from detector.report import HasFalseAlarms
@@ -39,6 +42,9 @@ State = Literal["waiting", "running", "done", "failed", "stopped"]
 
 _MAX_WAITING = 64
 """Tasks that may wait for the worker. Each holds a reference to a file in memory, so the line must be short."""
+
+_PLAYABLE_BYTES = 100_000_000
+"""Up to this size a video is given to the browser to play: Streamlit copies what it has not sent yet."""
 
 _MAX_DETECTORS = 4
 _MAX_PICTURES = 160
@@ -453,7 +459,7 @@ class Case:
                 self.verdict = verdict
                 self.entry = detector.entry
                 self._detector = detector
-                self.playable = _playable(verdict, self.source) if self.size_bytes <= _playable_bytes() else None
+                self.playable = _playable(verdict, self.source) if self.size_bytes <= _PLAYABLE_BYTES else None
                 self.state = "done"
 
     def _on_progress(self, done: float, what: str) -> None:
@@ -494,6 +500,15 @@ def open_file(name: str, source: Path | bytes) -> None:
     case = Case(name, source, models(), worker())
     st.session_state.case = case
     _at_close().case = case
+
+
+def take_upload(upload: "UploadedFile") -> bytes:
+    """The bytes of an upload, which Streamlit then forgets: it would keep them until the page is closed."""
+    data = upload.getvalue()
+    context = get_script_run_ctx()
+    if context is not None:
+        context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
+    return data
 
 
 def open_path(text: str) -> str | None:
@@ -577,11 +592,6 @@ def is_local() -> bool:
 def upload_limit_mb() -> int:
     """Largest file that the server takes, in megabytes, as configured."""
     return int(st.get_option("server.maxUploadSize"))
-
-
-def _playable_bytes() -> int:
-    """Up to this size a video is given to the browser to play: Streamlit holds all of it in memory."""
-    return upload_limit_mb() * 1_000_000
 
 
 def _playable(verdict: FileVerdict, source: Path | bytes) -> str | None:

@@ -10,12 +10,15 @@ import tomllib
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import streamlit as st
 from PIL import Image
+from streamlit.proto.Common_pb2 import FileURLs as FileURLsProto
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
 from app import bugs, components, copies, session
@@ -344,6 +347,16 @@ def test_a_path_that_leads_nowhere_gets_one_line(page: AppTest, tmp_path: Path, 
     next(b for b in page.button if b.label == "Check this file").click().run()
     assert not page.exception and len(page.error) == 1
     assert words in page.error[0].value and str(tmp_path) not in page.error[0].value
+
+
+def test_an_upload_that_was_taken_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = UploadedFileRec("1", "a.jpg", "image/jpeg", b"picture")
+    kept = MemoryUploadedFileManager("/upload")
+    kept.add_file("visitor", record)
+    context = SimpleNamespace(session_id="visitor", uploaded_file_mgr=kept)
+    monkeypatch.setattr(session, "get_script_run_ctx", lambda: context)
+    assert session.take_upload(UploadedFile(record, FileURLsProto())) == b"picture"
+    assert kept.get_files("visitor", ["1"]) == []
 
 
 def test_a_server_opens_no_paths(

@@ -61,7 +61,7 @@ def _first_visit() -> None:
         label_visibility="collapsed",
     )
     if upload is not None:
-        session.open_file(upload.name, upload.getvalue())
+        session.open_file(upload.name, session.take_upload(upload))
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="um-under-drop"):
         st.html(f'<div class="um"><p class="um-small">{html.escape(ui.privacy_line())}</p></div>', width="stretch")
