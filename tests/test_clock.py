@@ -30,27 +30,19 @@ def times(monkeypatch: pytest.MonkeyPatch) -> Times:
     return times
 
 
-def test_on_a_quiet_machine_the_wall_counts(times: Times) -> None:
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param((9, 17), (2, 4), id="on a quiet machine the wall counts, whatever two threads work"),
+        pytest.param((30, 9), (3, 2), id="on a busy machine the work counts"),
+        pytest.param((59, 0), (2, 0), id="a disk that does not answer ends it"),
+    ],
+)
+def test_ten_seconds_are_over(times: Times, before: tuple[float, float], after: tuple[float, float]) -> None:
     running = Clock(10)
-    times.go_on(9, 17)  # two threads
+    times.go_on(*before)
     assert not running.expired
-    times.go_on(2, 4)
-    assert running.expired
-
-
-def test_on_a_busy_machine_the_work_counts(times: Times) -> None:
-    running = Clock(10)
-    times.go_on(30, 9)
-    assert not running.expired
-    times.go_on(3, 2)
-    assert running.expired
-
-
-def test_a_disk_that_does_not_answer_ends_it(times: Times) -> None:
-    running = Clock(10)
-    times.go_on(59, 0)
-    assert not running.expired
-    times.go_on(2, 0)
+    times.go_on(*after)
     assert running.expired
 
 

@@ -29,7 +29,7 @@ function box(face, setTriggerValue) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  // Streamlit loads this module anew for each call, and on a busy machine the calls overtake each other
+  // Streamlit waits for an import before each call, and in a busy browser the calls overtake each other
   if (data.turn < (turns.get(parentElement) ?? 0)) return;
   turns.set(parentElement, data.turn);
 
