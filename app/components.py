@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -120,6 +121,16 @@ def one_line_errors(where: str) -> Iterator[None]:
     except Exception as error:
         bugs.log_bug(where, error)
         st.error(bugs.BUG_MESSAGE)
+
+
+def draw_again() -> NoReturn:
+    """Run the page's script again, unless the user has just asked for something else.
+
+    `st.rerun` takes the place of whatever is waiting, so that a click on another page would be lost for good. Streamlit
+    heeds what is waiting when something is drawn.
+    """
+    st.empty()
+    st.rerun()
 
 
 def style() -> None:
@@ -396,10 +407,10 @@ def media_card(case: Case, verdict: FileVerdict) -> None:
         )
     if result.person is not None:
         choose(verdict, int(result.person), move=False)
-        st.rerun()
+        draw_again()
     if result.time_s is not None:
         st.session_state.time_s = float(result.time_s)
-        st.rerun()
+        draw_again()
 
 
 def _heat(case: Case, verdict: FileVerdict, chosen: Subject | None, time_s: float | None) -> tuple[str, Picture | None]:

@@ -368,6 +368,32 @@ def test_a_server_opens_no_paths(
     assert "can only be opened on that computer itself" in (session.open_path(str(portrait_path)) or "")
 
 
+def _drawing_again_while_somebody_goes_there() -> None:
+    import streamlit as st
+    from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
+
+    from app.components import draw_again
+
+    st.text("there" if "there" in st.query_params else "here")
+    context = get_script_run_ctx()
+    assert context is not None and context.script_requests is not None
+    if "asked" not in st.session_state:
+        st.session_state.asked = True
+        context.script_requests.request_rerun(RerunData(query_string="there=1"))
+        draw_again()
+
+
+def test_a_click_elsewhere_goes_before_drawing_again() -> None:
+    at = AppTest.from_function(_drawing_again_while_somebody_goes_there, default_timeout=60).run()
+    assert [text.value for text in at.text] == ["there"]
+
+
+def test_nothing_draws_again_past_a_click(repo_root: Path) -> None:
+    found = {path.name for path in (repo_root / "app").rglob("*.py") if "st.rerun()" in path.read_text()}
+    assert found == {"components.py"}
+    assert (repo_root / "app" / "components.py").read_text().count("    st.rerun()") == 1
+
+
 def test_a_detector_is_loaded_by_the_worker_and_told_when_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     def until(line: session.Worker) -> object:
         end = time.monotonic() + 20
@@ -708,6 +734,7 @@ def test_configuration_keeps_quiet_and_local(repo_root: Path) -> None:
     assert config["server"]["address"] == "127.0.0.1"
     assert config["server"]["showEmailPrompt"] is False
     assert config["browser"]["gatherUsageStats"] is False
+    assert config["runner"]["fastReruns"] is False
     assert config["client"] == {"toolbarMode": "viewer", "showErrorDetails": "none", "showErrorLinks": False}
     for face in config["theme"]["fontFaces"]:
         assert (repo_root / face["url"]).is_file(), "fonts are served by the app itself"

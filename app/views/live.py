@@ -54,7 +54,7 @@ def _loading() -> None:
     """Before the camera may start: while networks load, a stream would starve and the browser would give it up."""
     with ui.one_line_errors("live"):
         if session.worker().ready(session.models()) is not None:
-            st.rerun()
+            ui.draw_again()
         with st.container(border=True, key="um-verdict"):
             st.html('<div class="um"><p class="um-eyebrow">Getting ready</p><p>Loading the networks…</p></div>')
 

@@ -62,7 +62,7 @@ def _first_visit() -> None:
     )
     if upload is not None:
         session.open_file(upload.name, session.take_upload(upload))
-        st.rerun()
+        ui.draw_again()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="um-under-drop"):
         st.html(f'<div class="um"><p class="um-small">{html.escape(ui.privacy_line())}</p></div>', width="stretch")
         if session.is_local():
@@ -96,7 +96,7 @@ def _path_popover() -> None:
         if problem:
             st.error(problem)
         else:
-            st.rerun()
+            ui.draw_again()
 
 
 def _sample(sample: Sample) -> None:
@@ -141,7 +141,7 @@ def _progress() -> None:
     with ui.one_line_errors("progress"):
         case = session.current()
         if case is None or not case.busy:
-            st.rerun()
+            ui.draw_again()
         now = case.progress
         st.html(f'<div class="um"><p class="um-eyebrow">Checking</p><h1>{_sentence(now.what)}</h1></div>')
         left = "" if now.left_s is None else f"About {max(1, round(now.left_s))} s left"
@@ -218,4 +218,4 @@ def _watch_drawing(time_s: float | None, frame_was_there: bool) -> None:
     with ui.one_line_errors("pictures"):
         case = session.current()
         if case is None or not case.drawing or (case.has_frame(time_s) and not frame_was_there):
-            st.rerun()
+            ui.draw_again()
