@@ -9,6 +9,8 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import cv2
@@ -17,12 +19,14 @@ import pytest
 
 from detector.faces.align import MARGIN
 from detector.media import read_image
+from detector.video import iter_frames
 from train import extract
 from train.__main__ import main
 from train.data.datasets.clips import Clip
 from train.data.samples import DataError
 from train.data.sources import load_clips, load_samples
 from train.extract import Cutting, extract_faces
+from train.same_frames import frame_figures, moment, store_frames
 
 CUTTING = Cutting(frames=3, margin=1.5, size_px=200, min_face_px=40, quality=95)
 TABLE_HEAD = "path,pack,label,method,slice,group,split,width,height,native_face_px,video,time_s"
@@ -202,3 +206,37 @@ def test_videos_without_any_face_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no face was found in any of 1 videos"):
         extract_faces([clip], tmp_path / "out", CUTTING, workers=1)
     assert "grey.mp4,no_face" in (tmp_path / "out" / "skipped.csv").read_text()
+
+
+def test_frames_that_the_product_looks_at_are_stored_as_training_faces(clips: list[Clip], tmp_path: Path) -> None:
+    chosen = [c for c in clips if c.path.name == "a.mp4"]
+    stored = store_frames(chosen, 3, tmp_path, workers=1)
+    assert set(stored) == {moment(c, f.time_s) for c in chosen for f in iter_frames(c.path, max_frames=3)}
+    for (name, _), sample in stored.items():
+        clip = next(c for c in chosen if c.name == name)
+        assert (sample.label, sample.source, sample.group) == (clip.label, clip.source, clip.group)
+        picture = read_image(sample.read())
+        assert picture.shape[0] == picture.shape[1] <= 240
+
+
+def _judged(*probs: float | None) -> Any:
+    """What stands for a video: one person, a frame a second."""
+    return SimpleNamespace(
+        persons=(SimpleNamespace(timeline=[SimpleNamespace(time_s=t, prob_fake=p) for t, p in enumerate(probs)]),)
+    )
+
+
+def test_product_and_loader_are_compared_on_the_frames_that_both_judged(clips: list[Clip]) -> None:
+    genuine, fake = replace(clips[0], label=0, name="g"), replace(clips[0], label=1, name="f")
+    verdicts = [_judged(0.2, 0.4, None, 0.99), _judged(0.3, 0.9, 0.8, 0.1)]
+    by_loader = {(n, float(t)): 0.0 for n in "gf" for t in range(3)} | {("f", 1.0): 2.0, ("g", 0.0): -1.0}
+    found = frame_figures([genuine, fake], verdicts, by_loader)
+    # genuine .2 .4 against .3 .9 .8 (the fourth frames have no loader): 5 of 6 pairs; loader -1 0 against 0 2 0: 5 of 6
+    assert found["frames"] == 5 and found["product"] == found["loader"] == 0.8333
+    assert found["difference"] == {"value": 0.0, "low": None, "high": None, "n": 5}, "two persons are too few"
+    many = [replace(c, group=f"p{i}", name=f"{c.name}{i}") for i in range(6) for c in (genuine, fake)]
+    scores = {(c.name, float(t)): float(c.label) for c in many for t in range(3)}
+    better = frame_figures(many, verdicts * 6, scores)
+    assert better["loader"] == 1.0 and better["difference"]["value"] == -0.1667
+    assert better["difference"]["low"] <= -0.1667 <= better["difference"]["high"] < 0
+    assert frame_figures([genuine], verdicts[:1], by_loader)["difference"] is None

@@ -17,7 +17,12 @@ EVALUATION = {
             "genuine": 2,
             "with_verdict": 4,
             "auc_clips": None,
-            "auc_frames_product": 0.7,
+            "same_frames": {
+                "frames": 9,
+                "product": 0.7,
+                "loader": 0.71,
+                "difference": {"value": -0.01, "low": -0.02, "high": 0.004, "n": 9},
+            },
             "auc_faces_loader": 0.71,
             "genuine_at_threshold": 0,
         }
@@ -47,7 +52,9 @@ def test_figures_are_written_between_the_markers_only(tmp_path: Path) -> None:
         update_readme(path, manifest, EVALUATION)
     text = path.read_text()
     assert text.startswith("before\n") and text.endswith(f"{END}\nafter\n") and "stale line" not in text
-    assert text.count("| dfl | 4 | 4 | one class only | 0.700 | 0.710 | 0 of 2 |") == 1
+    assert (
+        text.count("| dfl | 4 | 4 | one class only | 0.700 | 0.710 | -0.010 (-0.020 to +0.004) | 0.710 | 0 of 2 |") == 1
+    )
     assert metrics_table(manifest.entry("default").record)[2] in text
     path.write_text("nothing")
     with pytest.raises(ValueError, match="needs the lines"):

@@ -161,14 +161,16 @@ def _product(evaluation: Mapping[str, Any]) -> list[str]:
     if evaluation["clips"]:
         lines += [
             "",
-            "| clips of | clips | with verdict | AUC of clips | AUC of their frames | AUC of stored faces, loader | "
-            "genuine clips at the threshold |",
-            "|---|---|---|---|---|---|---|",
+            "| clips of | clips | with verdict | AUC of clips | AUC of their frames | the same frames by the loader | "
+            "difference (95 % interval over persons) | AUC of stored faces, loader | genuine clips at the threshold |",
+            "|---|---|---|---|---|---|---|---|---|",
         ]
         for row in evaluation["clips"]:
+            same = row["same_frames"]
             lines.append(
                 f"| {row['slice']} | {row['clips']} | {row['with_verdict']} | {_figure(row['auc_clips'])} | "
-                f"{_figure(row['auc_frames_product'])} | {_figure(row['auc_faces_loader'])} | "
+                f"{_figure(same['product'])} | {_figure(same['loader'])} | {_difference(same['difference'])} | "
+                f"{_figure(row['auc_faces_loader'])} | "
                 f"{row['genuine_at_threshold']} of {row['genuine']} |"
             )
     if evaluation.get("clip_bands"):
@@ -202,6 +204,14 @@ def clip_bands_text(found: Mapping[str, Any]) -> str:
 
 def _figure(value: float | None) -> str:
     return "one class only" if value is None else f"{value:.3f}"
+
+
+def _difference(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    if found["low"] is None:
+        return f"{found['value']:+.3f} (too few persons)"
+    return f"{found['value']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
 
 
 def _speed(bench: Path | None) -> list[str]:

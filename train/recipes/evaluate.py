@@ -6,17 +6,20 @@ is a bug of crop or preprocessing.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from detector.engine import Engine
 from detector.types import FileVerdict, VideoVerdict
-from detector.weights import default_folder, read_manifest
+from detector.weights import Manifest, default_folder, read_manifest
 from train.cards import choices_table, metrics_table
 from train.data.datasets.clips import Clip, read_clips
+from train.data.detections import find_faces
 from train.data.samples import DataError, Sample
 from train.data.sources import find_data_root
 from train.evaluate import clip_figures
@@ -27,7 +30,8 @@ from train.progress import Bar, say
 from train.readme import clip_bands_text, update_readme
 from train.recipes.clips import fingerprint_of_networks, seed_of_networks
 from train.recipes.cnn import load_faces
-from train.recipes.publish import scores_on_test
+from train.recipes.publish import score, scores_on_test
+from train.same_frames import Moment, frame_figures, store_frames
 
 if TYPE_CHECKING:
     from detector.pipeline import Detector
@@ -90,7 +94,8 @@ def run(options: Evaluate) -> Path:
     every = read_clips(find_data_root(options.data_root)) if options.clips else []
     clips = [c for c in every if c.split == "test"]
     verdicts = _verdicts(detector, clips, options.max_frames or MAX_FRAMES)
-    clip_rows = _clips(clips, verdicts, data.test, by_loader)
+    by_moment = _loaded_frames(manifest, clips, options) if clips else {}
+    clip_rows = _clips(clips, verdicts, data.test, by_loader, by_moment)
     bands = _clip_bands(clips, verdicts, {c.person for c in every if c.split != "test"})
     found = {
         "environment": environment(),
@@ -193,21 +198,37 @@ def _clip_bands(clips: Sequence[Clip], verdicts: Sequence[VideoVerdict], tuned: 
     }
 
 
+def _loaded_frames(manifest: Manifest, clips: Sequence[Clip], options: Evaluate) -> dict[Moment, float]:
+    """Calibrated logits of the default for the frames that the product looks at, by the training loader."""
+    from detector.pipeline import MAX_FRAMES
+
+    entry = manifest.entry("default")
+    with TemporaryDirectory() as folder, Bar("Frames of the clips as stored faces") as bar:
+        frames = options.max_frames or MAX_FRAMES
+        stored = store_frames(clips, frames, Path(folder), workers=options.workers, on_progress=bar.at)
+        found = find_faces(list(stored.values()), Path(folder) / "cache", workers=options.workers)
+        kept = {m: sample for m, sample in stored.items() if sample.name in found}
+        samples = list(kept.values())
+        members = {
+            name: score(Engine(manifest, name), samples, found, options.workers, f"frames, {name}")
+            for name in entry.members
+        }
+    return dict(zip(kept, choice_logits(manifest, members, entry.name).tolist(), strict=True))
+
+
 def _clips(
-    clips: Sequence[Clip], verdicts: Sequence[VideoVerdict], test: Sequence[Sample], by_loader: dict[str, float]
+    clips: Sequence[Clip],
+    verdicts: Sequence[VideoVerdict],
+    test: Sequence[Sample],
+    by_loader: dict[str, float],
+    by_moment: Mapping[Moment, float],
 ) -> list[dict[str, Any]]:
-    """Of each slice of clips: AUC of frames and of clips by the product, and of the loader's faces of that slice."""
+    """Of each slice of clips: AUC of clips and frames by the product, of these and of stored faces by the loader."""
     rows = []
     for source in sorted({c.source for c in clips}):
-        seen = [(c.label, v) for c, v in zip(clips, verdicts, strict=True) if c.source == source]
+        of_source = [(c, v) for c, v in zip(clips, verdicts, strict=True) if c.source == source]
+        seen = [(c.label, v) for c, v in of_source]
         with_verdict = [(label, v) for label, v in seen if v.prob_fake is not None]
-        frames = [
-            (label, p.prob_fake)
-            for label, v in with_verdict
-            for person in v.persons[:1]
-            for p in person.timeline
-            if p.prob_fake is not None
-        ]
         faces = [(s.label, by_loader[s.name]) for s in test if s.source == source]
         genuine = [v for label, v in with_verdict if label == 0]
         rows.append(
@@ -217,7 +238,7 @@ def _clips(
                 "genuine": sum(label == 0 for label, _ in seen),
                 "with_verdict": len(with_verdict),
                 "auc_clips": _auc([(label, v.prob_fake) for label, v in with_verdict]),
-                "auc_frames_product": _auc(frames),
+                "same_frames": frame_figures([c for c, _ in of_source], [v for _, v in of_source], by_moment),
                 "auc_faces_loader": _auc(faces),
                 "genuine_at_threshold": sum(v.band in ("strong", "very_strong") for v in genuine),
             }
