@@ -219,8 +219,9 @@ def _speed(bench: Path | None) -> list[str]:
         return []
     data = json.loads(bench.read_text())
     machine = data["machine"]
+    command = "python -m train.bench --hour" if any("one hour" in row["work"] for row in data["rows"]) else "make bench"
     lines = [
-        f"Speed (`make bench`; {machine['processor']}, {machine['cores']} cores, {data['models']}, "
+        f"Speed (`{command}`; {machine['processor']}, {machine['cores']} cores, {data['models']}, "
         f"{data['backends']['faces']}, {data['clip_mbit_s']:.1f} Mbit/s clip):",
         "",
         "| work, warm | median | slowest | goal | usual way | ratio |",
