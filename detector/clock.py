@@ -18,10 +18,14 @@ class Clock:
     Args:
         budget_s: seconds of work.
         should_stop: when it says True, the time counts as spent.
+        may_wait: False where there is no disk to wait for. Then a computer that slept, or a process that was halted,
+            goes on where it was.
     """
 
-    def __init__(self, budget_s: float, should_stop: Callable[[], bool] | None = None) -> None:
-        self._budget_s, self._should_stop = budget_s, should_stop
+    def __init__(
+        self, budget_s: float, should_stop: Callable[[], bool] | None = None, *, may_wait: bool = True
+    ) -> None:
+        self._budget_s, self._should_stop, self._may_wait = budget_s, should_stop, may_wait
         self._wall_s, self._worked_s = time.monotonic(), time.process_time()
 
     @property
@@ -32,7 +36,8 @@ class Clock:
         wall_s = time.monotonic() - self._wall_s
         if wall_s <= self._budget_s:
             return False
-        return time.process_time() - self._worked_s > self._budget_s or wall_s > _PATIENCE * self._budget_s
+        waited = self._may_wait and wall_s > _PATIENCE * self._budget_s
+        return waited or time.process_time() - self._worked_s > self._budget_s
 
     @contextmanager
     def stopped(self) -> Iterator[None]:

@@ -196,7 +196,7 @@ def read_image(source: Source) -> RGB:
 
 
 def _read_with_pillow(source: Source) -> RGB:
-    clock = Clock(_TIME_LIMIT_S)
+    clock = Clock(_TIME_LIMIT_S, may_wait=not isinstance(source, bytes))
     with _opened(source, clock) as image:
         with _as_media_error(source, clock):
             if _is_huge(image) and image.format in ("JPEG", "MPO"):
@@ -242,7 +242,7 @@ def frame_count(source: Source) -> int:
 
     Raises MediaError as `read_image` does.
     """
-    clock = Clock(_TIME_LIMIT_S)
+    clock = Clock(_TIME_LIMIT_S, may_wait=not isinstance(source, bytes))
     with _opened(source, clock) as image, _as_media_error(source, clock):
         return int(getattr(image, "n_frames", 1))
 

@@ -91,6 +91,16 @@ def fake_address(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     assert not _failures(log)
 
 
+@pytest.fixture(scope="module")
+def real_app(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The app as users start it, with the networks in `weights/`: its address and its log."""
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    streamlit = Path(sys.executable).with_name("streamlit")
+    with _server([str(streamlit), "run", "app/main.py"], repo_root, log) as address:
+        yield address, log
+    assert not _failures(log)
+
+
 def _failures(log: Path) -> list[str]:
     """Tracebacks of a server's log that pass through our own code.
 
@@ -173,8 +183,9 @@ _SMALL_TEXT = """() => {
 }"""
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", list(_SIZES))
+@pytest.mark.parametrize(
+    ("width", "theme"), [(1280, "light"), (1280, "dark"), (760, "light"), (420, "light"), (420, "dark")]
+)
 def test_every_size_and_theme(
     browser: Browser, fake_address: str, repo_root: Path, artifacts_dir: Path, width: int, theme: str
 ) -> None:
@@ -483,14 +494,10 @@ def _processor_seconds(name: str) -> float:
 
 
 def test_live_camera(
-    camera_browser: Browser, repo_root: Path, artifacts_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    camera_browser: Browser, real_app: tuple[str, Path], artifacts_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The published networks on a camera, without any network: boxes and bands appear, the stream is not held up."""
-    streamlit = Path(sys.executable).with_name("streamlit")
-    with (
-        _server([str(streamlit), "run", "app/main.py"], repo_root, tmp_path / "log.txt") as address,
-        _visit(camera_browser, address, path="live") as page,
-    ):
+    with _visit(camera_browser, real_app[0], path="live") as page:
         frame = page.frame_locator("iframe[title*=webrtc]")
         frame.get_by_role("button", name="Start camera").click()
         page.get_by_text(re.compile("Face 1")).wait_for()
@@ -514,19 +521,15 @@ def test_live_camera(
         assert figures["frames_per_second"] >= 5
         frame.get_by_role("button", name="Stop camera").click()
         page.get_by_text("Camera off").wait_for()
-    assert not _failures(tmp_path / "log.txt")
 
 
 def test_the_app_as_users_start_it(
-    browser: Browser, repo_root: Path, portrait_path: Path, artifacts_dir: Path, tmp_path: Path
+    browser: Browser, repo_root: Path, real_app: tuple[str, Path], portrait_path: Path, artifacts_dir: Path
 ) -> None:
     """`streamlit run app/main.py` from the repository root, with the networks that come with it."""
-    streamlit = Path(sys.executable).with_name("streamlit")
+    address, log = real_app
     published = (repo_root / "weights" / "manifest.json").is_file()
-    with (
-        _server([str(streamlit), "run", "app/main.py"], repo_root, tmp_path / "log.txt") as address,
-        _visit(browser, address) as page,
-    ):
+    with _visit(browser, address) as page:
         if not published:
             page.get_by_text("There are no weights").wait_for()
             return
@@ -547,4 +550,4 @@ def test_the_app_as_users_start_it(
         page.locator(".um-model").first.wait_for()
         page.get_by_test_id("stDataFrame").first.wait_for()
         _whole(page, artifacts_dir / "real-models.png")
-    assert portrait_path.name not in (tmp_path / "log.txt").read_text()
+    assert portrait_path.name not in log.read_text()

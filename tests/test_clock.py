@@ -54,3 +54,11 @@ def test_while_it_is_stopped_nothing_counts(times: Times) -> None:
     assert not running.expired
     times.go_on(3, 3)
     assert running.expired
+
+
+def test_where_there_is_no_disk_to_wait_for_a_halt_does_not_count(times: Times) -> None:
+    running = Clock(10, may_wait=False)
+    times.go_on(10_000, 9)
+    assert not running.expired
+    times.go_on(2, 2)
+    assert running.expired

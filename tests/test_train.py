@@ -148,7 +148,7 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     monkeypatch.setattr("train.robustness.FACES", 4)
     # the made validation set is too small to teach an epoch anything: calibration must see a rising score
     folder, other, third = (
-        cnn_recipe.run(replace(tiny, epochs=1, model=m)) for m in ("mobilenet_v2", "resnet18", "efficientnet_b0")
+        cnn_recipe.run(replace(tiny, epochs=1, model=m)) for m in ("resnet32", "mesoinception4", "meso4")
     )
     scored = publish_recipe.score
     asked: list[str] = []
@@ -161,7 +161,7 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     monkeypatch.setattr(publish_recipe, "score", with_signal)
     # one run has written what its weights say, the others' files are of some other weights
     val_names = np.load(folder / "val_logits.npz")["names"]
-    written = [_signal("mobilenet_v2", str(n), int("fake" in str(n))) for n in val_names]
+    written = [_signal("resnet32", str(n), int("fake" in str(n))) for n in val_names]
     np.savez(folder / "val_logits.npz", names=val_names, logits=written)
     weights = tmp_path / "weights"
     options = Publish(
@@ -169,8 +169,8 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     )
     assert publish_recipe.run(options)
     validated = [t for t in asked if t.startswith("validation")]
-    assert validated == ["validation, resnet18", "validation, efficientnet_b0"], "known logits are not computed again"
-    networks, ensembles = ("mobilenet_v2", "resnet18", "efficientnet_b0"), (
+    assert validated == ["validation, mesoinception4", "validation, meso4"], "known logits are not computed again"
+    networks, ensembles = ("resnet32", "mesoinception4", "meso4"), (
         "average", "majority", "weighted_majority", "stacking",
     )  # fmt: skip
     files = {p.relative_to(weights).as_posix() for p in weights.rglob("*") if p.is_file()}
@@ -203,10 +203,10 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     for name, record in manifest.ensembles.items():
         ensemble = load_ensemble(manifest, name)
         assert ensemble(golden_logits_of_members(3)) == pytest.approx(record["golden_scores"], abs=1e-3)
-    (weights / "resnet18.safetensors").rename(tmp_path / "away")
+    (weights / "mesoinception4.safetensors").rename(tmp_path / "away")
     with pytest.raises(WeightsError, match="missing"):
         Detector("majority", weights_dir=weights)
-    (tmp_path / "away").rename(weights / "resnet18.safetensors")
+    (tmp_path / "away").rename(weights / "mesoinception4.safetensors")
 
     # the same set again is not better: it stays, side by side with what is there
     assert not publish_recipe.run(options)
@@ -218,21 +218,21 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     assert read_manifest(weights).data["test_scored"] == 1 and not [t for t in asked if t.startswith("test")]
 
     # published networks stay by name, without their runs; those that are not named go, and ensembles with them
-    kept = replace(options, runs=(Path("resnet18"), folder), force=True)
-    before = (weights / "resnet18.safetensors").read_bytes()
+    kept = replace(options, runs=(Path("mesoinception4"), folder), force=True)
+    before = (weights / "mesoinception4.safetensors").read_bytes()
     assert publish_recipe.run(kept)
     manifest = read_manifest(weights)
-    assert tuple(manifest.models) == ("resnet18", "mobilenet_v2") and tuple(manifest.ensembles) == (
+    assert tuple(manifest.models) == ("mesoinception4", "resnet32") and tuple(manifest.ensembles) == (
         "average",
         "stacking",
     )
-    assert (weights / "resnet18.safetensors").read_bytes() == before and manifest.data["test_scored"] == 2
-    assert not (weights / "efficientnet_b0.safetensors").exists()
-    assert manifest.models["resnet18"]["training"]["run"] == other.name
+    assert (weights / "mesoinception4.safetensors").read_bytes() == before and manifest.data["test_scored"] == 2
+    assert not (weights / "meso4.safetensors").exists()
+    assert manifest.models["mesoinception4"]["training"]["run"] == other.name
     with pytest.raises(DataError, match="no published network"):
         publish_recipe.run(replace(options, runs=(Path("vgg16"),)))
     with pytest.raises(DataError, match="once"):
-        publish_recipe.run(replace(options, runs=(Path("resnet18"), other)))
+        publish_recipe.run(replace(options, runs=(Path("mesoinception4"), other)))
 
 
 def test_what_a_killed_publisher_left_is_cleared_away_and_two_do_not_meet(tmp_path: Path) -> None:
