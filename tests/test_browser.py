@@ -19,6 +19,7 @@ from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 pytestmark = pytest.mark.browser
@@ -128,7 +129,12 @@ def _visit(browser: Browser, address: str, width: int = 1280, theme: str = "ligh
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(f"{address}/{path}")
     page.locator(".um h1").first.wait_for()
-    yield page
+    try:
+        yield page
+    except (AssertionError, PlaywrightError) as error:
+        error.add_note(f"{page.url} showed: {page.locator('body').inner_text(timeout=5000)[:1500]}")
+        error.add_note(f"errors of its scripts: {errors}")
+        raise
     context.close()
     home = urlsplit(address).netloc
     elsewhere = [url for url in asked if not url.startswith(("data:", "blob:")) and urlsplit(url).netloc != home]
