@@ -189,9 +189,8 @@ _SMALL_TEXT = """() => {
 }"""
 
 
-@pytest.mark.parametrize(
-    ("width", "theme"), [(1280, "light"), (1280, "dark"), (760, "light"), (420, "light"), (420, "dark")]
-)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", list(_SIZES))
 def test_every_size_and_theme(
     browser: Browser, fake_address: str, repo_root: Path, artifacts_dir: Path, width: int, theme: str
 ) -> None:

@@ -93,8 +93,9 @@ def run(options: Evaluate) -> Path:
     rows = _compare(data.test, chosen, by_loader, pictures)
     every = read_clips(find_data_root(options.data_root)) if options.clips else []
     clips = [c for c in every if c.split == "test"]
-    verdicts = _verdicts(detector, clips, options.max_frames or MAX_FRAMES)
-    by_moment = _loaded_frames(manifest, clips, options) if clips else {}
+    frames = options.max_frames or MAX_FRAMES
+    verdicts = _verdicts(detector, clips, frames)
+    by_moment = _loaded_frames(manifest, clips, frames, options.workers) if clips else {}
     clip_rows = _clips(clips, verdicts, data.test, by_loader, by_moment)
     bands = _clip_bands(clips, verdicts, {c.person for c in every if c.split != "test"})
     found = {
@@ -198,20 +199,16 @@ def _clip_bands(clips: Sequence[Clip], verdicts: Sequence[VideoVerdict], tuned: 
     }
 
 
-def _loaded_frames(manifest: Manifest, clips: Sequence[Clip], options: Evaluate) -> dict[Moment, float]:
+def _loaded_frames(manifest: Manifest, clips: Sequence[Clip], frames: int, workers: int) -> dict[Moment, float]:
     """Calibrated logits of the default for the frames that the product looks at, by the training loader."""
-    from detector.pipeline import MAX_FRAMES
-
     entry = manifest.entry("default")
     with TemporaryDirectory() as folder, Bar("Frames of the clips as stored faces") as bar:
-        frames = options.max_frames or MAX_FRAMES
-        stored = store_frames(clips, frames, Path(folder), workers=options.workers, on_progress=bar.at)
-        found = find_faces(list(stored.values()), Path(folder) / "cache", workers=options.workers)
+        stored = store_frames(clips, frames, Path(folder), workers=workers, on_progress=bar.at)
+        found = find_faces(list(stored.values()), Path(folder) / "cache", workers=workers)
         kept = {m: sample for m, sample in stored.items() if sample.name in found}
         samples = list(kept.values())
         members = {
-            name: score(Engine(manifest, name), samples, found, options.workers, f"frames, {name}")
-            for name in entry.members
+            name: score(Engine(manifest, name), samples, found, workers, f"frames, {name}") for name in entry.members
         }
     return dict(zip(kept, choice_logits(manifest, members, entry.name).tolist(), strict=True))
 
