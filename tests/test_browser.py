@@ -505,7 +505,8 @@ def test_live_camera(
     with _visit(camera_browser, real_app[0], path="live") as page:
         frame = page.frame_locator("iframe[title*=webrtc]")
         frame.get_by_role("button", name="Start camera").click()
-        page.get_by_text(re.compile("Face 1")).wait_for()
+        # whatever its number: a face that is lost for a moment comes back under the next one
+        page.get_by_text(re.compile(r"Face \d+")).first.wait_for()
         page.get_by_text(re.compile("evidence, .* %")).first.wait_for()
         page.wait_for_timeout(3000)
         chromium, started = _processor_seconds("chrom"), time.monotonic()
