@@ -449,6 +449,30 @@ def test_a_detector_that_plays_resumes_bit_for_bit(loss: Loss, tmp_path: Path) -
     assert Run(tmp_path / "whole").events("epoch")[1]["r1"] > 0
 
 
+@pytest.mark.parametrize("pack_fakes", [0.0, 0.25])
+def test_a_discriminator_with_batch_norm_is_asked_in_the_company_it_was_taught_in(pack_fakes: float) -> None:
+    genuine, fakes = face_set().crops, face_set(8).crops.flip(2)
+    recipe = Gan(size_px=16, epochs=1, batch_size=4, pack_fakes=pack_fakes, mirror=False, r1=0.0)
+    made = spec("resnet32")
+    game = Game(
+        build_generator(made),
+        build_discriminator(made, spectral=False),
+        recipe.game_options(len(genuine), amp=False),
+        torch.device("cpu"),
+    )
+    batches: list[torch.Tensor] = []
+    game.discriminator.register_forward_pre_hook(lambda _, args: batches.append(args[0].detach()))
+    k = round(4 * pack_fakes)
+    rows = np.arange(8).reshape(2, 4)
+    game.epoch(genuine, rows, fakes if k else None, rows[:, :k], lambda *_: None)
+    assert len(batches) == 4
+    for taught, asked in zip(batches[::2], batches[1::2], strict=True):
+        assert taught.shape == asked.shape
+        # genuine and manipulated faces are the same, generated ones new
+        assert torch.equal(taught[: 4 + k], asked[: 4 + k])
+        assert not torch.equal(taught[4 + k :], asked[4 + k :])
+
+
 @pytest.fixture(scope="module")
 def made_data(tmp_path_factory: pytest.TempPathFactory, portrait_path: Path) -> Path:
     """train/ and val/ and test/ with real/ and fake/, a face in every picture."""

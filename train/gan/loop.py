@@ -87,6 +87,7 @@ class Game:
         self.discriminator = discriminator.to(device).to(memory_format=torch.channels_last).train()
         self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.latent_dim = int(generator.latent_dim)  # type: ignore[arg-type]
+        self.batch_normed = any(isinstance(m, nn.BatchNorm2d) for m in discriminator.modules())
         self.optimizer_g = _adam(
             self.generator, options.lr_generator, options.betas, options.path_every if options.path else 0
         )
@@ -122,7 +123,8 @@ class Game:
         for step in range(total):
             pictures = self._pictures(genuine, indices[step])
             extra = None if fakes is None else self._pictures(fakes, fake_indices[step])
-            found = {**self._step_discriminator(pictures, extra), **self._step_generator()}
+            found, company = self._step_discriminator(pictures, extra)
+            found |= self._step_generator(company)
             self._average()
             self.steps += 1
             self.images += len(pictures)
@@ -172,29 +174,28 @@ class Game:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.amp)
 
-    def _step_discriminator(self, genuine: Tensor, extra: Tensor | None) -> dict[str, Tensor]:
+    def _step_discriminator(self, genuine: Tensor, extra: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
+        """One step of the discriminator: its figures, and the pictures (augmented) that generated ones came among."""
         options, n = self.options, len(genuine)
         self.discriminator.train().requires_grad_(True)
         with torch.no_grad(), self._autocast():
             generated = self.generator(self._latents(n - (0 if extra is None else len(extra)))).float()
-        fakes = generated if extra is None else torch.cat([generated, extra])
+        others = genuine if extra is None else torch.cat([genuine, extra])
         with torch.no_grad():
-            seen = augment(torch.cat([genuine, fakes]), self.ada.p).contiguous(memory_format=torch.channels_last)
+            seen = augment(torch.cat([others, generated]), self.ada.p).contiguous(memory_format=torch.channels_last)
         with self._autocast():
-            # batch norm that saw both kinds at once would tell them apart by the batch's mean, and the generator would
-            # learn nothing: seen on ResNet-32, whose accuracy went to 1 while the pictures stayed noise
-            kinds = seen.split(n) if batch_normed(self.discriminator) else (seen,)
-            logits = torch.cat([self.discriminator(kind) for kind in kinds]).float()
+            logits = self.discriminator(seen).float()
         loss = discriminator_loss(logits[:n], logits[n:], options.loss, options.smoothing)
         found = {
             "d_loss": loss,
             "accuracy": ((logits[:n] < 0).float().mean() + (logits[n:] > 0).float().mean()) / 2,
             "d_genuine": logits[:n].mean(),
-            "d_generated": logits[n : n + len(generated)].mean(),
+            "d_generated": logits[len(others) :].mean(),
         }
         if options.r1 and self.steps % options.r1_every == 0:
             pictures = seen[:n].clone().requires_grad_(True)
-            penalty = r1_penalty(self.discriminator(pictures).float(), pictures)
+            beside = [seen[n:]] if self.batch_normed else []
+            penalty = r1_penalty(self.discriminator(torch.cat([pictures, *beside])).float()[:n], pictures)
             loss = loss + penalty * (options.r1 * options.r1_every)
             found["r1"] = penalty
         self.optimizer_d.zero_grad(set_to_none=True)
@@ -202,14 +203,24 @@ class Game:
         self.optimizer_d.step()
         if options.ada_target:
             self.ada.observe(logits[:n])
-        return found
+        return found, seen[: len(others)]
 
-    def _step_generator(self) -> dict[str, Tensor]:
+    def _step_generator(self, company: Tensor) -> dict[str, Tensor]:
+        """One step of the generator.
+
+        Args:
+            company: what generated pictures came among when the discriminator was taught. With batch norm its answer to
+                a picture depends on the batch, so it must be asked in the same company: asked about generated pictures
+                alone it called them genuine, both losses fell together and the pictures stayed noise.
+        """
         options = self.options
         self.discriminator.requires_grad_(False)
+        beside = [company] if self.batch_normed else []
         with self._autocast():
-            generated = self.generator(self._latents(options.batch_size))
-            logits = self.discriminator(augment(generated.float(), self.ada.p)).float()
+            # as many as the discriminator saw of them
+            generated = self.generator(self._latents(2 * options.batch_size - len(company)))
+            seen = torch.cat([*beside, augment(generated.float(), self.ada.p)])
+            logits = self.discriminator(seen.contiguous(memory_format=torch.channels_last)).float()[-len(generated) :]
         loss = generator_loss(logits, options.loss)
         found = {"g_loss": loss}
         if options.path and self.steps % options.path_every == 0 and isinstance(self.generator, StyleGan2Generator):
@@ -327,11 +338,6 @@ class _Kept:
 
     def to_dict(self) -> dict[str, float]:
         return {name: getattr(self, name) for name in self.__slots__}
-
-
-def batch_normed(network: nn.Module) -> bool:
-    """Whether a network's output for a picture depends, in training, on the whole batch."""
-    return any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
 
 
 def _shuffled(n: int, count: int, rng: np.random.Generator) -> np.ndarray:
