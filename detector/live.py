@@ -6,12 +6,13 @@ The stream never waits for the networks: `offer` takes a frame and returns at on
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from detector.calibration import FalseAlarmCurve, band_of, sigmoid
+from detector.faces.track import Tracker
 from detector.pipeline import Detector, Glance
 from detector.types import Band, Box
 
@@ -19,9 +20,8 @@ SMOOTHED_S = 2.0
 """Seconds over which the logit of a face is averaged: single frames of a stream flicker."""
 MIN_LOOKS = 3
 """Fewer analysed frames of a face give no band yet; on a slow machine they may span more than `SMOOTHED_S`."""
-_FORGET_S = 1.0
-"""A face that was looked for and not found for so long is gone; the next one there is a new face."""
-_MIN_IOU = 0.15
+_FORGET_S = 30.0
+"""A face that comes back within this time keeps its number, if its look tells that it is the same."""
 _PACE = 20
 """Analyses that the pace is measured over."""
 
@@ -65,13 +65,55 @@ class LiveState:
 
 @dataclass(slots=True)
 class _Followed:
+    """One face of the stream: its number, and (time, logit) of the looks that count."""
+
     number: int
-    box: Box
-    seen_s: float
-    found: bool = True
-    """Whether the last analysed frame showed it."""
-    reason: str | None = None
     logits: deque[tuple[float, float]] = field(default_factory=deque)
+
+
+class Follower:
+    """The faces of one stream, joined over its frames as those of a video are.
+
+    Args:
+        curve: what the bands of the detector's scores are cut by.
+    """
+
+    def __init__(self, curve: FalseAlarmCurve) -> None:
+        self._curve = curve
+        self._tracker = Tracker()
+        self._followed: list[_Followed] = []
+        self._numbers = 0
+
+    def follow(self, image: np.ndarray, glances: Sequence[Glance], now_s: float) -> tuple[LiveFace, ...]:
+        """Joins a frame's faces to those followed; returns them as they are known now, left to right.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            glances: at every face of the image.
+            now_s: later than that of the frame before.
+        """
+        stay = self._tracker.forget(now_s - _FORGET_S)
+        self._followed = [self._followed[i] for i in stay]
+        places = self._tracker.add(now_s, tuple(g.face for g in glances), image)
+        seen = []
+        for glance, place in zip(glances, places, strict=True):
+            if place == len(self._followed):
+                self._numbers += 1
+                self._followed.append(_Followed(self._numbers))
+            one = self._followed[place]
+            if glance.logit is not None:
+                one.logits.append((now_s, glance.logit))
+            while len(one.logits) > MIN_LOOKS and now_s - one.logits[0][0] > SMOOTHED_S:
+                one.logits.popleft()
+            seen.append(self._as_known(one, glance, len(glances)))
+        return tuple(sorted(seen, key=lambda one: one.box[0]))
+
+    def _as_known(self, one: _Followed, glance: Glance, n: int) -> LiveFace:
+        box = glance.face.box
+        if len(one.logits) < MIN_LOOKS:
+            return LiveFace(one.number, box, None, None, glance.reason)
+        logit = float(np.mean([value for _, value in one.logits]))
+        return LiveFace(one.number, box, band_of(logit, self._curve, n), float(sigmoid(logit)), None)
 
 
 class LiveAnalyser:
@@ -94,8 +136,7 @@ class LiveAnalyser:
         self._next: tuple[float, np.ndarray] | None = None
         self._closed = False
         self._state = LiveState()
-        self._followed: list[_Followed] = []
-        self._numbers = 0
+        self._follower = Follower(detector.entry.curve)
         self._ends: deque[float] = deque(maxlen=_PACE)
         self._latencies: deque[float] = deque(maxlen=_PACE)
         self._thread = threading.Thread(target=self._work, name="unmask-live", daemon=True)
@@ -138,61 +179,8 @@ class LiveAnalyser:
             self._ends.append(now)
             self._latencies.append(now - offered_s)
             self._state = LiveState(
-                faces=follow(self._followed, glances, now, self._detector.entry.curve, self._new_number),
+                faces=self._follower.follow(image, glances, now),
                 analysed=self._state.analysed + 1,
                 per_second=(len(self._ends) - 1) / (now - self._ends[0]) if len(self._ends) > 1 else 0.0,
                 latency_s=float(np.median(self._latencies)),
             )
-
-    def _new_number(self) -> int:
-        self._numbers += 1
-        return self._numbers
-
-
-def follow(
-    followed: list[_Followed],
-    glances: tuple[Glance, ...],
-    now_s: float,
-    curve: FalseAlarmCurve,
-    new_number: Callable[[], int],
-) -> tuple[LiveFace, ...]:
-    """Joins a frame's faces to those followed (changed in place) by overlap; returns them as they are known now."""
-    followed[:] = [f for f in followed if f.found or now_s - f.seen_s <= _FORGET_S]
-    pairs = sorted(
-        ((overlap(f.box, g.face.box), i, j) for i, f in enumerate(followed) for j, g in enumerate(glances)),
-        reverse=True,
-    )
-    matched: dict[int, _Followed] = {}
-    for iou, i, j in pairs:
-        if iou >= _MIN_IOU and j not in matched and followed[i] not in matched.values():
-            matched[j] = followed[i]
-    for one in followed:
-        one.found = False
-    seen = []
-    for j, glance in enumerate(glances):
-        if j not in matched:
-            matched[j] = _Followed(new_number(), glance.face.box, now_s)
-            followed.append(matched[j])
-        one = matched[j]
-        one.box, one.seen_s, one.found, one.reason = glance.face.box, now_s, True, glance.reason
-        if glance.logit is not None:
-            one.logits.append((now_s, glance.logit))
-        while len(one.logits) > MIN_LOOKS and now_s - one.logits[0][0] > SMOOTHED_S:
-            one.logits.popleft()
-        seen.append(one)
-    return tuple(_as_known(one, curve, len(seen)) for one in sorted(seen, key=lambda one: one.box[0]))
-
-
-def _as_known(one: _Followed, curve: FalseAlarmCurve, n: int) -> LiveFace:
-    if len(one.logits) < MIN_LOOKS:
-        return LiveFace(one.number, one.box, None, None, one.reason)
-    logit = float(np.mean([value for _, value in one.logits]))
-    return LiveFace(one.number, one.box, band_of(logit, curve, n), float(sigmoid(logit)), None)
-
-
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes."""
-    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
-    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    return width * height / (areas - width * height)

@@ -9,11 +9,10 @@ import torch
 from facenet_pytorch import MTCNN
 from torch.nn.functional import interpolate
 
-from detector.faces.align import CropFrame, crop_face, crop_frame, cut, paste_heat, sharpness
+from detector.faces.align import CropFrame, crop_face, crop_frame, cut, overlap, paste_heat, sharpness
 from detector.faces.detect import FaceDetector
 from detector.faces.mtcnn import Mtcnn, _Areas
 from detector.faces.track import Tracker
-from detector.live import overlap
 from detector.media import read_image
 from detector.pipeline import video_faces
 from detector.types import Face
@@ -253,3 +252,9 @@ def test_a_person_is_known_again_after_a_cut(made_face_image: np.ndarray) -> Non
         x = 287.0 if shown is other else 225.0
         found += tracker.add(i * 0.5, (face_at(x + i % 2, 115, side),), shown)
     assert found == [0] * 6 + [1] * 6 + [0] * 6
+
+
+def test_overlap() -> None:
+    assert overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1
+    assert overlap((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(50 / 150)
+    assert overlap((0, 0, 10, 10), (20, 0, 30, 10)) == 0

@@ -4,80 +4,99 @@ import threading
 import time
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 
 from detector.calibration import FalseAlarmCurve
-from detector.live import MIN_LOOKS, SMOOTHED_S, LiveAnalyser, LiveState, follow, overlap
+from detector.live import MIN_LOOKS, SMOOTHED_S, Follower, LiveAnalyser, LiveFace, LiveState
 from detector.pipeline import Glance
 from detector.types import Face
 
 CURVE = FalseAlarmCurve((0.5, 0.1, 0.02, 0.005), (-1.0, 0.5, 1.5, 3.0))
-FRAME = np.zeros((8, 8, 3), np.uint8)
+FRAME = np.zeros((80, 120, 3), np.uint8)
+
+
+def _look(person: int) -> np.ndarray:
+    """A hue and a pattern of his own."""
+    pattern = cv2.resize(np.random.default_rng(person).integers(60, 256, (6, 5)).astype(np.uint8), (50, 60))
+    hue = np.full_like(pattern, 22 * person)
+    return cv2.cvtColor(np.stack([hue, np.full_like(hue, 200), pattern], axis=-1), cv2.COLOR_HSV2RGB)
 
 
 def _face(x: float, y: float = 10.0) -> Face:
     return Face((x, y, x + 50, y + 60), (), 0.99)
 
 
-def _numbers():
-    found = iter(range(1, 100))
-    return lambda: next(found)
+def _frame(*faces: tuple[int, float]) -> np.ndarray:
+    """A picture with each (person, x): every person has colours and a pattern of his own."""
+    image = np.full((80, 600, 3), 90, np.uint8)
+    for person, x in faces:
+        image[10:70, int(x) : int(x) + 50] = _look(person)
+    return image
 
 
-def test_overlap() -> None:
-    assert overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1
-    assert overlap((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(50 / 150)
-    assert overlap((0, 0, 10, 10), (20, 0, 30, 10)) == 0
+def _seen(follower: Follower, now_s: float, *faces: tuple[int, float], logit: float | None = 0.0) -> list[LiveFace]:
+    """What is known after a frame with each (person, x)."""
+    glances = tuple(Glance(_face(x), None if logit is not None else "face_too_small", logit) for _, x in faces)
+    return list(follower.follow(_frame(*faces), glances, now_s))
 
 
-def test_faces_keep_their_numbers_while_they_move_and_get_new_ones_after_a_gap() -> None:
-    followed, number = [], _numbers()
+def test_faces_keep_their_numbers_while_they_move() -> None:
+    follower = Follower(CURVE)
     for step in range(6):
-        glances = (Glance(_face(10 + 5 * step), None, 0.0), Glance(_face(200 - 5 * step), None, 0.0))
-        seen = follow(followed, glances[:: 1 if step % 2 else -1], 0.1 * step, CURVE, number)
+        faces = ((0, 10 + 5 * step), (1, 200 - 5 * step))
+        # which comes first in a frame does not matter
+        seen = _seen(follower, 0.1 * step, *faces[:: 1 if step % 2 else -1])
         assert [f.box[0] for f in seen] == [10 + 5 * step, 200 - 5 * step]
-        # which came first in the first frame does not matter, only that it stays
-        assert sorted(f.number for f in seen) == [1, 2]
-        if step == 0:
-            left = seen[0].number
-        assert seen[0].number == left
-    # a slow analysis is no gap; frames without the face are
-    follow(followed, (Glance(_face(40), None, 0.0),), 5.0, CURVE, number)
-    assert follow(followed, (Glance(_face(40), None, 0.0),), 9.0, CURVE, number)[0].number == left
-    assert follow(followed, (), 9.5, CURVE, number) == ()
-    assert follow(followed, (Glance(_face(40), None, 0.0),), 9.8, CURVE, number)[0].number == left
-    follow(followed, (), 10.0, CURVE, number)
-    assert follow(followed, (Glance(_face(40), None, 0.0),), 11.0, CURVE, number)[0].number == 3
+        assert [f.number for f in seen] == [2, 1]
+
+
+@pytest.mark.parametrize("pace_s", [0.1, 0.9, 4.0])
+def test_a_face_that_was_not_found_for_a_moment_is_the_same_at_every_pace(pace_s: float) -> None:
+    follower = Follower(CURVE)
+    for step in range(4):
+        assert [f.number for f in _seen(follower, pace_s * step, (0, 40 + 10 * step))] == [1]
+    for step in range(4, 6):
+        assert _seen(follower, pace_s * step) == []
+    assert [f.number for f in _seen(follower, pace_s * 6, (0, 300))] == [1]
+    # someone else in the same place, some seconds later, is not
+    assert [f.number for f in _seen(follower, pace_s * 6 + 4, (5, 300))] == [2]
+
+
+def test_who_was_away_for_long_is_forgotten() -> None:
+    follower = Follower(CURVE)
+    _seen(follower, 0.0, (0, 40), (1, 200))
+    for second in range(1, 40):
+        assert [f.number for f in _seen(follower, float(second), (1, 200))] == [2]
+    assert [f.number for f in _seen(follower, 40.0, (0, 40), (1, 200))] == [3, 2]
 
 
 def test_a_band_needs_looks_and_is_the_mean_of_the_last_seconds() -> None:
-    followed, number = [], _numbers()
-    states = [follow(followed, (Glance(_face(10), None, 2.0),), 0.1 * i, CURVE, number)[0] for i in range(MIN_LOOKS)]
+    follower = Follower(CURVE)
+    states = [_seen(follower, 0.1 * i, (0, 10), logit=2.0)[0] for i in range(MIN_LOOKS)]
     assert [s.band for s in states[:-1]] == [None] * (MIN_LOOKS - 1)
     assert states[-1].band == "strong"
     # one wild frame among many does not change a band by much; after SMOOTHED_S the old ones are forgotten
     t = 0.1 * MIN_LOOKS
-    calm = follow(followed, (Glance(_face(10), None, -2.0),), t, CURVE, number)[0]
+    calm = _seen(follower, t, (0, 10), logit=-2.0)[0]
     assert calm.prob_fake == pytest.approx(1 / (1 + np.exp(-(2.0 * MIN_LOOKS - 2.0) / (MIN_LOOKS + 1))))
     for i in range(MIN_LOOKS):
-        last = follow(followed, (Glance(_face(10), None, -2.0),), t + SMOOTHED_S + 0.1 * i, CURVE, number)[0]
+        last = _seen(follower, t + SMOOTHED_S + 0.1 * i, (0, 10), logit=-2.0)[0]
     assert last.band == "little" and last.prob_fake == pytest.approx(1 / (1 + np.exp(2.0)))
 
 
 def test_more_faces_need_more_evidence() -> None:
-    alone, among = [], []
-    numbers = _numbers()
-    others = tuple(Glance(_face(100.0 * i), None, -3.0) for i in range(2, 8))
+    alone, among = Follower(CURVE), Follower(CURVE)
+    others = tuple((i, 70.0 * i) for i in range(1, 7))
     for i in range(MIN_LOOKS):
-        one = follow(alone, (Glance(_face(0), None, 2.0),), 0.1 * i, CURVE, numbers)[0]
-        many = follow(among, (Glance(_face(0), None, 2.0), *others), 0.1 * i, CURVE, numbers)[0]
+        one = _seen(alone, 0.1 * i, (0, 0), logit=2.0)[0]
+        many = _seen(among, 0.1 * i, (0, 0), *others, logit=2.0)[0]
     assert (one.band, many.band) == ("strong", "weak")
 
 
 def test_a_face_without_a_verdict_says_why() -> None:
-    followed, number = [], _numbers()
-    seen = follow(followed, (Glance(_face(10), "face_too_small", None),), 0.0, CURVE, number)
+    seen = _seen(Follower(CURVE), 0.0, (0, 10), logit=None)
     assert seen[0].band is None and seen[0].reason == "face_too_small"
 
 

@@ -404,7 +404,7 @@ def _clip_rows(options: Options, network: str, clip: Path, cores: int) -> list[R
 def _frame_row(options: Options, cores: int) -> Row:
     """Faces of one 1080p frame: processor time, whatever the number of threads."""
     from detector.engine import Engine
-    from detector.live import overlap
+    from detector.faces.align import overlap
     from detector.pipeline import video_faces
     from detector.weights import read_manifest
     from train.usual import UsualWay

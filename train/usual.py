@@ -15,9 +15,8 @@ from facenet_pytorch import MTCNN
 
 from detector.calibration import Calibration, FalseAlarmCurve, band_of, sigmoid
 from detector.engine import Engine
-from detector.faces.align import crop_face
+from detector.faces.align import crop_face, overlap
 from detector.faces.detect import MIN_CONFIDENCE
-from detector.live import overlap
 from detector.types import Box, Face, VideoVerdict
 
 MAX_SHIFT = 0.03

@@ -100,6 +100,18 @@ class Tracker:
             track.looks = [*track.looks, looks[f]][-_KEPT_LOOKS:]
         return [found[f] for f in range(len(faces))]
 
+    def forget(self, before_s: float) -> list[int]:
+        """For a stream without end: drops persons not seen since, and of the others what no next frame needs.
+
+        Returns:
+            the indices that the persons who stay had, in their new order.
+        """
+        stay = [i for i, track in enumerate(self.tracks) if track.times_s[-1] >= before_s]
+        self.tracks = [self.tracks[i] for i in stay]
+        for track in self.tracks:
+            del track.times_s[:-2], track.faces[:-2]
+        return stay
+
     def persons(self, frames_in_all: int) -> list[int]:
         """Indices of tracks that are persons, not sporadic false faces."""
         least = _MIN_SIGHTINGS if frames_in_all >= _FEW_FRAMES else 1
