@@ -48,11 +48,13 @@ class ResNetCifar(nn.Module):
 
 
 def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential:
-    first = _Block(inputs, outputs, stride)
-    return nn.Sequential(first, *(_Block(outputs, outputs, 1) for _ in range(blocks - 1)))
+    first = BasicBlock(inputs, outputs, stride)
+    return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1)))
 
 
-class _Block(nn.Module):
+class BasicBlock(nn.Module):
+    """Two convolutions and what goes around them."""
+
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)

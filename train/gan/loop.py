@@ -61,7 +61,7 @@ class Callbacks:
     """What a recipe does along the way.
 
     Attributes:
-        judge: discriminator, averaged generator -> figures at the end of an epoch.
+        judge: discriminator -> figures at the end of an epoch.
         store: keeps what was judged last; called when its "score" is the best so far.
         measure: averaged generator, epoch -> figures; "fid" (lower is better), where it is measured, chooses which
             generator is kept.
@@ -69,7 +69,7 @@ class Callbacks:
         on_epoch: the logged row and the averaged generator.
     """
 
-    judge: Callable[[nn.Module, nn.Module], dict[str, float]] | None = None
+    judge: Callable[[nn.Module], dict[str, float]] | None = None
     store: Callable[[], None] | None = None
     measure: Callable[[nn.Module, int], dict[str, float]] | None = None
     on_step: OnStep | None = None
@@ -87,7 +87,6 @@ class Game:
         self.discriminator = discriminator.to(device).to(memory_format=torch.channels_last).train()
         self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.latent_dim = int(generator.latent_dim)  # type: ignore[arg-type]
-        self.batch_normed = any(isinstance(m, nn.BatchNorm2d) for m in discriminator.modules())
         self.optimizer_g = _adam(
             self.generator, options.lr_generator, options.betas, options.path_every if options.path else 0
         )
@@ -123,8 +122,7 @@ class Game:
         for step in range(total):
             pictures = self._pictures(genuine, indices[step])
             extra = None if fakes is None else self._pictures(fakes, fake_indices[step])
-            found, company = self._step_discriminator(pictures, extra)
-            found |= self._step_generator(company)
+            found = {**self._step_discriminator(pictures, extra), **self._step_generator()}
             self._average()
             self.steps += 1
             self.images += len(pictures)
@@ -174,15 +172,14 @@ class Game:
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.amp)
 
-    def _step_discriminator(self, genuine: Tensor, extra: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
-        """One step of the discriminator: its figures, and the pictures (augmented) that generated ones came among."""
+    def _step_discriminator(self, genuine: Tensor, extra: Tensor | None) -> dict[str, Tensor]:
         options, n = self.options, len(genuine)
         self.discriminator.train().requires_grad_(True)
         with torch.no_grad(), self._autocast():
             generated = self.generator(self._latents(n - (0 if extra is None else len(extra)))).float()
-        others = genuine if extra is None else torch.cat([genuine, extra])
+        fakes = generated if extra is None else torch.cat([generated, extra])
         with torch.no_grad():
-            seen = augment(torch.cat([others, generated]), self.ada.p).contiguous(memory_format=torch.channels_last)
+            seen = augment(torch.cat([genuine, fakes]), self.ada.p).contiguous(memory_format=torch.channels_last)
         with self._autocast():
             logits = self.discriminator(seen).float()
         loss = discriminator_loss(logits[:n], logits[n:], options.loss, options.smoothing)
@@ -190,12 +187,11 @@ class Game:
             "d_loss": loss,
             "accuracy": ((logits[:n] < 0).float().mean() + (logits[n:] > 0).float().mean()) / 2,
             "d_genuine": logits[:n].mean(),
-            "d_generated": logits[len(others) :].mean(),
+            "d_generated": logits[n : n + len(generated)].mean(),
         }
         if options.r1 and self.steps % options.r1_every == 0:
             pictures = seen[:n].clone().requires_grad_(True)
-            beside = [seen[n:]] if self.batch_normed else []
-            penalty = r1_penalty(self.discriminator(torch.cat([pictures, *beside])).float()[:n], pictures)
+            penalty = r1_penalty(self.discriminator(pictures).float(), pictures)
             loss = loss + penalty * (options.r1 * options.r1_every)
             found["r1"] = penalty
         self.optimizer_d.zero_grad(set_to_none=True)
@@ -203,24 +199,14 @@ class Game:
         self.optimizer_d.step()
         if options.ada_target:
             self.ada.observe(logits[:n])
-        return found, seen[: len(others)]
+        return found
 
-    def _step_generator(self, company: Tensor) -> dict[str, Tensor]:
-        """One step of the generator.
-
-        Args:
-            company: what generated pictures came among when the discriminator was taught. With batch norm its answer to
-                a picture depends on the batch, so it must be asked in the same company: asked about generated pictures
-                alone it called them genuine, both losses fell together and the pictures stayed noise.
-        """
+    def _step_generator(self) -> dict[str, Tensor]:
         options = self.options
         self.discriminator.requires_grad_(False)
-        beside = [company] if self.batch_normed else []
         with self._autocast():
-            # as many as the discriminator saw of them
-            generated = self.generator(self._latents(2 * options.batch_size - len(company)))
-            seen = torch.cat([*beside, augment(generated.float(), self.ada.p)])
-            logits = self.discriminator(seen.contiguous(memory_format=torch.channels_last)).float()[-len(generated) :]
+            generated = self.generator(self._latents(options.batch_size))
+            logits = self.discriminator(augment(generated.float(), self.ada.p)).float()
         loss = generator_loss(logits, options.loss)
         found = {"g_loss": loss}
         if options.path and self.steps % options.path_every == 0 and isinstance(self.generator, StyleGan2Generator):
@@ -300,7 +286,7 @@ def play(
         )
         figures: dict[str, float] = {"loss": means["d_loss"], **means}
         if callbacks.judge:
-            figures |= callbacks.judge(game.discriminator, game.averaged)
+            figures |= callbacks.judge(game.discriminator)
         if callbacks.store and figures.get("score", -math.inf) > kept.score:
             kept.score = figures["score"]
             callbacks.store()

@@ -33,8 +33,7 @@ def r1_penalty(logits: Tensor, pictures: Tensor) -> Tensor:
     """Mean squared gradient of the logits on genuine pictures, half of it (Mescheder et al., 2018, equation 9).
 
     Args:
-        logits: (N,) of `pictures`. Each is taken as a function of its own picture alone; batch norm adds what other
-            pictures of the batch feel of it.
+        logits: (N,) of `pictures`, each a function of its own picture alone.
         pictures: (N, 3, S, S), requiring gradients.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), pictures, create_graph=True)
