@@ -4,9 +4,14 @@ He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.
 paper): 6n + 2 layers, shortcuts without parameters (option A). No library has it for one logit.
 """
 
+from collections.abc import Callable
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+Norm = Literal["batch", "layer"]
 
 
 class ResNetCifar(nn.Module):
@@ -15,21 +20,25 @@ class ResNetCifar(nn.Module):
     Args:
         depth: 6n + 2: 20, 32, 44, 56 or 110.
         dropout: before the last layer.
+        norm: "batch" as in the paper, or "layer": over all maps of one picture, so that an answer does not depend on
+            what else is in the batch. Gulrajani et al., NeurIPS 2017, put it into discriminators whose gradient at each
+            picture is penalised.
 
     Raises:
         ValueError: no such depth.
     """
 
-    def __init__(self, depth: int = 32, dropout: float = 0.0) -> None:
+    def __init__(self, depth: int = 32, dropout: float = 0.0, norm: Norm = "batch") -> None:
         super().__init__()
         blocks, rest = divmod(depth - 2, 6)
         if rest or blocks < 1:
             raise ValueError(f"a ResNet of this kind has 6n + 2 layers, not {depth}")
+        normed = nn.BatchNorm2d if norm == "batch" else _layer_norm
         self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = _stage(16, 16, blocks, 1)
-        self.layer2 = _stage(16, 32, blocks, 2)
-        self.layer3 = _stage(32, 64, blocks, 2)
+        self.bn1 = normed(16)
+        self.layer1 = _stage(16, 16, blocks, 1, normed)
+        self.layer2 = _stage(16, 32, blocks, 2, normed)
+        self.layer3 = _stage(32, 64, blocks, 2, normed)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(64, 1)
         for module in self.modules():
@@ -47,20 +56,23 @@ class ResNetCifar(nn.Module):
         return logits
 
 
-def _stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential:
-    first = BasicBlock(inputs, outputs, stride)
-    return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1)))
+def _layer_norm(channels: int) -> nn.Module:
+    # one group of all maps; PyTorch's LayerNorm wants to know the size of the picture
+    return nn.GroupNorm(1, channels)
 
 
-class BasicBlock(nn.Module):
-    """Two convolutions and what goes around them."""
+def _stage(inputs: int, outputs: int, blocks: int, stride: int, normed: Callable[[int], nn.Module]) -> nn.Sequential:
+    first = _Block(inputs, outputs, stride, normed)
+    return nn.Sequential(first, *(_Block(outputs, outputs, 1, normed) for _ in range(blocks - 1)))
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+
+class _Block(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int, normed: Callable[[int], nn.Module]) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
+        self.bn1 = normed(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
+        self.bn2 = normed(outputs)
         self.stride, self.added = stride, outputs - inputs
 
     def forward(self, x: Tensor) -> Tensor:

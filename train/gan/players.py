@@ -1,7 +1,7 @@
 """Who plays: the generator and the discriminator of each variant, built from plain values and stored as files."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file
@@ -9,18 +9,15 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from detector.models.registry import Network, build
-from detector.models.resnet_cifar import BasicBlock
 from train.data.samples import DataError
 from train.experiment import Run
 from train.gan.dcgan import DcganGenerator
 from train.gan.stylegan2 import Noise, StyleGan2Discriminator, StyleGan2Generator
 
 Variant = Literal["resnet32", "stylegan2-ada"]
-DETECTOR = "resnet32"
-"""The network of the registry that is the discriminator of the variant of its name."""
+DETECTOR = "resnet32_layernorm"
+"""The network of the registry that is the discriminator of the variant resnet32."""
 GENERATOR_FILE = "generator.safetensors"
-_BRANCH = 0.25
-"""First scale of what a residual block adds, about one over the root of their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,46 +49,36 @@ def build_generator(spec: GeneratorSpec) -> nn.Module:
 class DetectorDiscriminator(nn.Module):
     """A network of the registry as discriminator: pictures in [-1, 1] to logits (N,), positive = generated.
 
-    Its batch norm keeps mean 0 and variance 1, so it is a scale and a shift of every map, learnt like other weights.
-    Normalised by the batch, an answer depends on what else is in it, and the generator wins by company instead of by
-    faces: it was seen to draw noise that is called genuine among its like, or one picture for all latents.
-
     Args:
+        name: a network without batch norm. With it an answer depends on what else is in the batch, and the generator
+            wins by company instead of by faces: it was seen to draw noise that is called genuine among its like, and
+            one picture for all latents.
         spectral: bound each layer's gain (Miyato et al., ICLR 2018).
     """
 
     def __init__(self, name: str = DETECTOR, spectral: bool = False) -> None:
         super().__init__()
         self.network: Network = build(name)
-        for module in self.network.modules():
-            if isinstance(module, BasicBlock):
-                # without normalising, the variance would double with every block
-                nn.init.constant_(module.bn2.weight, _BRANCH)
-            if spectral and isinstance(module, nn.Conv2d | nn.Linear):
-                spectral_norm(module)
+        if spectral:
+            for module in self.network.modules():
+                if isinstance(module, nn.Conv2d | nn.Linear):
+                    spectral_norm(module)
 
     def forward(self, pictures: Tensor) -> Tensor:
         logits: Tensor = self.network((pictures + 1) / 2)
         return logits
 
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
-
     def plain(self) -> Network:
         """A copy of the network as the registry builds it, spectral norm worked into its weights."""
         network = build(self.network.name)
-        training = self.training
+        training = self.network.training
         # looking at a bounded weight in training would move the estimate of its gain
-        self.eval()
+        self.network.eval()
         with torch.no_grad():
             for key, value in network.state_dict().items():
                 place, _, leaf = key.rpartition(".")
                 value.copy_(getattr(self.network.get_submodule(place), leaf))
-        self.train(training)
+        self.network.train(training)
         return network.to(next(self.network.parameters()).device)
 
 
