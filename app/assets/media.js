@@ -68,7 +68,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     label.append(slider);
     bar.append(label);
   } else if (data.heat_label) {
-    bar.append(element("label", { role: "status" }, data.heat_label));
+    bar.append(element("span", { role: "status" }, data.heat_label));
   }
 
   const parts = [stage, bar];
