@@ -70,6 +70,11 @@ class _Followed:
     number: int
     logits: deque[tuple[float, float]] = field(default_factory=deque)
 
+    def age(self, now_s: float, at_least: int) -> None:
+        """Drops looks older than `SMOOTHED_S`, but keeps so many."""
+        while len(self.logits) > at_least and now_s - self.logits[0][0] > SMOOTHED_S:
+            self.logits.popleft()
+
 
 class Follower:
     """The faces of one stream, joined over its frames as those of a video are.
@@ -103,9 +108,11 @@ class Follower:
             one = self._followed[place]
             if glance.logit is not None:
                 one.logits.append((now_s, glance.logit))
-            while len(one.logits) > MIN_LOOKS and now_s - one.logits[0][0] > SMOOTHED_S:
-                one.logits.popleft()
+            one.age(now_s, MIN_LOOKS)
             seen.append(self._as_known(one, glance, len(glances)))
+        for away in (one for i, one in enumerate(self._followed) if i not in places):
+            # who comes back has a number, but no evidence from before
+            away.age(now_s, 0)
         return tuple(sorted(seen, key=lambda one: one.box[0]))
 
     def _as_known(self, one: _Followed, glance: Glance, n: int) -> LiveFace:

@@ -86,6 +86,17 @@ def test_a_band_needs_looks_and_is_the_mean_of_the_last_seconds() -> None:
     assert last.band == "little" and last.prob_fake == pytest.approx(1 / (1 + np.exp(2.0)))
 
 
+@pytest.mark.parametrize(("away_s", "kept"), [(SMOOTHED_S - 0.5, True), (SMOOTHED_S + 3, False)])
+def test_who_was_away_comes_back_without_old_evidence(away_s: float, kept: bool) -> None:
+    follower = Follower(CURVE)
+    for i in range(MIN_LOOKS):
+        before = _seen(follower, 0.1 * i, (0, 10), logit=2.0)[0]
+    assert before.band == "strong"
+    _seen(follower, 0.1 * MIN_LOOKS + away_s)
+    after = _seen(follower, 0.1 * MIN_LOOKS + away_s + 0.1, (0, 10), logit=2.0)[0]
+    assert after.number == before.number and (after.band is not None) == kept
+
+
 def test_more_faces_need_more_evidence() -> None:
     alone, among = Follower(CURVE), Follower(CURVE)
     others = tuple((i, 70.0 * i) for i in range(1, 7))
