@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import components as ui
+from app.components.page import navigation, one_line_errors, style
 from app.views import about, live, models, verify
 
 st.set_page_config(
@@ -13,7 +13,7 @@ st.set_page_config(
     layout="wide",
     menu_items={"Get help": None, "Report a bug": None, "About": None},
 )
-ui.style()
+style()
 pages = [
     st.Page(verify.page, title="Check", url_path="check", default=True),
     st.Page(live.page, title="Live", url_path="live"),
@@ -22,6 +22,6 @@ pages = [
 ]
 # Streamlit's own bar turns into a button for a sidebar on phones; this one stays
 page = st.navigation(pages, position="hidden")
-ui.navigation(pages, page)
-with ui.one_line_errors("page"):
+navigation(pages, page)
+with one_line_errors("page"):
     page.run()

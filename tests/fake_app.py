@@ -317,7 +317,7 @@ class FakeDetector:
 
 def install(set_attribute: Callable[[object, str, object], None] = setattr) -> list[FakeDetector]:
     """Puts the fake behind the page; returns the list in which every detector made from now on turns up."""
-    from app import session
+    from app import networks
 
     made: list[FakeDetector] = []
 
@@ -325,8 +325,8 @@ def install(set_attribute: Callable[[object, str, object], None] = setattr) -> l
         made.append(FakeDetector(name))
         return made[-1]
 
-    set_attribute(session, "build_detector", build)
-    set_attribute(session, "manifest", manifest)
+    set_attribute(networks, "build_detector", build)
+    set_attribute(networks, "manifest", manifest)
     return made
 
 

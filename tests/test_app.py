@@ -21,7 +21,8 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 from streamlit.testing.v1 import AppTest
 
-from app import bugs, components, copies, session
+from app import bugs, copies, networks, session
+from app.components.page import privacy_line
 from detector import WeightsError
 from detector.media import sniff_kind
 
@@ -40,9 +41,9 @@ def fakes(repo_root: Path) -> ModuleType:
 @pytest.fixture
 def made(fakes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """The detectors that the page makes in this test."""
-    session.worker.clear()
+    networks.worker.clear()
     yield fakes.install(monkeypatch.setattr)
-    session.worker.clear()
+    networks.worker.clear()
 
 
 @pytest.fixture
@@ -372,7 +373,7 @@ def _drawing_again_while_somebody_goes_there() -> None:
     import streamlit as st
     from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
 
-    from app.components import draw_again
+    from app.components.page import draw_again
 
     st.text("there" if "there" in st.query_params else "here")
     context = get_script_run_ctx()
@@ -390,30 +391,30 @@ def test_a_click_elsewhere_goes_before_drawing_again() -> None:
 
 def test_nothing_draws_again_past_a_click(repo_root: Path) -> None:
     found = {path.name for path in (repo_root / "app").rglob("*.py") if "st.rerun()" in path.read_text()}
-    assert found == {"components.py"}
-    assert (repo_root / "app" / "components.py").read_text().count("    st.rerun()") == 1
+    assert found == {"page.py"}
+    assert (repo_root / "app" / "components" / "page.py").read_text().count("    st.rerun()") == 1
 
 
 def test_a_detector_is_loaded_by_the_worker_and_told_when_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
-    def until(line: session.Worker) -> object:
+    def until(line: networks.Worker) -> object:
         end = time.monotonic() + 20
         while (found := line.ready("one")) is None:
             assert time.monotonic() < end
             time.sleep(0.01)
         return found
 
-    monkeypatch.setattr(session, "build_detector", lambda name: name.upper())
-    assert until(session.Worker()) == "ONE"
+    monkeypatch.setattr(networks, "build_detector", lambda name: name.upper())
+    assert until(networks.Worker()) == "ONE"
 
     def broken(name: str) -> None:
         raise WeightsError("gone")
 
-    monkeypatch.setattr(session, "build_detector", broken)
-    line = session.Worker()
+    monkeypatch.setattr(networks, "build_detector", broken)
+    line = networks.Worker()
     for _ in range(2):
         with pytest.raises(WeightsError, match="gone"):
             until(line)
-    monkeypatch.setattr(session, "build_detector", lambda name: "again")
+    monkeypatch.setattr(networks, "build_detector", lambda name: "again")
     done = threading.Event()
     line.submit(lambda: line.detector("one"))
     line.submit(done.set)
@@ -448,12 +449,12 @@ def _publish(fakes: ModuleType, folder: Path, date: str) -> None:
 
 def test_the_manifest_is_read_again_when_another_set_is_published(fakes: ModuleType, weights: Path) -> None:
     with pytest.raises(WeightsError):
-        session.manifest()
+        networks.manifest()
     _publish(fakes, weights, "2026-12-02")
-    first = session.manifest()
-    assert first.date == "2026-12-02" and session.manifest() is first
+    first = networks.manifest()
+    assert first.date == "2026-12-02" and networks.manifest() is first
     _publish(fakes, weights, "2026-12-09")
-    assert session.manifest().date == "2026-12-09"
+    assert networks.manifest().date == "2026-12-09"
 
 
 def test_networks_published_meanwhile_judge_the_next_file_and_not_this_one(
@@ -482,7 +483,7 @@ def test_networks_published_meanwhile_judge_the_next_file_and_not_this_one(
 
 def test_an_older_set_does_not_stay_in_memory(fakes: ModuleType, weights: Path, made: list[Any]) -> None:
     _publish(fakes, weights, "2026-12-02")
-    line = session.Worker()
+    line = networks.Worker()
     old = weakref.ref(line.detector("default"))
     made.clear()
     _publish(fakes, weights, "2026-12-09")
@@ -504,15 +505,15 @@ def test_a_set_that_is_replaced_while_it_is_loaded_is_loaded_anew(
             raise WeightsError("weights/resnet18.safetensors is damaged or of another version")
         return fakes.FakeDetector(name)
 
-    monkeypatch.setattr(session, "build_detector", build)
-    line = session.Worker()
+    monkeypatch.setattr(networks, "build_detector", build)
+    line = networks.Worker()
     assert line.detector("default") is line.detector("default")
     assert tried == ["default"] * 2
 
     def damaged(name: str) -> Any:
         raise WeightsError("weights/resnet18.safetensors is damaged or of another version")
 
-    monkeypatch.setattr(session, "build_detector", damaged)
+    monkeypatch.setattr(networks, "build_detector", damaged)
     with pytest.raises(WeightsError, match="damaged"):
         line.detector("resnet18")
 
@@ -521,7 +522,7 @@ def test_a_choice_that_the_next_set_lacks_gives_way_to_the_default(
     page: AppTest, made: list[Any], photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page.radio(key="networks").set_value("resnet18").run()
-    monkeypatch.setattr(session, "model_names", lambda: ("average", "efficientnet_b0"))
+    monkeypatch.setattr(networks, "model_names", lambda: ("average", "efficientnet_b0"))
     _until_drawn(_drop(page, "portrait.jpg", photo))
     assert [detector.asked_for for detector in made] == ["default"]
 
@@ -566,7 +567,7 @@ def test_a_copy_that_is_not_wanted_any_more_stops_at_once(page: AppTest, clip: b
     case.drop_copy()
     assert case.copy is None and copy.state == "stopped"
     done = threading.Event()
-    session.worker().submit(done.set)
+    networks.worker().submit(done.set)
     assert done.wait(10) and time.monotonic() - begin < 10
     assert copy.data == b"" and copy.error is None
 
@@ -596,7 +597,7 @@ def test_missing_weights_are_one_line(repo_root: Path, made: list[Any], monkeypa
     def missing() -> None:
         raise WeightsError("There are no weights. Run `python -m train`.")
 
-    monkeypatch.setattr(session, "manifest", missing)
+    monkeypatch.setattr(networks, "manifest", missing)
     at = AppTest.from_file(str(repo_root / "app" / "main.py"), default_timeout=120).run()
     assert not at.exception
     assert [w.value for w in at.warning] == ["There are no weights. Run `python -m train`."]
@@ -620,7 +621,7 @@ def test_models_page_shows_figures_cards_and_false_alarms(
 ) -> None:
     (tmp_path / "cards").mkdir()
     (tmp_path / "cards" / "resnet18.md").write_text("# ResNet-18\n\nTrained on invented faces.\n")
-    monkeypatch.setattr(session, "manifest", lambda: fakes.manifest(tmp_path))
+    monkeypatch.setattr(networks, "manifest", lambda: fakes.manifest(tmp_path))
     at = AppTest.from_function(_models_page, default_timeout=120).run()
     assert not at.exception
     assert "Average of ResNet-18 and EfficientNet-B0" in _text(at)
@@ -637,7 +638,7 @@ def test_models_page_with_a_leaderboard_shows_curves_and_dashes_for_what_is_miss
     fakes: ModuleType, made: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "leaderboard.json").write_text(json.dumps(fakes.leaderboard()))
-    monkeypatch.setattr(session, "manifest", lambda: fakes.manifest(tmp_path))
+    monkeypatch.setattr(networks, "manifest", lambda: fakes.manifest(tmp_path))
     at = AppTest.from_function(_models_page, default_timeout=120).run()
     assert not at.exception
     assert len(at.get("plotly_chart")) == 3
@@ -661,7 +662,7 @@ def test_models_page_with_a_leaderboard_shows_curves_and_dashes_for_what_is_miss
 def test_models_page_shows_generators_where_any_were_published(
     fakes: ModuleType, made: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(session, "manifest", lambda: fakes.manifest(tmp_path))
+    monkeypatch.setattr(networks, "manifest", lambda: fakes.manifest(tmp_path))
     assert "Generators" not in _text(AppTest.from_function(_models_page, default_timeout=120).run())
     folder = tmp_path / "gan"
     folder.mkdir()
@@ -700,7 +701,7 @@ def test_models_page_without_weights_says_what_to_do(made: list[Any], monkeypatc
     def missing() -> None:
         raise WeightsError("There are no weights. Run `python -m train`.")
 
-    monkeypatch.setattr(session, "manifest", missing)
+    monkeypatch.setattr(networks, "manifest", missing)
     at = AppTest.from_function(_models_page, default_timeout=120).run()
     assert not at.exception
     assert [i.value for i in at.info] == ["There are no weights. Run `python -m train`."]
@@ -717,16 +718,16 @@ def test_about_page(made: list[Any]) -> None:
 def test_the_privacy_line_follows_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     address = {"server.address": "127.0.0.1", "server.disconnectedSessionTTL": 120}
     monkeypatch.setattr(st, "get_option", address.__getitem__)
-    assert components.privacy_line() == "Runs on this computer. Nothing is uploaded or kept."
+    assert privacy_line() == "Runs on this computer. Nothing is uploaded or kept."
     monkeypatch.setenv("UNMASK_DEPLOYMENT", "server")
-    assert "sent to this server" in components.privacy_line()
-    assert "within 2 minutes" in components.privacy_line()
+    assert "sent to this server" in privacy_line()
+    assert "within 2 minutes" in privacy_line()
     monkeypatch.delenv("UNMASK_DEPLOYMENT")
     monkeypatch.setenv("SPACE_ID", "someone/unmask")
-    assert "sent to this server" in components.privacy_line()
+    assert "sent to this server" in privacy_line()
     monkeypatch.delenv("SPACE_ID")
     address["server.address"] = "0.0.0.0"
-    assert "sent to this server" in components.privacy_line()
+    assert "sent to this server" in privacy_line()
 
 
 def test_configuration_keeps_quiet_and_local(repo_root: Path) -> None:

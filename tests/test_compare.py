@@ -20,10 +20,11 @@ from detector.models.registry import build
 from detector.types import Face
 from train import trace_response
 from train.__main__ import main
+from train.data.faces import FaceData
 from train.data.samples import DataError, Sample, Split
 from train.experiment import Run
 from train.recipes.attack import AttackRuns
-from train.recipes.cnn import Cnn, FaceData
+from train.recipes.cnn import Cnn
 from train.recipes.compare import Compare, Entry, compared, planned
 from train.start import STARTS, Started, load_start, starting_file
 

@@ -24,6 +24,7 @@ from detector.types import Face
 from train.__main__ import main
 from train.data.batches import PairedBatches
 from train.data.extra import drawn_alike, load_extra
+from train.data.faces import load_faces
 from train.data.samples import DataError, Sample
 from train.experiment import Run
 from train.gan.ada import AdaController, augment
@@ -41,7 +42,7 @@ from train.gan.players import (
     generate,
 )
 from train.gan.stylegan2 import StyleGan2Discriminator, StyleGan2Generator, modulated_conv
-from train.recipes.cnn import Cnn, load_faces
+from train.recipes.cnn import Cnn
 from train.recipes.cnn import run as run_cnn
 from train.recipes.fid import Fid
 from train.recipes.fid import run as run_fid

@@ -33,10 +33,11 @@ from train.__main__ import main
 from train.calibrate import MIN_GENUINE
 from train.data.augment import AUGMENTATIONS
 from train.data.detections import find_faces
+from train.data.faces import FaceData
 from train.data.folds import Fold
 from train.data.samples import DataError, Sample
 from train.experiment import Run
-from train.recipes.cnn import Cnn, FaceData
+from train.recipes.cnn import Cnn
 from train.recipes.labels import Labels
 from train.recipes.leave_out import VARIANTS, LeaveOut
 from train.recipes.publish import Publish

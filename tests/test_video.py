@@ -13,7 +13,6 @@ import av
 import numpy as np
 import pytest
 
-from detector import video
 from detector.errors import MediaError
 from detector.video import (
     Window,
@@ -24,6 +23,7 @@ from detector.video import (
     read_frame,
     sample_times,
 )
+from detector.video.container import Decoder
 
 QUARTER_TURN = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)  # the matrix of a telephone held upright: clockwise
 MIRROR = (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
@@ -196,7 +196,7 @@ def test_what_no_wanted_frame_needs_is_not_decoded(
 ) -> None:
     clip = make_clip(300, gop=60, b_frames=b_frames, container=container)
     decoded = []
-    feed = video._Decoder.feed
+    feed = Decoder.feed
 
     def counted(self: Any, packet: Any, skip: str = "DEFAULT") -> Any:
         if packet is not None:
@@ -204,7 +204,7 @@ def test_what_no_wanted_frame_needs_is_not_decoded(
         return feed(self, packet, skip)
 
     info = probe(clip)
-    monkeypatch.setattr(video._Decoder, "feed", counted)
+    monkeypatch.setattr(Decoder, "feed", counted)
     frames = list(iter_frames(clip, max_frames=16, info=info))
     assert len(frames) == decoded.count("DEFAULT") == 16
     assert len(decoded) < 0.72 * 300

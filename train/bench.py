@@ -466,7 +466,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 page = AppTest.from_file(sys.argv[1], default_timeout=600).run()
 assert not page.exception, page.exception
-from app.session import build_detector
+from app.networks import build_detector
 detector = build_detector(sys.argv[3])
 detector.image(Path(sys.argv[2]))
 gc.collect()

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 from detector.models.registry import Network, build
+from train.data.faces import FaceData
 from train.data.samples import DataError
 from train.experiment import Run
-from train.recipes.cnn import FaceData
 
 
 @dataclass(frozen=True, slots=True)

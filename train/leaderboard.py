@@ -20,19 +20,11 @@ from detector.calibration import sigmoid
 from detector.models.registry import Network
 from detector.weights import LEADERBOARD, Manifest, golden_crops, load_ensemble, load_network
 from train import curves
+from train.data.faces import FaceData
 from train.data.samples import Sample, unseen_sources
 from train.evaluate import LABELS_WORTH, false_alarms_by_labels, figures, opponents, slice_figures, slice_rows
 from train.experiment import write_text
-from train.metrics import (
-    Interval,
-    auc,
-    auc_draws,
-    bootstrapped,
-    class_balanced_weights,
-    enough_groups,
-    group_draws,
-)
-from train.recipes.cnn import FaceData
+from train.metrics import Interval, auc, auc_draws, bootstrapped, class_balanced_weights, enough_groups, group_draws
 from train.robustness import UNCHANGED
 
 EXTRA_PACK = "faces-extra"

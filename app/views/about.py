@@ -4,8 +4,8 @@ import html
 
 import streamlit as st
 
-from app import components as ui
-from app import session
+from app import networks
+from app.components.page import privacy_line
 from detector import DetectorError, __version__
 
 _CAN = (
@@ -26,13 +26,13 @@ _CANNOT = (
 def page() -> None:
     """The page under /about."""
     try:
-        date = f", weights of {session.manifest().date}"
+        date = f", weights of {networks.manifest().date}"
     except DetectorError:
         date = ""
     sections = (
         ("What it can do", _list(_CAN)),
         ("What it cannot do", _list(_CANNOT)),
-        ("Where your files go", f"<p>{html.escape(ui.privacy_line())} {html.escape(_NETWORK)}</p>"),
+        ("Where your files go", f"<p>{html.escape(privacy_line())} {html.escape(_NETWORK)}</p>"),
         ("Licences", f"<p>{html.escape(_LICENCES)}</p>"),
         ("Version", f"<p>Unmask {__version__}{html.escape(date)}</p>"),
     )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import bugs, session
-from app import components as ui
+from app import bugs, networks, session
+from app.components.page import draw_again, one_line_errors, small
+from app.components.subjects import reason_of_one
 from detector import DetectorError, report
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ def page() -> None:
         "that is averaged over two seconds. The picture is sent to this server, nothing is recorded.</p></div>"
     )
     try:
-        session.model_names()
+        networks.model_names()
     except DetectorError as error:
         st.warning(str(error))
         return
     detector = None
-    with ui.one_line_errors("live"):
-        detector = session.worker().ready(session.models())
+    with one_line_errors("live"):
+        detector = networks.worker().ready(session.models())
         if detector is None:
             _loading()
     if detector is not None:
@@ -52,9 +53,9 @@ def page() -> None:
 @st.fragment(run_every=0.4)
 def _loading() -> None:
     """Before the camera may start: while networks load, a stream would starve and the browser would give it up."""
-    with ui.one_line_errors("live"):
-        if session.worker().ready(session.models()) is not None:
-            ui.draw_again()
+    with one_line_errors("live"):
+        if networks.worker().ready(session.models()) is not None:
+            draw_again()
         with st.container(border=True, key="um-verdict"):
             st.html('<div class="um"><p class="um-eyebrow">Getting ready</p><p>Loading the networks…</p></div>')
 
@@ -90,7 +91,7 @@ def _stream(detector: "Detector") -> None:
                 },
             )
             if not session.is_local() and not _ice_servers():
-                ui.small(
+                small(
                     "From another computer this needs https and, through most networks, a relay server "
                     "(UNMASK_ICE_SERVERS); on your own computer it works as it is."
                 )
@@ -124,12 +125,12 @@ def _ice_servers() -> list[dict[str, str]]:
 def _watch() -> None:
     from app.camera import Camera
 
-    with ui.one_line_errors("live"):
+    with one_line_errors("live"):
         camera = st.session_state.get("camera")
         if not isinstance(camera, Camera):
             return
         if camera.turned_away:
-            ui.small("Too many cameras are being watched on this server. Try again in a minute.")
+            small("Too many cameras are being watched on this server. Try again in a minute.")
             return
         state = camera.state()
         if state.failed:
@@ -149,5 +150,5 @@ def _row(face: "LiveFace") -> str:
     if face.band is not None and face.prob_fake is not None:
         words = f"{report.band_word(face.band).capitalize()} evidence, {report.percent(face.prob_fake)}"
         return f'<p><b>Face {face.number}</b> <span class="um-word-{face.band}">{html.escape(words)}</span></p>'
-    words = "looking…" if face.reason is None else f"no verdict: {ui.reason_of_one(face.reason)}"
+    words = "looking…" if face.reason is None else f"no verdict: {reason_of_one(face.reason)}"
     return f'<p><b>Face {face.number}</b> <span class="um-word-none">{html.escape(words)}</span></p>'

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from app import charts, session
-from app import components as ui
+from app import charts, networks
+from app.components.file import models_label
+from app.components.page import small, theme
 from detector import BANDS, DetectorError, report
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ def page() -> None:
     """The page under /models."""
     st.html('<div class="um"><h1>Models</h1></div>')
     try:
-        manifest = session.manifest()
+        manifest = networks.manifest()
     except DetectorError as error:
         st.info(str(error))
         return
-    ui.small(
+    small(
         f"The networks that come with this version, published on {manifest.date}. The figures were measured on test "
         "files that trained nothing and tuned nothing."
     )
@@ -57,7 +58,7 @@ def page() -> None:
     board = manifest.leaderboard()
     reason = manifest.data.get("default_reason")
     if reason:
-        ui.small(f"Why the default is the default: {reason}.")
+        small(f"Why the default is the default: {reason}.")
     _cards(manifest, names)
     rows = figures(manifest, names, board)
     if rows:
@@ -95,7 +96,7 @@ def _cards(manifest: "Manifest", names: Iterable[str]) -> None:
                 f"on {pooled['n']} test files</p>"
             )
         parts.append(
-            f'<div class="um-model"><h2 class="um-h3">{html.escape(ui.models_label(name))}</h2>'
+            f'<div class="um-model"><h2 class="um-h3">{html.escape(models_label(name))}</h2>'
             f'<p class="um-small">{html.escape(_sentence(facts))}</p>{score}</div>'
         )
     st.html(f'<div class="um um-models">{"".join(parts)}</div>')
@@ -142,7 +143,7 @@ def _comparison(rows: list[dict[str, Any]]) -> None:
     if groups:
         lowest = min(bar.value if bar.low is None else bar.low for _, group in groups for bar in group)
         st.plotly_chart(
-            charts.bars(groups, "AUC with 95 % interval", max(0.0, math.floor(20 * lowest - 1) / 20), ui.theme()),
+            charts.bars(groups, "AUC with 95 % interval", max(0.0, math.floor(20 * lowest - 1) / 20), theme()),
             theme=None,
             key="auc_chart",
             config={"displayModeBar": False, "responsive": True},
@@ -151,7 +152,7 @@ def _comparison(rows: list[dict[str, Any]]) -> None:
     sizes_of = _COUNTS.values()
     ends = [f"{title}{end}" for title in _FIGURES.values() for end in ("", " from", " to")]
     _table(rows, ["Network", "Test set", *ends, *sizes_of], key="figures")
-    ui.small(
+    small(
         "AUC: how often a manipulated face scores higher than a genuine one; a guess would reach 0.5. False alarms and "
         "Found: share of genuine and of manipulated faces above the threshold, the edge of “strong”. Test sets without "
         "genuine faces are set against all genuine test faces. “From” and “to” are the ends of the 95 % interval. “—”: "
@@ -185,13 +186,13 @@ def _curves(board: Mapping[str, Any]) -> None:
         groups = [(_short(n), [(p[0], p[1]) for p in c["pooled"][key]]) for n, c in choices.items()]
         with column:
             st.plotly_chart(
-                charts.lines(groups, x_title, y_title, ui.theme(), markers=key == "reliability"),
+                charts.lines(groups, x_title, y_title, theme(), markers=key == "reliability"),
                 theme=None,
                 key=f"{key}_chart",
                 config={"displayModeBar": False, "responsive": True},
                 alt=f"{caption}. Every network and ensemble, all test faces",
             )
-            ui.small(f"{caption}.")
+            small(f"{caption}.")
 
 
 def _cost(board: Mapping[str, Any]) -> None:
@@ -218,7 +219,7 @@ def _cost(board: Mapping[str, Any]) -> None:
             }
         )
     _table(rows, rows[0], key="cost")
-    ui.small(
+    small(
         "Flagged: above the threshold. Differences by a paired bootstrap over groups of pictures: where “from” and "
         "“to” lie on the same side of 0, it is no chance. ECE and Brier score: both classes weighed alike. CPU ms: "
         "processor time, which more cores share."
@@ -240,7 +241,7 @@ def _robustness(board: Mapping[str, Any]) -> None:
     st.html('<div class="um"><h2 class="um-h2">After what happens to pictures on their way</h2></div>')
     titles = [f"{t}{end}" for t in ("AUC", "AUC lost", "False alarms", "Found") for end in ("", " from", " to")]
     _table(rows, ["Network", "Pictures", *titles], key="robustness")
-    ui.small(
+    small(
         "The same test faces, changed: saved as JPEG of a quality, shrunk until the face has so many pixels, blurred, "
         "or shown, grabbed and sent on. Lost: against the same faces as they came."
     )
@@ -265,7 +266,7 @@ def _labels(board: Mapping[str, Any]) -> None:
         else f"All {about['faces']} faces of {about['source']}, which trained nothing"
         + (" but helped to set the edges of the bands." if about["set_edges"] else ".")
     )
-    ui.small(f"{used} {about['worth']}")
+    small(f"{used} {about['worth']}")
 
 
 def _by_network(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -303,12 +304,12 @@ def _generators(folder: Path) -> None:
     if not records:
         return
     st.html('<div class="um"><h2 class="um-h2">Generators of faces to learn from</h2></div>')
-    ui.small("Networks that make faces, trained with this version. None of the people below exists.")
+    small("Networks that make faces, trained with this version. None of the people below exists.")
     for path in records:
         try:
             lines = _generator_lines(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            ui.small(f"weights/gan/{path.parent.name} is damaged: fetch weights/ again.")
+            small(f"weights/gan/{path.parent.name} is damaged: fetch weights/ again.")
             continue
         with st.container(border=True, key=f"um-generator-{path.parent.name}"):
             st.html(f'<div class="um">{lines}</div>')
@@ -350,7 +351,7 @@ def _documents(manifest: "Manifest", names: Iterable[str]) -> None:
     if cards:
         st.html('<div class="um"><h2 class="um-h2">Model cards</h2></div>')
     for name, text in cards.items():
-        with st.expander(ui.models_label(name)):
+        with st.expander(models_label(name)):
             st.markdown(_without_title(text))
 
 

@@ -6,9 +6,18 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import bugs, session
-from app import components as ui
-from app.session import Case
+from app import bugs, networks, session
+from app.case import Case
+from app.components.downloads import downloads
+from app.components.file import file_row, networks_popover
+from app.components.guide import how_to_read
+from app.components.media import media_card
+from app.components.page import draw_again, one_line_errors, privacy_line, small
+from app.components.people import heatmaps, networks_table, people
+from app.components.subjects import chosen_subject, shown_time
+from app.components.timeline import timeline
+from app.components.verdict import verdict_card
+from app.pictures import jpeg
 from detector import DetectorError, FileVerdict, VideoVerdict
 
 _SAMPLES_DIR = Path(__file__).parents[1] / "samples"
@@ -36,8 +45,8 @@ def page() -> None:
     if case is None:
         _first_visit()
     else:
-        ui.file_row(case)
-        ui.small(ui.privacy_line())
+        file_row(case)
+        small(privacy_line())
         if case.busy:
             _waiting()
         elif case.state == "done" and case.verdict is not None:
@@ -49,7 +58,7 @@ def page() -> None:
 def _first_visit() -> None:
     st.html('<div class="um"><h1>Check a photo or a video for manipulated faces</h1></div>')
     try:
-        session.model_names()
+        networks.model_names()
     except DetectorError as error:
         st.warning(str(error))
         return
@@ -62,12 +71,12 @@ def _first_visit() -> None:
     )
     if upload is not None:
         session.open_file(upload.name, session.take_upload(upload))
-        ui.draw_again()
+        draw_again()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="um-under-drop"):
-        st.html(f'<div class="um"><p class="um-small">{html.escape(ui.privacy_line())}</p></div>', width="stretch")
+        st.html(f'<div class="um"><p class="um-small">{html.escape(privacy_line())}</p></div>', width="stretch")
         if session.is_local():
             _path_popover()
-        ui.networks_popover()
+        networks_popover()
     samples = [sample for sample in SAMPLES if (_SAMPLES_DIR / sample.file).is_file()]
     if samples:
         st.html('<div class="um"><h2 class="um-h2">Or try one of these</h2></div>')
@@ -78,7 +87,7 @@ def _first_visit() -> None:
                     st.container(border=True, key=f"um-sample-{sample.file.partition('.')[0]}", height="stretch"),
                 ):
                     _sample(sample)
-    ui.small(
+    small(
         "Unmask looks for traces in faces. It cannot tell whether a scene is staged, a caption wrong or a voice "
         "cloned, and little evidence does not clear a file."
     )
@@ -89,14 +98,14 @@ def _path_popover() -> None:
     label = f"Larger than {session.upload_limit_mb()} MB?"
     with st.popover(label, type="tertiary"), st.form("path", border=False):
         text = st.text_input("Path of a photo or a video on this computer", key="path_text")
-        ui.small("It is read where it lies, whatever its size; nothing is copied.")
+        small("It is read where it lies, whatever its size; nothing is copied.")
         asked = st.form_submit_button("Check this file", width="stretch")
     if asked:
         problem = session.open_path(text)
         if problem:
             st.error(problem)
         else:
-            ui.draw_again()
+            draw_again()
 
 
 def _sample(sample: Sample) -> None:
@@ -124,7 +133,7 @@ def _sample_thumb(file: str) -> bytes:
         return b""
     height, width = image.shape[:2]
     band = min(height, round(width * 0.56))
-    return session.jpeg(image[:band], 640).data
+    return jpeg(image[:band], 640).data
 
 
 def _waiting() -> None:
@@ -138,10 +147,10 @@ def _waiting() -> None:
 
 @st.fragment(run_every=0.4)
 def _progress() -> None:
-    with ui.one_line_errors("progress"):
+    with one_line_errors("progress"):
         case = session.current()
         if case is None or not case.busy:
-            ui.draw_again()
+            draw_again()
         now = case.progress
         st.html(f'<div class="um"><p class="um-eyebrow">Checking</p><h1>{_sentence(now.what)}</h1></div>')
         left = "" if now.left_s is None else f"About {max(1, round(now.left_s))} s left"
@@ -156,7 +165,7 @@ def _sentence(what: str) -> str:
 def _no_result(case: Case) -> None:
     with st.container(border=True, key="um-verdict"):
         if case.state == "stopped":
-            ui.small("The check was stopped because the connection to this page was lost.")
+            small("The check was stopped because the connection to this page was lost.")
         else:
             st.error(case.error or bugs.BUG_MESSAGE)
         st.button("Check again", on_click=session.again, key="again")
@@ -164,25 +173,25 @@ def _no_result(case: Case) -> None:
 
 def _result(case: Case, verdict: FileVerdict) -> None:
     if verdict.status == "unreadable":
-        ui.verdict_card(case, verdict)
+        verdict_card(case, verdict)
         return
     seen = case.drawn
-    time_s = ui.shown_time(verdict)
+    time_s = shown_time(verdict)
     frame_was_there = case.has_frame(time_s)
     with st.container(key="um-two"):
         left, right = st.columns([1, 1.1], gap="medium")
         with left:
-            ui.verdict_card(case, verdict)
+            verdict_card(case, verdict)
         with right:
-            ui.media_card(case, verdict)
-    ui.people(case, verdict)
+            media_card(case, verdict)
+    people(case, verdict)
     _details(case, verdict)
     if case.drawing or case.drawn != seen:
         _watch_drawing(time_s, frame_was_there)
 
 
 def _details(case: Case, verdict: FileVerdict) -> None:
-    chosen = ui.chosen_subject(verdict)
+    chosen = chosen_subject(verdict)
     judged = chosen if chosen is not None and chosen.band is not None else None
     names = []
     if isinstance(verdict, VideoVerdict) and chosen is not None:
@@ -198,24 +207,24 @@ def _details(case: Case, verdict: FileVerdict) -> None:
             continue
         with tab, st.container(border=True, key="um-tab"):
             if name == "Timeline" and isinstance(verdict, VideoVerdict):
-                ui.timeline(case, verdict)
+                timeline(case, verdict)
             elif name == "Video" and case.playable:
-                start = ui.shown_time(verdict) or 0.0
+                start = shown_time(verdict) or 0.0
                 st.video(case.source, format=case.playable, start_time=int(start), alt="The video as it was given")
             elif name == "Networks" and judged is not None:
-                ui.networks_table(verdict, judged)
+                networks_table(verdict, judged)
             elif name == "Heatmaps" and judged is not None:
-                ui.heatmaps(case, verdict, judged)
+                heatmaps(case, verdict, judged)
             elif name == "Downloads":
-                ui.downloads(case, verdict)
+                downloads(case, verdict)
             else:
-                ui.how_to_read(verdict)
+                how_to_read(verdict)
 
 
 @st.fragment(run_every=0.4)
 def _watch_drawing(time_s: float | None, frame_was_there: bool) -> None:
     """Draws the page again when the frame has come, and once more when all of its pictures have."""
-    with ui.one_line_errors("pictures"):
+    with one_line_errors("pictures"):
         case = session.current()
         if case is None or not case.drawing or (case.has_frame(time_s) and not frame_was_there):
-            ui.draw_again()
+            draw_again()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from train.attacks import Attack, attacked
 from train.data.batches import eval_crops
+from train.data.faces import load_faces
 from train.data.samples import Sample
 from train.experiment import Run, environment, options_record, write_json
 from train.finished import Finished
@@ -23,8 +24,8 @@ from train.leaderboard import paired_auc
 from train.loop import to_device
 from train.metrics import auc_interval, rate_interval, shown
 from train.progress import Bar, say
-from train.recipes.cnn import EVAL_BATCH, load_faces
 from train.robustness import drawn_faces
+from train.scoring import EVAL_BATCH
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """`python -m train cnn`: one network on single faces, from data to a run folder with report."""
 
 import math
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -13,27 +13,24 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from detector.models.registry import Network, build, spec_of
-from detector.types import Face
 from train.data.augment import AUGMENTATIONS
-from train.data.batches import PairedBatches, TrainFaces, eval_crops, train_loader, twins_of
-from train.data.detections import find_faces
-from train.data.extra import drawn_alike, load_extra
-from train.data.samples import DataError, Sample, fingerprint, unseen_sources
+from train.data.batches import PairedBatches, TrainFaces, eval_crops, train_loader
+from train.data.faces import FaceData, load_faces, source_counts, with_extra
+from train.data.samples import DataError
 from train.data.self_blend import SelfBlend
-from train.data.sources import find_data_root, load_samples
+from train.data.sources import find_data_root
 from train.distributed import ALONE, World, join_world
 from train.experiment import Run, environment, options_record
 from train.loop import FitOptions, amp_pays, fit, predict
 from train.progress import Bar, say
 from train.regularise import Regularisation
 from train.report import write_report
+from train.scoring import EVAL_BATCH
 from train.selection import selection_figures
 from train.start import find_pretrained, load_start
 
-EVAL_BATCH = 64
 VAL_LOGITS = "val_logits.npz"
 """What a run writes at its end, before its report: raw logits of the validation faces, by the weights that it kept."""
-_SCORED_AT_ONCE = 256
 _MAY_CHANGE = ("workers", "amp", "resume", "pretrained")
 """What a run may be gone on with otherwise: how the machine works, not what is learned."""
 _SHOWN = ("loss", "accuracy", "score", "auc_slices", "auc_unseen", "tpr_at_2")
@@ -128,79 +125,11 @@ class Cnn:
             raise ValueError("genuine_weight and epsilon must be above 0, sam not below")
 
 
-@dataclass(frozen=True, slots=True)
-class FaceData:
-    """Samples that have a face, by split, and the faces."""
-
-    train: list[Sample]
-    val: list[Sample]
-    test: list[Sample]
-    faces: dict[str, Face]
-    unseen: set[str]
-    fingerprint: str
-    without_face: dict[str, int]
-    extra: str | None = None
-    """Fingerprint of one more source of training faces, which `fingerprint` leaves out."""
-
-
-def load_faces(
-    data_root: Path | None, runs_dir: Path, seed: int, workers: int, *, needs_fakes: bool = True
-) -> FaceData:
-    """Samples of the data folder with the largest face of each, found by the product's own detector.
-
-    Without `needs_fakes` genuine faces alone will do: validation then holds their twins as manipulated ones.
-    """
-    root = find_data_root(data_root)
-    samples = load_samples(root, seed, needs_fakes=needs_fakes)
-    with join_world().in_turns(), Bar("Looking for faces") as bar:
-        faces = find_faces(samples, runs_dir / "cache", workers=workers, on_progress=bar.at)
-    kept = [s for s in samples if s.name in faces]
-    missing: dict[str, int] = {}
-    for s in samples:
-        if s.name not in faces:
-            missing[s.source] = missing.get(s.source, 0) + 1
-    by_split = {split: [s for s in kept if s.split == split] for split in ("train", "val", "test")}
-    if not needs_fakes and not any(s.label for s in by_split["val"]):
-        twins, twin_faces = twins_of(by_split["val"], faces)
-        by_split["val"] += twins
-        faces |= twin_faces
-    for split, needed in (("train", {0, 1} if needs_fakes else {0}), ("val", {0, 1})):
-        if not {s.label for s in by_split[split]} >= needed:
-            raise DataError(f"no genuine or no manipulated face was found in split {split!r}: check the pictures")
-    return FaceData(
-        train=by_split["train"],
-        val=by_split["val"],
-        test=by_split["test"],
-        faces=faces,
-        unseen=unseen_sources(samples, "val"),
-        fingerprint=fingerprint(samples),
-        without_face=missing,
-    )
-
-
 def settled(options: Cnn) -> Cnn:
     """The options with the registry's values for this network where none were given."""
     spec = spec_of(options.model)
     traces = spec.traces if options.traces is None else options.traces
     return replace(options, size_px=options.size_px or spec.size_px, traces=traces)
-
-
-def with_extra(
-    data: FaceData, folder: Path, runs_dir: Path, seed: int, workers: int, left_out: Set[str] = frozenset()
-) -> FaceData:
-    """The same data with the training faces of a `gan-samples` folder; validation and test stay as they are.
-
-    Args:
-        left_out: groups of genuine faces that must not come back with it.
-    """
-    with join_world().in_turns():
-        extra = load_extra(folder, "train", runs_dir / "cache", workers)
-    chosen = drawn_alike(data.train, extra.samples, seed, left_out)
-    say(
-        f"{folder.name}: {sum(s.label for s in chosen)} generated and {sum(1 - s.label for s in chosen)} genuine faces "
-        f"of equal history; no face was found in {extra.without_face}"
-    )
-    return replace(data, train=[*data.train, *chosen], faces={**data.faces, **extra.faces}, extra=extra.fingerprint)
 
 
 def run(options: Cnn, data: FaceData | None = None) -> Path:
@@ -315,25 +244,6 @@ def _check_same(options: Cnn, data: FaceData) -> None:
         )
 
 
-def score_faces(
-    network: Network,
-    samples: Sequence[Sample],
-    faces: dict[str, Face],
-    size_px: int,
-    workers: int,
-    device: torch.device,
-    title: str = "Scoring",
-) -> np.ndarray:
-    """Raw logits (N,) of any number of samples by a network as it is, in float32 as it ships."""
-    parts = []
-    with Bar(title) as bar:
-        for i in range(0, len(samples), _SCORED_AT_ONCE):
-            crops = eval_crops(samples[i : i + _SCORED_AT_ONCE], faces, size_px, workers)
-            parts.append(predict(network, crops.split(EVAL_BATCH), device, amp=False))
-            bar.at(min(i + _SCORED_AT_ONCE, len(samples)), len(samples))
-    return np.concatenate(parts)
-
-
 def training_batches(
     options: Cnn, data: FaceData, steps: int, world: World = ALONE
 ) -> tuple[PairedBatches, DataLoader[tuple[Tensor, float]]]:
@@ -383,11 +293,3 @@ def regularisation(options: Cnn) -> Regularisation:
         epsilon=options.epsilon / 255,
         attacked_share=options.attacked,
     )
-
-
-def source_counts(samples: list[Sample]) -> dict[str, list[int]]:
-    """[genuine, manipulated] of each source."""
-    counts: dict[str, list[int]] = {}
-    for s in samples:
-        counts.setdefault(s.source, [0, 0])[s.label] += 1
-    return dict(sorted(counts.items()))

@@ -23,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 
 from detector.models.registry import MODELS, build, spec_of
+from train.data.faces import FaceData, load_faces
 from train.data.samples import DataError, Sample
 from train.data.sources import find_data_root
 from train.experiment import Run, environment, options_record, write_json, write_text
@@ -30,7 +31,7 @@ from train.leaderboard import cpu_ms_a_face
 from train.metrics import shown
 from train.progress import say
 from train.recipes import cnn
-from train.recipes.cnn import Cnn, FaceData, load_faces
+from train.recipes.cnn import Cnn
 from train.selection import paired_gain_of_runs, selection_intervals
 from train.start import find_pretrained, starting_file
 

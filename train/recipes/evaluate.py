@@ -20,6 +20,7 @@ from detector.weights import Manifest, default_folder, read_manifest
 from train.cards import choices_table, metrics_table
 from train.data.datasets.clips import Clip, read_clips
 from train.data.detections import find_faces
+from train.data.faces import load_faces
 from train.data.samples import DataError, Sample
 from train.data.sources import find_data_root
 from train.evaluate import clip_figures
@@ -29,7 +30,6 @@ from train.metrics import auc
 from train.progress import Bar, say
 from train.readme import clip_bands_text, update_readme
 from train.recipes.clips import fingerprint_of_networks, seed_of_networks
-from train.recipes.cnn import load_faces
 from train.recipes.publish import score, scores_on_test
 from train.same_frames import Moment, frame_figures, store_frames
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import torch
 import tyro
 
+from train.data.faces import load_faces
 from train.experiment import Run, write_json
 from train.fid import find_extractor
 from train.gan.faces import FaceSet
 from train.gan.players import GENERATOR_FILE, load_generator
 from train.progress import say
-from train.recipes.cnn import load_faces
 from train.recipes.gan import Gan, genuine_faces, measure_generator
 
 REPORT = "fid.json"

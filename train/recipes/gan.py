@@ -23,6 +23,7 @@ from torchvision.utils import save_image
 from detector.models.registry import build
 from train import curves
 from train.data.batches import eval_crops, source_weights
+from train.data.faces import FaceData, load_faces, source_counts
 from train.data.folds import FOLDS, leave_out
 from train.data.samples import DataError, Sample
 from train.experiment import Run, environment, options_record
@@ -44,8 +45,8 @@ from train.gan.players import (
 from train.gan.stylegan2 import STD_GROUP
 from train.loop import amp_pays, predict, save_weights_file
 from train.progress import Bar, say
-from train.recipes.cnn import EVAL_BATCH, FaceData, load_faces, source_counts
 from train.report import write_report
+from train.scoring import EVAL_BATCH
 from train.selection import selection_figures
 
 GRID = 64

@@ -23,13 +23,14 @@ from detector.models.registry import build
 from train import curves
 from train.calibrate import fit_calibration
 from train.data.extra import load_extra, made_by
+from train.data.faces import load_faces
 from train.data.samples import DataError, Sample
 from train.evaluate import opponents
 from train.experiment import Run, write_json
 from train.metrics import auc, rate_interval
 from train.progress import say
-from train.recipes.cnn import load_faces, score_faces
 from train.recipes.fid import REPORT as FID_REPORT
+from train.scoring import score_faces
 
 _PLOTTED = ("140k", "stylegan2-1024", "sd21")
 

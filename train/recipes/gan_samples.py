@@ -24,11 +24,11 @@ import tyro
 from train.data.batches import eval_crops, source_weights
 from train.data.datasets.pack import TABLE
 from train.data.extra import MADE
+from train.data.faces import FaceData, load_faces
 from train.data.samples import SPLITS, DataError, Sample, Split
 from train.experiment import Run, write_json
 from train.gan.players import draw_latents, generate, load_generator
 from train.progress import Bar, say
-from train.recipes.cnn import FaceData, load_faces
 from train.recipes.fid import generator_hash, split_seed
 
 _COLUMNS = ("path", "pack", "label", "method", "slice", "group", "split")

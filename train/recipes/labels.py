@@ -20,6 +20,7 @@ from detector.calibration import edges
 from detector.models.registry import build
 from train.calibrate import fit_calibration, fit_curve
 from train.cards import label_rows
+from train.data.faces import FaceData, load_faces
 from train.data.folds import Fold, leave_out
 from train.data.samples import DataError, Sample
 from train.evaluate import LABELS_WORTH, false_alarms_by_labels
@@ -28,7 +29,8 @@ from train.leaderboard import LABELLED
 from train.metrics import rate_interval, shown
 from train.progress import say
 from train.recipes import cnn
-from train.recipes.cnn import VAL_LOGITS, Cnn, FaceData, load_faces, score_faces, settled
+from train.recipes.cnn import VAL_LOGITS, Cnn, settled
+from train.scoring import score_faces
 
 _STARTS = ("auto", "file", "online", "scratch")
 

@@ -36,22 +36,15 @@ from detector.models.registry import build
 from train.calibrate import fit_curve
 from train.data.batches import eval_crops
 from train.data.extra import made_by
+from train.data.faces import FaceData, load_faces, with_extra
 from train.data.folds import FOLDS, Fold, check_folds, leave_out
 from train.data.samples import DataError, Sample
 from train.experiment import Run, environment, options_record, write_json, write_text
 from train.loop import amp_pays, fit, predict
 from train.progress import say
 from train.recipes import cnn
-from train.recipes.cnn import (
-    EVAL_BATCH,
-    Cnn,
-    FaceData,
-    fit_options,
-    load_faces,
-    settled,
-    training_batches,
-    with_extra,
-)
+from train.recipes.cnn import Cnn, fit_options, settled, training_batches
+from train.scoring import EVAL_BATCH
 from train.tried import BASELINE, Cell, cell_figures, summary, table
 
 GENERATED = "generated"

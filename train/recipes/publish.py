@@ -36,6 +36,7 @@ from train.calibrate import fit_calibration, fit_curve
 from train.cards import write_cards
 from train.data.batches import eval_crops
 from train.data.datasets.clips import read_clips
+from train.data.faces import FaceData, load_faces
 from train.data.samples import DataError, Sample
 from train.data.sources import find_data_root
 from train.ensembles import Fitted, choose_default, fit_ensembles
@@ -57,7 +58,6 @@ from train.leaderboard import (
 from train.limits import measure_limits
 from train.progress import Bar, say
 from train.recipes.clips import SECTION, clip_sections, with_sections
-from train.recipes.cnn import FaceData, load_faces
 from train.robustness import changed_logits, drawn_faces
 from train.selection import selection_figures
 from train.staging import staging_in

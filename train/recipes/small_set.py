@@ -23,24 +23,18 @@ import numpy as np
 import torch
 
 from train.calibrate import fit_calibration
+from train.data.faces import FaceData, load_faces
 from train.data.samples import DataError, Sample
 from train.evaluate import opponents
 from train.experiment import Run, environment, options_record, write_json, write_text
 from train.finished import Finished
 from train.leaderboard import paired_auc
-from train.metrics import (
-    Interval,
-    auc,
-    balanced_accuracy_draws,
-    bootstrapped,
-    enough_groups,
-    group_draws,
-    shown,
-)
+from train.metrics import Interval, auc, balanced_accuracy_draws, bootstrapped, enough_groups, group_draws, shown
 from train.progress import say
 from train.recipes import cnn
-from train.recipes.cnn import VAL_LOGITS, Cnn, FaceData, load_faces, score_faces, settled
+from train.recipes.cnn import VAL_LOGITS, Cnn, settled
 from train.recipes.gan_judge import slices_at_even_odds
+from train.scoring import score_faces
 
 PLAIN, OURS = "plain", "ours"
 ARMS: dict[str, dict[str, Any]] = {

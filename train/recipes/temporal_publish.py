@@ -21,12 +21,7 @@ from train.data.samples import DataError, fingerprint
 from train.data.sources import find_data_root, load_samples
 from train.experiment import Run
 from train.progress import say
-from train.recipes.clips import (
-    clip_sections,
-    fingerprint_of_networks,
-    seed_of_networks,
-    with_sections,
-)
+from train.recipes.clips import clip_sections, fingerprint_of_networks, seed_of_networks, with_sections
 from train.recipes.publish import files_of, install
 from train.recipes.temporal import RULE
 from train.staging import staging_in

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import torch
 import tyro
 
+from train.data.faces import load_faces
 from train.finished import Finished
 from train.metrics import shown
 from train.progress import Bar, say
-from train.recipes.cnn import load_faces
 from train.trace_response import ENOUGH, QUALITIES, SCALES, gate, measure_response, write_response
 
 

@@ -1,0 +1,1 @@
+"""The parts of the pages: each function draws one thing. Words come from `detector.report`."""

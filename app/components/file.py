@@ -1,0 +1,64 @@
+"""The row of the current file, and the choice of networks."""
+
+import html
+
+import streamlit as st
+
+from app import charts, networks, session
+from app.case import Case
+from app.components.page import small
+from detector import report
+
+
+def file_row(case: Case) -> None:
+    """Name and facts of the current file, the choice of networks, and the way to the next file."""
+    with st.container(key="um-file", horizontal=True, vertical_alignment="center", gap="small"):
+        facts = " · ".join(_file_facts(case))
+        st.html(
+            f'<div class="um-file"><b>{html.escape(case.name)}</b><span>{html.escape(facts)}</span></div>',
+            width="stretch",
+        )
+        networks_popover()
+        st.button("Check another file", on_click=session.close, key="another")
+
+
+def _file_facts(case: Case) -> list[str]:
+    facts = []
+    verdict = case.verdict
+    if verdict is not None:
+        if verdict.kind == "video" and verdict.coverage and verdict.coverage.duration_s:
+            facts.append(charts.seconds(verdict.coverage.duration_s))
+        if verdict.width and verdict.height:
+            facts.append(f"{verdict.width} × {verdict.height}")
+    size = case.size_bytes
+    facts.append(f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB" if size >= 1000 else f"{size} bytes")
+    return facts
+
+
+def networks_popover() -> None:
+    """Which networks judge; a change checks the current file again."""
+    names = networks.model_names()
+    chosen = names[0] if session.models() == "default" else session.models()
+
+    def choose() -> None:
+        session.choose_models(st.session_state.networks)
+
+    with st.popover("Networks", type="tertiary"):
+        st.radio(
+            "Which networks judge?",
+            names,
+            index=names.index(chosen),
+            format_func=models_label,
+            key="networks",
+            on_change=choose,
+        )
+        small("The first is the default. A change checks the file again.")
+
+
+def models_label(name: str) -> str:
+    """A network or ensemble by its name for a person: "Average of ResNet-18 and MobileNetV2"."""
+    members = networks.members(name)
+    if not members:
+        return report.network_name(name)
+    names = [report.network_name(m) for m in members]
+    return f"{name.replace('_', ' ').capitalize()} of {', '.join(names[:-1])} and {names[-1]}"

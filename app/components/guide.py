@@ -1,0 +1,60 @@
+"""What the words and numbers of a verdict mean."""
+
+import html
+
+import streamlit as st
+
+from app import charts
+from detector import FileVerdict, report
+
+
+def how_to_read(verdict: FileVerdict) -> None:
+    """What the words and numbers of a verdict mean."""
+    edges = ""
+    if verdict.thresholds is not None:
+        t = verdict.thresholds
+        edges = (
+            f"For this file the bands begin at {charts.percent_edge(t.weak)} (weak), {charts.percent_edge(t.strong)} "
+            f"(strong) and {charts.percent_edge(t.very_strong)} (very strong). The scale gives each band room to be "
+            "read; it is not drawn to one measure."
+        )
+    span = (
+        "The 95 % interval comes from drawing pieces of the video again and again: a wide one means that the pieces "
+        "disagree."
+        if verdict.kind == "video"
+        else "The range under re-encoding is the lowest and highest probability over harmless copies of the photo: "
+        "saved again as JPEG at quality 95 and 75, at three quarters of its size, and slightly cropped. A wide range "
+        "means that the finding hangs on details that such copies destroy."
+    )
+    shares = "10 % come out as weak or more, 2 % as strong or more, 0.5 % as very strong."
+    sections = (
+        (
+            "The bands are false-alarm rates",
+            (
+                f"Their edges were set on persons in genuine videos, so that of new ones at most {shares} With "
+                "several persons, or a longer look at one, they move up, since more chances are more false alarms."
+                if verdict.kind == "video"
+                else f"Their edges were set on genuine faces of sources that no network was trained on: {shares} With "
+                "several faces they move up, since more faces are more chances for a false alarm."
+            )
+            + f" {edges} {report.cap_text(verdict)}".rstrip(),
+        ),
+        ("The probability", report.PROBABILITY_HELP),
+        ("The range", span),
+        (
+            "Little evidence does not clear a file",
+            "Manipulations of a kind that the networks never saw, strong compression and small faces leave few traces. "
+            "“Little” means that nothing was found, not that nothing is there.",
+        ),
+        (
+            "No verdict",
+            "Faces that are too small or too blurred are not judged: on such faces the networks were hardly better "
+            "than a guess.",
+        ),
+        (
+            "A lead, not proof",
+            "Use a finding to ask further: find the source, earlier copies and other recordings of the same moment.",
+        ),
+    )
+    body = "".join(f'<h2 class="um-h3">{html.escape(title)}</h2><p>{html.escape(text)}</p>' for title, text in sections)
+    st.html(f'<div class="um um-read">{body}</div>')

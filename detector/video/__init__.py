@@ -1,0 +1,30 @@
+"""An untrusted video → its properties, and a few of its frames as RGB arrays, within limits of size, memory and time.
+
+    info = probe(source)
+    for frame in iter_frames(source, max_frames=32):
+        detect(frame.image, frame.time_s)
+    covered_s(times, info.duration_s)       # how many seconds those frames stand for
+
+Times are seconds from the start of the stream: `pts * time_base - start_time`, never a frame's number over the rate, so
+that a variable frame rate stays true.
+"""
+
+from detector.video.frames import VideoFrame, VideoInfo, iter_frames, iter_span, probe, read_frame
+from detector.video.plan import Window, covered_s, plan_windows, sample_times
+from detector.video.sound import SOUND_RATE, Sound, iter_sound
+
+__all__ = [
+    "SOUND_RATE",
+    "Sound",
+    "VideoFrame",
+    "VideoInfo",
+    "Window",
+    "covered_s",
+    "iter_frames",
+    "iter_sound",
+    "iter_span",
+    "plan_windows",
+    "probe",
+    "read_frame",
+    "sample_times",
+]

@@ -1,0 +1,58 @@
+"""A decoded frame to RGB: upright, with square pixels, halved where it is very large."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, cast
+
+import av
+import numpy as np
+from av.buffer import Buffer
+from av.video.stream import VideoStream
+
+from detector.errors import MediaError
+from detector.media import RGB
+from detector.video.container import MAX_PIXELS, MAX_PIXELS_AT_ONCE
+
+
+class Turn(NamedTuple):
+    """What makes a stored frame upright: first its axes swapped, then mirrored left to right, then top to bottom."""
+
+    swap: bool = False
+    mirror_x: bool = False
+    mirror_y: bool = False
+
+
+def turn_of(frame: av.VideoFrame) -> Turn:
+    """Reads the display matrix: (x, y) of the stored frame goes to (a x + c y, b x + d y).
+
+    PyAV's side data and its frame hold each other until the garbage collector comes by, 50 MB for a frame of 8K: ask
+    this of one frame of a stream.
+    """
+    side_data = cast(Mapping[str, Buffer], frame.side_data)
+    if "DISPLAYMATRIX" not in side_data:
+        return Turn()
+    a, b, _, c, d, *_ = np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), np.int32, 9).tolist()
+    return Turn(True, c < 0, b < 0) if abs(b) > abs(a) else Turn(False, a < 0, d < 0)
+
+
+def rotation_of(frame: av.VideoFrame) -> int:
+    """Degrees that a stored frame is turned clockwise to stand upright: 0, 90, 180 or 270."""
+    return round(-frame.rotation / 90) % 4 * 90
+
+
+def upright(frame: av.VideoFrame, stream: VideoStream, turn: Turn) -> RGB:
+    """(H, W, 3) uint8 RGB with square pixels, halved where very large, turned and mirrored as the file asks."""
+    width, height = frame.width, frame.height
+    ratio = float(stream.sample_aspect_ratio or 1)
+    if 0.2 < ratio < 5 and abs(ratio - 1) > 0.01 and width * ratio * height <= MAX_PIXELS:
+        width = round(width * ratio)  # recordings of 720 x 576 or 1440 x 1080 are squeezed, and so are their faces
+    if width * height > MAX_PIXELS_AT_ONCE:
+        width, height = width // 2, height // 2
+    try:
+        pixels = cast(RGB, frame.reformat(width=width, height=height, format="rgb24").to_ndarray())
+    except (av.FFmpegError, ValueError) as error:
+        raise MediaError(
+            "The video's colour format is not supported. Save it again as MP4 (H.264).", "unsupported"
+        ) from error
+    if turn.swap:
+        pixels = pixels.swapaxes(0, 1)
+    return np.ascontiguousarray(pixels[:: -1 if turn.mirror_y else 1, :: -1 if turn.mirror_x else 1])
