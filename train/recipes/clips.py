@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from detector.pipeline import Detector
 
 SECTION = "clips"
-_READS_CLIPS = ("video.py", "persons.py", "pipeline.py", "engine.py", "faces/*.py", "media.py")
+_READS_CLIPS = ("video/*.py", "persons.py", "pipeline.py", "engine.py", "faces/*.py", "media.py")
 """Code of the detector that decides which frames and faces of a clip are judged: kept logits are of one state of it."""
 
 
@@ -198,7 +198,9 @@ def reading_code() -> str:
     folder = Path(detector.__file__).parent
     digest = hashlib.sha256()
     for pattern in _READS_CLIPS:
-        for path in sorted(folder.glob(pattern)):
+        found = sorted(folder.glob(pattern))
+        assert found, f"detector/{pattern} is no more: name what took its place"
+        for path in found:
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
