@@ -34,10 +34,11 @@ from train.data.flicker import Flicker, flicker_blend
 from train.data.samples import DataError
 from train.data.self_blend import SelfBlend, self_blend
 from train.experiment import Run
-from train.recipes.temporal import AVERAGE, MODEL, RULE, SHIPPED, SHUFFLED, Temporal, run
+from train.recipes.temporal import Temporal, run
 from train.recipes.temporal_publish import TemporalPublish
 from train.recipes.temporal_publish import run as publish
-from train.temporal import Fitting, Strip, clip_scores, compare, fit_strips, helps, judge_strips, pooled
+from train.temporal.judge import Fitting, Strip, clip_scores, compare, fit_strips, helps, judge_strips, pooled
+from train.temporal.report import AVERAGE, MODEL, RULE, SHIPPED, SHUFFLED
 
 FACE = Face((20.0, 20.0, 76.0, 90.0), ((35.0, 45.0), (61.0, 45.0), (48.0, 61.0), (38.0, 73.0), (58.0, 73.0)), 0.99)
 

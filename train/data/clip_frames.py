@@ -5,6 +5,7 @@ it `detector.faces.align.crop_face` cuts what networks see, and a self-blend fin
 named after its bytes, written whole or not at all: a stopped run goes on where it was.
 """
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+import detector
 from detector.aggregate import MIN_FRAMES
 from detector.faces.align import crop_face, crop_frame, resize, sharpness
 from detector.faces.detect import FaceDetector
@@ -29,6 +31,8 @@ PATCH = 1.15
 PATCH_PX = 320
 """Longest side of a kept patch: networks see less."""
 _SHARPNESS_PX = 128
+_READS_CLIPS = ("video/*.py", "persons.py", "pipeline.py", "engine.py", "faces/*.py", "media.py")
+"""Code of the detector that decides which frames and faces of a clip are judged: kept logits are of one state of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +185,15 @@ def _decoded(png: bytes) -> RGB:
     if bgr is None:
         raise ValueError("a kept picture is damaged: delete the cache of clip frames")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def reading_code() -> str:
+    """Hash of the code that decides which frames and faces of a clip are seen."""
+    folder = Path(detector.__file__).parent
+    digest = hashlib.sha256()
+    for pattern in _READS_CLIPS:
+        found = sorted(folder.glob(pattern))
+        assert found, f"detector/{pattern} is no more: name what took its place"
+        for path in found:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

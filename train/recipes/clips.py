@@ -15,25 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import detector
 from detector.calibration import BAND_RATES
 from detector.media import sha256_of
 from detector.weights import Manifest, default_folder, read_manifest, write_manifest
 from train.cards import write_cards
 from train.clips import clip_persons, fit_clips
+from train.data.clip_frames import reading_code
 from train.data.datasets.clips import TABLE, Clip, person_of, read_clips
 from train.data.samples import DataError, fingerprint
 from train.data.sources import find_data_root, load_samples
 from train.leaderboard import choice_logits
 from train.progress import Bar, say
-from train.temporal_heads import judges_of
+from train.temporal.heads import judges_of
 
 if TYPE_CHECKING:
     from detector.pipeline import Detector
 
 SECTION = "clips"
-_READS_CLIPS = ("video/*.py", "persons.py", "pipeline.py", "engine.py", "faces/*.py", "media.py")
-"""Code of the detector that decides which frames and faces of a clip are judged: kept logits are of one state of it."""
 
 
 @dataclass(frozen=True)
@@ -191,18 +189,6 @@ def kept_file(manifest: Manifest, members: Sequence[str], runs_dir: Path, frames
     limits = [manifest.min_face_px, manifest.min_sharpness]
     said = json.dumps([networks, limits, frames, reading_code()], sort_keys=True)
     return runs_dir / "cache" / f"clips-{hashlib.sha256(said.encode()).hexdigest()[:10]}.jsonl"
-
-
-def reading_code() -> str:
-    """Hash of the code that decides which frames and faces of a clip are seen."""
-    folder = Path(detector.__file__).parent
-    digest = hashlib.sha256()
-    for pattern in _READS_CLIPS:
-        found = sorted(folder.glob(pattern))
-        assert found, f"detector/{pattern} is no more: name what took its place"
-        for path in found:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _read(path: Path) -> dict[str, list[list[list[float]]]]:

@@ -23,9 +23,9 @@ from train.experiment import Run
 from train.progress import say
 from train.recipes.clips import clip_sections, fingerprint_of_networks, seed_of_networks, with_sections
 from train.recipes.publish import files_of, install
-from train.recipes.temporal import RULE
 from train.staging import staging_in
-from train.temporal_heads import add_head
+from train.temporal.heads import add_head
+from train.temporal.report import RULE
 
 
 @dataclass(frozen=True)
