@@ -13,7 +13,7 @@ from train.data.detections import find_faces
 from train.data.samples import Sample
 from train.data.sources import load_samples
 from train.leaderboard import choice_logits
-from train.recipes.publish import score
+from train.scoring import score
 
 
 def by_both(samples: Sequence[Sample], cache: Path) -> tuple[np.ndarray, np.ndarray]:

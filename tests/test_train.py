@@ -29,6 +29,7 @@ from detector.errors import WeightsError
 from detector.pipeline import Detector
 from detector.types import Face
 from detector.weights import load_ensemble, read_manifest
+from train import scoring
 from train.__main__ import main
 from train.calibrate import MIN_GENUINE
 from train.data.augment import AUGMENTATIONS
@@ -151,7 +152,7 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     folder, other, third = (
         cnn_recipe.run(replace(tiny, epochs=1, model=m)) for m in ("resnet32", "mesoinception4", "meso4")
     )
-    scored = publish_recipe.score
+    scored = scoring.score
     asked: list[str] = []
 
     def with_signal(engine, samples, faces, workers, title):  # type: ignore[no-untyped-def]
@@ -159,7 +160,7 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
         assert len(scored(engine, samples, faces, workers, title)) == len(samples)
         return np.array([_signal(engine.name, s.name, s.label) for s in samples])
 
-    monkeypatch.setattr(publish_recipe, "score", with_signal)
+    monkeypatch.setattr(scoring, "score", with_signal)
     # one run has written what its weights say, the others' files are of some other weights
     val_names = np.load(folder / "val_logits.npz")["names"]
     written = [_signal("resnet32", str(n), int("fake" in str(n))) for n in val_names]

@@ -17,15 +17,17 @@ import numpy as np
 import torch
 
 from detector.calibration import sigmoid
+from detector.engine import Engine
 from detector.models.registry import Network
 from detector.weights import LEADERBOARD, Manifest, golden_crops, load_ensemble, load_network
-from train import curves
+from train import curves, scoring
 from train.data.faces import FaceData
 from train.data.samples import Sample, unseen_sources
 from train.evaluate import LABELS_WORTH, false_alarms_by_labels, figures, opponents, slice_figures, slice_rows
 from train.experiment import write_text
 from train.metrics import Interval, auc, auc_draws, bootstrapped, class_balanced_weights, enough_groups, group_draws
-from train.robustness import UNCHANGED
+from train.progress import say
+from train.robustness import UNCHANGED, changed_logits, drawn_faces
 
 EXTRA_PACK = "faces-extra"
 """The pack of many small slices, which are also reported pooled."""
@@ -77,6 +79,35 @@ def scores_file(runs_dir: Path, models: Mapping[str, Mapping[str, Any]], fingerp
     """Where the test logits of these very networks on these very data are kept."""
     said = json.dumps([fingerprint, {n: [r["sha256"], r["calibration"]] for n, r in models.items()}], sort_keys=True)
     return runs_dir / "scores" / f"{hashlib.sha256(said.encode()).hexdigest()[:16]}.npz"
+
+
+def scores_on_test(manifest: Manifest, data: FaceData, runs_dir: Path, workers: int) -> tuple[KeptScores, bool]:
+    """Logits of every network on what only tests, and whether this was a look at test.
+
+    They are kept in the runs folder: the same networks on the same data are not scored twice.
+    """
+    path = scores_file(runs_dir, manifest.models, data.fingerprint)
+    if path.is_file():
+        say(f"Test logits of these networks are known ({path.name}): no new look at test")
+        return KeptScores.load(path), False
+    names = list(manifest.models)
+    engines = [Engine(manifest, name) for name in names]
+
+    def scored(samples: Sequence[Sample], title: str) -> tuple[list[str], np.ndarray]:
+        columns = [scoring.score(e, samples, data.faces, workers, f"{title}, {e.name}") for e in engines]
+        return [s.name for s in samples], np.stack(columns, axis=1)
+
+    sets = {TEST: scored(data.test, "test")}
+    # the same faces for all networks; a second seed would be a second look
+    drawn = drawn_faces(data.test, np.random.default_rng(0))
+    for change, logits in changed_logits(drawn, data.faces, engines).items():
+        sets[CHANGED + change] = ([s.name for s in drawn], logits)
+    labelled, _ = labelled_faces(data, manifest.models)
+    if labelled:
+        sets[LABELLED] = scored(labelled, LABELLED)
+    scores = KeptScores(tuple(names), sets)
+    scores.save(path)
+    return scores, True
 
 
 def choice_logits(manifest: Manifest, members: Mapping[str, np.ndarray], name: str) -> np.ndarray:

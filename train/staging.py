@@ -4,10 +4,12 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from detector.weights import LEADERBOARD, write_manifest
 from train.data.samples import DataError
 
 _PREFIX = ".publishing-"
@@ -35,3 +37,26 @@ def staging_in(target: Path) -> Iterator[Path]:
             yield Path(name)
     finally:
         os.close(descriptor)
+
+
+def files_of(record: Mapping[str, Any]) -> list[str]:
+    """Files that an entry of the manifest names: its own, and of what judges its frames in order."""
+    return [part["file"] for part in (record, record.get("temporal", {})) if "file" in part]
+
+
+def install(staging: Path, target: Path, manifest: Mapping[str, Any]) -> None:
+    """Moves a complete set into place, the manifest last, and removes files that it does not name."""
+    records = [*manifest["models"].values(), *manifest["ensembles"].values()]
+    named = {file for record in records for file in files_of(record)}
+    for file in named:
+        # safetensors writes files that nobody else may read; a server often runs as another user
+        (staging / file).chmod(0o644)
+        (staging / file).replace(target / file)
+    if (staging / LEADERBOARD).is_file():
+        (staging / LEADERBOARD).replace(target / LEADERBOARD)
+    else:
+        (target / LEADERBOARD).unlink(missing_ok=True)
+    write_manifest(target, manifest)
+    for path in target.glob("*.safetensors"):
+        if path.name not in named:
+            path.unlink()

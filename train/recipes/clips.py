@@ -26,6 +26,7 @@ from train.data.samples import DataError, fingerprint
 from train.data.sources import find_data_root, load_samples
 from train.leaderboard import choice_logits
 from train.progress import Bar, say
+from train.published import fingerprint_of_networks, seed_of_networks
 from train.temporal.heads import judges_of
 
 if TYPE_CHECKING:
@@ -130,17 +131,6 @@ def with_sections(data: Mapping[str, Any], sections: Mapping[str, Mapping[str, A
             for kind in ("models", "ensembles")
         },
     }
-
-
-def fingerprint_of_networks(manifest: Manifest) -> str:
-    """Of the data that the networks were trained on; empty where a manifest does not say."""
-    return str(manifest.data.get("data", {}).get("fingerprint", ""))
-
-
-def seed_of_networks(manifest: Manifest) -> int:
-    """By which a plain folder of data was split."""
-    first: Mapping[str, Any] = next(iter(manifest.models.values()), {})
-    return int(first.get("training", {}).get("seed", 0))
 
 
 def _member_logits(

@@ -25,13 +25,13 @@ from train.data.samples import DataError, Sample
 from train.data.sources import find_data_root
 from train.evaluate import clip_figures
 from train.experiment import Run, environment, write_json
-from train.leaderboard import TEST, board, choice_logits, write_plots, write_tables
+from train.leaderboard import TEST, board, choice_logits, scores_on_test, write_plots, write_tables
 from train.metrics import auc
 from train.progress import Bar, say
+from train.published import fingerprint_of_networks, seed_of_networks
 from train.readme import clip_bands_text, update_readme
-from train.recipes.clips import fingerprint_of_networks, seed_of_networks
-from train.recipes.publish import score, scores_on_test
 from train.same_frames import Moment, frame_figures, store_frames
+from train.scoring import score
 
 if TYPE_CHECKING:
     from detector.pipeline import Detector

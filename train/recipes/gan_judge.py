@@ -8,7 +8,6 @@ own. `publish` gives AUC, intervals and false alarms on the same slices.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,17 +16,16 @@ import numpy as np
 import torch
 import tyro
 from safetensors.torch import load_file
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from detector.models.registry import build
 from train import curves
 from train.calibrate import fit_calibration
 from train.data.extra import load_extra, made_by
 from train.data.faces import load_faces
-from train.data.samples import DataError, Sample
+from train.data.samples import DataError
 from train.evaluate import opponents
+from train.even_odds import slices_at_even_odds
 from train.experiment import Run, write_json
-from train.metrics import auc, rate_interval
 from train.progress import say
 from train.recipes.fid import REPORT as FID_REPORT
 from train.scoring import score_faces
@@ -107,44 +105,6 @@ def run(options: GanJudge) -> Path:
             curves.confusion_matrix(labels[rows], logits[rows] > 0, path, title)
     _show(figures, made, options.split)
     return record.folder
-
-
-def slices_at_even_odds(samples: Sequence[Sample], logits: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Figures of every slice that holds manipulated faces; those without genuine ones are scored against all.
-
-    Args:
-        samples: of one split.
-        logits: (N,) calibrated.
-    """
-    labels = np.array([s.label for s in samples])
-    sources = np.array([s.source for s in samples])
-    groups = np.array([s.group for s in samples])
-    found: dict[str, dict[str, Any]] = {}
-    for source in sorted(set(sources.tolist())):
-        own = sources == source
-        if not (labels[own] == 1).any():
-            continue
-        rows = opponents(labels, own)
-        flagged = logits[rows] > 0
-        precision, recall, f1, _ = precision_recall_fscore_support(
-            labels[rows], flagged, average="binary", zero_division=0
-        )
-        right = flagged == (labels[rows] == 1)
-        # a slice of fakes among many more genuine faces: both classes count the same
-        balanced = float(np.mean([right[labels[rows] == c].mean() for c in (0, 1)]))
-        found[source] = {
-            "genuine": int((labels[rows] == 0).sum()),
-            "manipulated": int((labels[rows] == 1).sum()),
-            "against": "own" if (labels[own] == 0).any() else "all genuine faces of the split",
-            "auc": round(auc(labels[rows], logits[rows]), 4),
-            "accuracy": rate_interval(right, groups[rows].tolist()).to_dict(),
-            "balanced_accuracy": round(balanced, 4),
-            "precision": round(float(precision), 4),
-            "recall": round(float(recall), 4),
-            "f1": round(float(f1), 4),
-            "confusion": confusion_matrix(labels[rows], flagged.astype(int), labels=[0, 1]).tolist(),
-        }
-    return found
 
 
 def _made(options: GanJudge, without_face: int) -> dict[str, Any]:

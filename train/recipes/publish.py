@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,6 @@ from detector.engine import Engine
 from detector.ensemble import VOTES, golden_logits_of_members
 from detector.errors import WeightsError
 from detector.models.registry import build, spec_of
-from detector.types import Face
 from detector.weights import (
     LEADERBOARD,
     MANIFEST,
@@ -32,38 +31,33 @@ from detector.weights import (
     save_stacker,
     write_manifest,
 )
+from train import scoring
 from train.calibrate import fit_calibration, fit_curve
 from train.cards import write_cards
-from train.data.batches import eval_crops
 from train.data.datasets.clips import read_clips
 from train.data.faces import FaceData, load_faces
-from train.data.samples import DataError, Sample
+from train.data.samples import DataError
 from train.data.sources import find_data_root
 from train.ensembles import Fitted, choose_default, fit_ensembles
 from train.evaluate import false_alarms, false_alarms_by_faces
 from train.experiment import Run
 from train.leaderboard import (
-    CHANGED,
     KEPT,
-    LABELLED,
     TEST,
     KeptScores,
     board,
     choice_logits,
     fresh_sources,
-    labelled_faces,
-    scores_file,
+    scores_on_test,
     write_board,
 )
 from train.limits import measure_limits
-from train.progress import Bar, say
+from train.progress import say
 from train.recipes.clips import SECTION, clip_sections, with_sections
-from train.robustness import changed_logits, drawn_faces
 from train.selection import selection_figures
-from train.staging import staging_in
+from train.staging import files_of, install, staging_in
 
 MEMBERS = "members.json"
-_CHUNK = 256
 _NO_CURVE = {"rates": [0.5, 0.1], "logits": [0.0, 1.0]}
 _MEASURED = ("metrics", "false_alarms", "false_alarms_by_faces", SECTION)
 """What is measured anew of a network that was published before."""
@@ -291,11 +285,11 @@ def _validation_logits(member: _Member, engine: Engine, data: FaceData, workers:
             found = np.array([known[s.name] for s in data.val])
             rows = np.unique(np.linspace(0, len(data.val) - 1, min(_CHECKED, len(data.val))).astype(int))
             some = [data.val[i] for i in rows]
-            again = score(engine, some, data.faces, workers, f"a part of validation, {engine.name}")
+            again = scoring.score(engine, some, data.faces, workers, f"a part of validation, {engine.name}")
             if np.abs(again - found[rows]).mean() <= _ROUNDING:
                 return found
             say(f"{member.title}: the logits it wrote are not those of its weights; scoring validation anew")
-    return score(engine, data.val, data.faces, workers, f"validation, {engine.name}")
+    return scoring.score(engine, data.val, data.faces, workers, f"validation, {engine.name}")
 
 
 def _rounded(calibration: Calibration) -> Calibration:
@@ -323,17 +317,6 @@ def _curve(data: FaceData, calibrated: np.ndarray) -> dict[str, Any]:
     }
 
 
-def score(engine: Engine, samples: Sequence[Sample], faces: dict[str, Face], workers: int, title: str) -> np.ndarray:
-    """Calibrated logits (N,) of samples, by the very engine that the product runs."""
-    parts = []
-    with Bar(f"Scoring {title}") as bar:
-        for i in range(0, len(samples), _CHUNK):
-            crops = eval_crops(samples[i : i + _CHUNK], faces, engine.size_px, workers)
-            parts.append(engine.logits(list(crops.permute(0, 2, 3, 1).numpy())))
-            bar.at(i, len(samples))
-    return np.concatenate(parts)
-
-
 def _published_figures(
     target: Path, data: FaceData, workers: int, known: dict[str, np.ndarray]
 ) -> dict[str, float] | None:
@@ -355,7 +338,9 @@ def _published_figures(
             if record["sha256"] in known:
                 members[name] = Calibration(**record["calibration"])(known[record["sha256"]])
             else:
-                members[name] = score(Engine(manifest, name), data.val, data.faces, workers, f"published {name}")
+                members[name] = scoring.score(
+                    Engine(manifest, name), data.val, data.faces, workers, f"published {name}"
+                )
         logits = choice_logits(manifest, members, manifest.default)
     except WeightsError as error:
         raise DataError(f"what is published cannot be compared: {error} (remove it, or restore it from git)") from error
@@ -442,35 +427,6 @@ def _add_figures(built: _Built, manifest: Manifest, data: FaceData, scores: Kept
         record["false_alarms_by_faces"] = false_alarms_by_faces(data.test, logits, curve, fresh)
 
 
-def scores_on_test(manifest: Manifest, data: FaceData, runs_dir: Path, workers: int) -> tuple[KeptScores, bool]:
-    """Logits of every network on what only tests, and whether this was a look at test.
-
-    They are kept in the runs folder: the same networks on the same data are not scored twice.
-    """
-    path = scores_file(runs_dir, manifest.models, data.fingerprint)
-    if path.is_file():
-        say(f"Test logits of these networks are known ({path.name}): no new look at test")
-        return KeptScores.load(path), False
-    names = list(manifest.models)
-    engines = [Engine(manifest, name) for name in names]
-
-    def scored(samples: Sequence[Sample], title: str) -> tuple[list[str], np.ndarray]:
-        columns = [score(e, samples, data.faces, workers, f"{title}, {e.name}") for e in engines]
-        return [s.name for s in samples], np.stack(columns, axis=1)
-
-    sets = {TEST: scored(data.test, "test")}
-    # the same faces for all networks; a second seed would be a second look
-    drawn = drawn_faces(data.test, np.random.default_rng(0))
-    for change, logits in changed_logits(drawn, data.faces, engines).items():
-        sets[CHANGED + change] = ([s.name for s in drawn], logits)
-    labelled, _ = labelled_faces(data, manifest.models)
-    if labelled:
-        sets[LABELLED] = scored(labelled, LABELLED)
-    scores = KeptScores(tuple(names), sets)
-    scores.save(path)
-    return scores, True
-
-
 def _training(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     epochs = Run(folder).events("epoch")
     return {
@@ -486,26 +442,3 @@ def _training(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
         "unseen_val_sources": record["unseen_val_sources"],
         "epochs": [{k: round(float(row[k]), 4) for k in ("epoch", "loss", "accuracy", "score")} for row in epochs],
     }
-
-
-def files_of(record: Mapping[str, Any]) -> list[str]:
-    """Files that an entry of the manifest names: its own, and of what judges its frames in order."""
-    return [part["file"] for part in (record, record.get("temporal", {})) if "file" in part]
-
-
-def install(staging: Path, target: Path, manifest: Mapping[str, Any]) -> None:
-    """Moves a complete set into place, the manifest last, and removes files that it does not name."""
-    records = [*manifest["models"].values(), *manifest["ensembles"].values()]
-    named = {file for record in records for file in files_of(record)}
-    for file in named:
-        # safetensors writes files that nobody else may read; a server often runs as another user
-        (staging / file).chmod(0o644)
-        (staging / file).replace(target / file)
-    if (staging / LEADERBOARD).is_file():
-        (staging / LEADERBOARD).replace(target / LEADERBOARD)
-    else:
-        (target / LEADERBOARD).unlink(missing_ok=True)
-    write_manifest(target, manifest)
-    for path in target.glob("*.safetensors"):
-        if path.name not in named:
-            path.unlink()

@@ -26,6 +26,7 @@ from train.calibrate import fit_calibration
 from train.data.faces import FaceData, load_faces
 from train.data.samples import DataError, Sample
 from train.evaluate import opponents
+from train.even_odds import slices_at_even_odds
 from train.experiment import Run, environment, options_record, write_json, write_text
 from train.finished import Finished
 from train.leaderboard import paired_auc
@@ -33,7 +34,6 @@ from train.metrics import Interval, auc, balanced_accuracy_draws, bootstrapped, 
 from train.progress import say
 from train.recipes import cnn
 from train.recipes.cnn import VAL_LOGITS, Cnn, settled
-from train.recipes.gan_judge import slices_at_even_odds
 from train.scoring import score_faces
 
 PLAIN, OURS = "plain", "ours"

@@ -35,7 +35,7 @@ from train.experiment import Run, environment, options_record, write_json, write
 from train.loop import save_weights_file
 from train.metrics import auc_interval
 from train.progress import say
-from train.recipes.clips import fingerprint_of_networks, seed_of_networks
+from train.published import fingerprint_of_networks, seed_of_networks
 from train.temporal.heads import FOLDS
 from train.temporal.judge import (
     Fitting,

@@ -21,9 +21,9 @@ from train.data.samples import DataError, fingerprint
 from train.data.sources import find_data_root, load_samples
 from train.experiment import Run
 from train.progress import say
-from train.recipes.clips import clip_sections, fingerprint_of_networks, seed_of_networks, with_sections
-from train.recipes.publish import files_of, install
-from train.staging import staging_in
+from train.published import fingerprint_of_networks, seed_of_networks
+from train.recipes.clips import clip_sections, with_sections
+from train.staging import files_of, install, staging_in
 from train.temporal.heads import add_head
 from train.temporal.report import RULE
 
