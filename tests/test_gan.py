@@ -24,7 +24,7 @@ from detector.types import Face
 from train.__main__ import main
 from train.data.batches import PairedBatches
 from train.data.extra import drawn_alike, load_extra
-from train.data.faces import load_faces
+from train.data.faces import FaceData, load_faces, with_fakes_of
 from train.data.samples import DataError, Sample
 from train.experiment import Run
 from train.gan.ada import AdaController, augment
@@ -283,6 +283,15 @@ def test_genuine_faces_are_sharp_and_no_clip_takes_over() -> None:
         choose_genuine(rows, faces, 64, 3, sources=["c"])
     with pytest.raises(DataError, match="large enough"):
         choose_genuine(rows, faces, 1024, 3)
+
+
+def test_a_network_can_learn_from_the_fakes_of_some_sources_alone() -> None:
+    rows = [sample(f"{source}{label}", label, source, source) for source in "abc" for label in (0, 1)]
+    data = FaceData(rows, [], [], {}, set(), "", {})
+    kept = with_fakes_of(data, ["a", "c"])
+    assert [s.name for s in kept.train] == ["a0", "a1", "b0", "c0", "c1"]
+    with pytest.raises(DataError, match="no manipulated training faces of d; there are: a, b, c"):
+        with_fakes_of(data, ["a", "d"])
 
 
 @pytest.mark.parametrize("twins", [0.0, 0.5])
@@ -549,6 +558,7 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
         model="hybrid",
         data_root=made_data,
         extra=out,
+        fakes=(made_data.name,),
         epochs=1,
         batch_size=4,
         size_px=32,
@@ -559,6 +569,7 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
         runs_dir=options.runs_dir,
     )
     trained = run_cnn(cnn)
+    assert run_cnn(replace(cnn, resume=trained)) == trained, "the same options, as JSON gave them back"
     found = Run(trained).record()
     assert found["extra"] and found["data"] == record["data"] and found["sources"]["train"]["gan-resnet32-16"][1] > 0
 

@@ -89,10 +89,16 @@ def environment() -> dict[str, Any]:
 
 
 def options_record(options: Any) -> dict[str, Any]:
-    """A recipe's options as plain values, without folders of this machine."""
+    """A recipe's options as plain values, as JSON gives them back, without folders of this machine."""
     values = asdict(options).items()
     kept = {k: v for k, v in values if not isinstance(v, Path) and "dir" not in k and k != "data_root"}
-    return {k: Path(v).name if isinstance(v, str) and Path(v).is_absolute() else v for k, v in kept.items()}
+    return {k: _plain(v) for k, v in kept.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,6 +1,6 @@
 """All faces of a data folder, by split: what every recipe on single faces begins with."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,6 +62,21 @@ def load_faces(
         fingerprint=fingerprint(samples),
         without_face=missing,
     )
+
+
+def with_fakes_of(data: FaceData, sources: Sequence[str]) -> FaceData:
+    """The same data with the manipulated training faces of these sources only; genuine ones of all sources stay.
+
+    Raises:
+        DataError: a source has no manipulated training face.
+    """
+    known = {s.source for s in data.train if s.label}
+    unknown = sorted(set(sources) - known)
+    if unknown:
+        raise DataError(
+            f"no manipulated training faces of {', '.join(unknown)}; there are: {', '.join(sorted(known)) or 'none'}"
+        )
+    return replace(data, train=[s for s in data.train if not s.label or s.source in sources])
 
 
 def with_extra(

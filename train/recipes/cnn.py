@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from detector.models.registry import Network, build, spec_of
 from train.data.augment import AUGMENTATIONS
 from train.data.batches import PairedBatches, TrainFaces, eval_crops, train_loader
-from train.data.faces import FaceData, load_faces, source_counts, with_extra
+from train.data.faces import FaceData, load_faces, source_counts, with_extra, with_fakes_of
 from train.data.samples import DataError
 from train.data.self_blend import SelfBlend
 from train.data.sources import find_data_root
@@ -50,6 +50,8 @@ class Cnn:
     """Folder with the data; else $UNMASK_DATA, else data/."""
     extra: Path | None = None
     """A folder of `gan-samples`: its generated faces, and genuine ones of equal history, are one more source."""
+    fakes: tuple[str, ...] = ()
+    """Sources whose manipulated faces train, beside those of --extra; none named = all."""
     epochs: int = 10
     """How often the data are gone through; the learning rate falls to zero over them."""
     batch_size: int = 64
@@ -153,6 +155,8 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
         data = load_faces(
             options.data_root, options.runs_dir, options.seed, options.workers, needs_fakes=options.needs_fakes
         )
+    if options.fakes:
+        data = with_fakes_of(data, options.fakes)
     if options.extra:
         data = with_extra(data, options.extra, options.runs_dir, options.seed, options.workers)
     if options.twins < 1 and not any(s.label for s in data.train):
@@ -236,7 +240,8 @@ def _check_same(options: Cnn, data: FaceData) -> None:
     if before.get("recipe") != options.recipe:
         raise DataError(f"--resume {folder.name}: that is a run of `{before.get('recipe')}`, not of `{options.recipe}`")
     now = {**options_record(options), "data": data.fingerprint, "extra": data.extra}
-    then = {**before["options"], "data": before["data"], "extra": before.get("extra")}
+    # runs of before there was a choice had all of them
+    then = {"fakes": [], **before["options"], "data": before["data"], "extra": before.get("extra")}
     changed = sorted(k for k, v in now.items() if then.get(k) != v and k not in _MAY_CHANGE)
     if changed:
         raise DataError(
