@@ -666,14 +666,23 @@ def test_models_page_shows_generators_where_any_were_published(
     assert "Generators" not in _text(AppTest.from_function(_models_page, default_timeout=120).run())
     folder = tmp_path / "gan"
     folder.mkdir()
-    about = {"size_px": 64, "images_seen": 1_234_000, "hours": 4.25, "device": "2 CPU cores", "discriminator": None}
+    about = {
+        "size_px": 64,
+        "images_seen": 1_234_000,
+        "hours": 4.25,
+        "device": "2 CPU cores",
+        "discriminator": None,
+        "detectors": [],
+    }
     halves = {"n": 900, "fid_generated": 60.0, "fid_genuine": 20.0, "ratio": 3.0}
     measured = {"extractor": {"name": "Inception-v3"}, "fid": 51.12, "n_generated": 1800, "n_genuine": 2000}
     record = {"variant": "resnet32", **about, **measured, "halves": halves}
     slices = {"140k": {"accuracy": {"value": 0.913}, "auc": 0.97}}
+    generated = {"manipulated": 300, "genuine": 280, "accuracy": {"value": 0.962}}
+    told = {"model": "hybrid", "learned_generated": True, "generated": generated, "slices": slices}
     texts = {
         "resnet32": json.dumps({**record, "discriminator": {"model": "resnet32", "slices": slices}}),
-        "stylegan2-ada": json.dumps({**record, "variant": "stylegan2-ada"}),
+        "stylegan2-ada": json.dumps({**record, "variant": "stylegan2-ada", "detectors": [told]}),
         "torn": '{"variant": ',
         "short": '{"variant": "resnet32"}',
     }
@@ -688,6 +697,10 @@ def test_models_page_shows_generators_where_any_were_published(
     assert "DCGAN against ResNet-32, 64 × 64 px Saw 1.2 million pictures in 4.2 hours on 2 CPU cores" in text
     assert "FID 51.1 between 1800 made and 2000 genuine faces, on features of Inception-v3" in text
     assert "At 900 each: 60.0, where two halves of the genuine faces are 20.0 apart: 3.0 times as far" in text
+    assert (
+        "ybrid, trained on such faces: of 300 of them and 280 genuine ones that it had not seen, it judged 96 %" in text
+    )
+    assert "rightly. On other faces: 140k AUC 0.97." in text
     assert "StyleGAN2-ADA, 64 × 64 px" in text and text.count("share that it judged rightly: 140k 91 % (AUC 0.97)") == 1
     assert "weights/gan/torn is damaged" in text and "weights/gan/short is damaged" in text
     assert [image.captions for image in at.get("image")] == [

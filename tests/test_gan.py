@@ -42,6 +42,7 @@ from train.gan.players import (
     generate,
 )
 from train.gan.stylegan2 import StyleGan2Discriminator, StyleGan2Generator, modulated_conv
+from train.readme import GENERATORS
 from train.recipes.cnn import Cnn
 from train.recipes.cnn import run as run_cnn
 from train.recipes.fid import Fid
@@ -588,6 +589,28 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
         assert figures["samples"]["run"] == folder.name
         assert (judged / "report" / f"confusion_{split}_gan-resnet32-16.png").is_file()
     assert "gan-resnet32-16" in capsys.readouterr().out
+
+    # what the models page and the README say of it, once the checkpoint's FID is known
+    run_fid(Fid(folder, data_root=made_data, runs_dir=options.runs_dir, workers=0))
+    readme = tmp_path / "README.md"
+    readme.write_text("\n".join(("before", GENERATORS[0], "stale", GENERATORS[1], "after")))
+    publish = GanPublish(folder, detectors=(trained,), weights_dir=tmp_path / "weights", readme=readme)
+    published = json.loads((publish_recipe.run(publish) / "record.json").read_text())
+    (told,) = published["detectors"]
+    assert told["model"] == "hybrid" and told["learned_generated"] and told["generated"]["manipulated"] == 4
+    text = readme.read_text()
+    assert text.startswith("before") and text.endswith("after") and "stale" not in text
+    assert (
+        "| hybrid, trained on faces of resnet32 | resnet32, made | 4 | 4 |" in text and "| resnet32 | 16 px |" in text
+    )
+    with pytest.raises(DataError, match="was not judged"):
+        (trained / "report" / "judged_test.json").rename(tmp_path / "judged_test.json")
+        publish_recipe.run(publish)
+    other = json.loads((tmp_path / "judged_test.json").read_text())
+    other["samples"]["generator"] = "other"
+    (trained / "report" / "judged_test.json").write_text(json.dumps(other))
+    with pytest.raises(DataError, match="another generator"):
+        publish_recipe.run(publish)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from detector.weights import read_manifest
 from train.cards import card, metrics_table
-from train.readme import END, START, figures, update_readme
+from train.readme import END, GENERATORS, START, figures, generators, update_readme
 
 EVALUATION = {
     "product_against_loader": [{"slice": "140k", "faces": 10, "verdict_share": 1.0, "loader": 0.9, "product": 0.91}],
@@ -34,6 +34,13 @@ def test_the_readme_shows_the_published_figures(repo_root: Path) -> None:
     text = (repo_root / "README.md").read_text()
     for line in figures(read_manifest()):
         assert line in text, "README is behind weights/manifest.json: run `python -m train evaluate --readme README.md`"
+
+
+def test_the_readme_shows_the_published_generators(repo_root: Path) -> None:
+    between = (repo_root / "README.md").read_text().split(GENERATORS[0])[1].split(GENERATORS[1])[0]
+    assert between.strip() == "\n".join(generators(repo_root / "weights" / "gan")).strip(), (
+        "README is behind weights/gan: run `python -m train gan-publish RUN --readme README.md`"
+    )
 
 
 def test_the_cards_are_those_of_the_manifest(repo_root: Path) -> None:

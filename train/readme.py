@@ -11,6 +11,7 @@ from train.cards import choices_table, labels_table, metrics_table, robustness_t
 from train.experiment import write_text
 
 START, END = "<!-- figures -->", "<!-- /figures -->"
+GENERATORS = "<!-- generators -->", "<!-- /generators -->"
 
 GOALS = {
     "140k": 0.99,
@@ -32,12 +33,94 @@ def update_readme(path: Path, manifest: Manifest, evaluation: Mapping[str, Any],
     Raises:
         ValueError: the file lacks the markers.
     """
+    _replace(path, (START, END), [*figures(manifest), *_product(evaluation), *_speed(bench)])
+
+
+def update_generators(path: Path, folder: Path) -> None:
+    """Replaces what stands between the markers of generators by what `gan-publish` put into a folder.
+
+    Raises:
+        ValueError: the file lacks the markers.
+    """
+    _replace(path, GENERATORS, generators(folder))
+
+
+def _replace(path: Path, markers: tuple[str, str], lines: list[str]) -> None:
+    start, end = markers
     text = path.read_text()
-    if START not in text or END not in text:
-        raise ValueError(f"{path.name} needs the lines {START} and {END}")
-    before, rest = text.split(START, 1)
-    block = "\n".join([*figures(manifest), *_product(evaluation), *_speed(bench)]).rstrip()
-    write_text(path, f"{before}{START}\n{block}\n{END}{rest.split(END, 1)[1]}")
+    if start not in text or end not in text:
+        raise ValueError(f"{path.name} needs the lines {start} and {end}")
+    before, rest = text.split(start, 1)
+    block = "\n".join(lines).rstrip()
+    write_text(path, f"{before}{start}\n{block}\n{end}{rest.split(end, 1)[1]}")
+
+
+def generators(folder: Path) -> list[str]:
+    """Generators as published, how near their faces are to genuine ones, and what detectors make of them."""
+    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*/record.json"))]
+    if not records:
+        return []
+    lines = [
+        "| generator | side | genuine faces shown | hours | images a second | FID | of | genuine halves apart | ratio "
+        "| KID |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for r in records:
+        half = r["halves"]
+        lines.append(
+            f"| {r['variant']} | {r['size_px']} px | {r['images_seen']:,} | {r['hours']:.2f} ({r['device']}) | "
+            f"{r['images_per_s']:.1f} | {r['fid']:.1f} | {r['n_generated']:,} made, {r['n_genuine']:,} genuine | "
+            f"{half['fid_genuine']:.1f} | {half['ratio']:.1f} | {r['kid']:.3f} ± {r['kid_deviation']:.3f} |"
+        )
+    features = sorted({r["extractor"]["name"] for r in records})
+    lines += [
+        "",
+        f"FID and KID are on features of {' and '.join(features)}: figures on other features or numbers of faces "
+        "cannot be compared with them. The ratio is of sets of equal size: generated against genuine faces, over "
+        "genuine ones against genuine.",
+        "",
+    ]
+    judged = [
+        row
+        for r in records
+        for row in (
+            *_judged(f"ResNet-32 as discriminator of {r['variant']}", (r["discriminator"] or {}).get("slices", {})),
+            *(
+                row
+                for d in r["detectors"]
+                for row in _judged(
+                    f"{d['model']}, {'' if d['learned_generated'] else 'not '}trained on faces of {r['variant']}",
+                    {f"{r['variant']}, made": d["generated"], **d["slices"]},
+                )
+            ),
+        )
+    ]
+    if judged:
+        lines += [
+            "Test faces at even odds (`python -m train gan-judge RUN --split test`), 95 % intervals over groups. A "
+            "star: against all genuine test faces.",
+            "",
+            "| detector | slice | genuine | manipulated | AUC | accuracy | precision | recall | F1 | confusion: "
+            "genuine right, wrong; manipulated wrong, right |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+            *judged,
+        ]
+    return lines
+
+
+def _judged(name: str, slices: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for source, f in slices.items():
+        own = "" if f["against"] == "own" else " *"
+        (tn, fp), (fn, tp) = f["confusion"]
+        right = f["accuracy"]
+        span = "" if right["low"] is None else f" ({right['low']:.1%} to {right['high']:.1%})"
+        rows.append(
+            f"| {name} | {source} | {f['genuine']:,} | {f['manipulated']:,} | {f['auc']:.3f}{own} | "
+            f"{right['value']:.1%}{span} | {f['precision']:.3f} | {f['recall']:.3f} | {f['f1']:.3f} | {tn}, {fp}; "
+            f"{fn}, {tp} |"
+        )
+    return rows
 
 
 def figures(manifest: Manifest) -> list[str]:

@@ -341,6 +341,14 @@ def _generator_lines(record: Mapping[str, Any]) -> str:
     if judged:
         said = (f"{name} {100 * f['accuracy']['value']:.0f} % (AUC {f['auc']:.2f})" for name, f in judged.items())
         lines.append(f"Its discriminator alone as a detector, share that it judged rightly: {', '.join(said)}.")
+    for detector in record["detectors"]:
+        made = detector["generated"]
+        others = (f"{name} AUC {f['auc']:.2f}" for name, f in detector["slices"].items())
+        lines.append(
+            f"{report.network_name(detector['model'])}, {'' if detector['learned_generated'] else 'not '}trained on "
+            f"such faces: of {made['manipulated']} of them and {made['genuine']} genuine ones that it had not seen, it "
+            f"judged {100 * made['accuracy']['value']:.0f} % rightly. On other faces: {', '.join(others)}."
+        )
     text = "".join(f'<p class="um-small">{html.escape(line)}</p>' for line in lines)
     return f"<h3>{html.escape(title)}</h3>{text}"
 

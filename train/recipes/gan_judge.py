@@ -30,6 +30,8 @@ from train.progress import say
 from train.recipes.fid import REPORT as FID_REPORT
 from train.scoring import score_faces
 
+JUDGED = "judged_{}.json"
+"""What is written into the run's report, by split."""
 _PLOTTED = ("140k", "stylegan2-1024", "sd21")
 
 
@@ -86,7 +88,7 @@ def run(options: GanJudge) -> Path:
     logits = calibration(score_faces(network, samples, faces, size_px, options.workers, device))
     figures = slices_at_even_odds(samples, logits)
     write_json(
-        record.report / f"judged_{options.split}.json",
+        record.report / JUDGED.format(options.split),
         {
             "split": options.split,
             "test_looks": looks,

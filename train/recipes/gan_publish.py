@@ -3,7 +3,8 @@
     weights/gan/VARIANT/
       grid.webp               the same latents, by the generator that is measured: no face of the data
       curves.webp             losses, scores, augmentation, FID over the epochs
-      record.json             variant, size, pictures seen, hours, FID and KID with the features they are of
+      record.json             variant, size, pictures seen, hours, FID and KID with the features they are of, and how
+                          well detectors tell its faces
       generator.safetensors   only with --generator, and only up to 25 MB
 
 FID is taken from `python -m train fid RUN`, which must have measured this very generator.
@@ -24,7 +25,9 @@ from train.data.samples import DataError
 from train.experiment import Run, write_json
 from train.gan.players import DETECTOR, GENERATOR_FILE
 from train.progress import say
+from train.readme import update_generators
 from train.recipes.fid import REPORT, generator_hash
+from train.recipes.gan_judge import JUDGED
 from train.staging import staging_in
 
 FOLDER = "gan"
@@ -41,10 +44,14 @@ class GanPublish:
 
     run: Annotated[Path, tyro.conf.Positional]
     """A run folder of `gan` that `fid` has measured."""
+    detectors: tuple[Path, ...] = ()
+    """Runs of `cnn` that `gan-judge --split test --samples` judged on faces of this very generator."""
     generator: bool = False
     """Ship the generator's weights too, if they have at most 25 MB."""
     weights_dir: Path | None = None
     """Published set; weights/ by default."""
+    readme: Path | None = None
+    """A README whose part about generators to write anew."""
 
 
 def run(options: GanPublish) -> Path:
@@ -65,7 +72,7 @@ def run(options: GanPublish) -> Path:
     for path in (grid, plot):
         if not path.is_file():
             raise DataError(f"{options.run.name} lacks {path.name}: go on with the run by --resume, or publish another")
-    about = _about(record, measured)
+    about = {**_about(record, measured), "detectors": [_told_by(Run(d), record) for d in options.detectors]}
     target = options.weights_dir or default_folder()
     folder = target / FOLDER / str(about["variant"])
     target.mkdir(parents=True, exist_ok=True)
@@ -92,6 +99,8 @@ def run(options: GanPublish) -> Path:
         if folder.exists():
             folder.rename(staging / "old")
         made.rename(folder)
+    if options.readme:
+        update_generators(options.readme, target / FOLDER)
     say(f"{options.run.name}, generator of epoch {epoch}: in {target.name}/{FOLDER}/{folder.name}/")
     return folder
 
@@ -108,11 +117,42 @@ def _measured(record: Run) -> dict[str, Any]:
     return found
 
 
+def _told_by(detector: Run, generator: Run) -> dict[str, Any]:
+    """How well a detector tells this generator's faces from held-out genuine ones, and what else it tells.
+
+    Raises:
+        DataError: it was not judged on test, or on faces of another generator.
+    """
+    path = detector.report / JUDGED.format("test")
+    if not path.is_file():
+        raise DataError(
+            f"{detector.folder.name} was not judged: run `python -m train gan-judge {detector.folder.name} --split "
+            "test --samples DIR` first"
+        )
+    found = json.loads(path.read_text())
+    if found["samples"].get("generator") != generator_hash(generator):
+        raise DataError(
+            f"{detector.folder.name} was judged on faces of another generator than that of {generator.folder.name}: "
+            "run `gan-samples` and `gan-judge` again"
+        )
+    written = detector.record()
+    made = found["slices"][found["samples"]["source"]]
+    return {
+        "model": written["options"]["model"],
+        "run": detector.folder.name,
+        "learned_generated": bool(written.get("extra")),
+        "hours": written["train_hours"],
+        "test_looks": found["test_looks"],
+        "generated": made,
+        "slices": {s: found["slices"][s] for s in _JUDGED if s in found["slices"]},
+    }
+
+
 def _about(record: Run, measured: dict[str, Any]) -> dict[str, Any]:
     """What the models page says; `halves` holds the figure between genuine halves and the ratio to it."""
     written = record.record()
     rows = record.events("epoch")
-    judged = record.report / "judged_test.json"
+    judged = record.report / JUDGED.format("test")
     slices = json.loads(judged.read_text())["slices"] if judged.is_file() else {}
     return {
         "variant": written["generator"]["variant"],

@@ -130,6 +130,7 @@ def run(options: GanSamples) -> Path:
             rows += made
         checkpoint = {
             "run": options.run.name,
+            "source": source,
             "generator": generator_hash(record),
             "generator_epoch": record.record().get("generator_epoch"),
             "learned_from": record.record()["learned_from"],
