@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from safetensors.torch import save_file
 
+from detector.models.registry import build
 from detector.weights import read_manifest
 from train.data.samples import DataError
 from train.fid import (
@@ -73,6 +75,14 @@ def test_quality_compares_equal_numbers() -> None:
     assert found["halves"]["ratio"] > 10
     own = quality(x, x[100:], halves)
     assert own["halves"]["ratio"] == pytest.approx(1.0)
+
+
+def test_imagenet_features_come_before_our_own(tmp_path: Path) -> None:
+    save_file(build("mobilenet_v2").backbone.state_dict(), tmp_path / "mobilenetv2_100_imagenet.safetensors")
+    extractor = find_extractor(pretrained=tmp_path)
+    assert extractor.name.startswith("MobileNetV2 (ImageNet, mobilenetv2_100_imagenet)") and len(extractor.sha256) == 64
+    assert features(extractor, [torch.zeros(1, 3, 64, 64, dtype=torch.uint8)], CPU).shape == (1, 1280)
+    assert "resnet18" in find_extractor("resnet18", pretrained=tmp_path).name
 
 
 def test_our_extractor_names_its_weights_and_genuine_features_are_kept(

@@ -365,6 +365,13 @@ def test_a_game_writes_every_file(tiny: Gan, capsys: pytest.CaptureFixture[str])
     record = Run(folder).record()
     assert record["game"]["r1"] == pytest.approx(0.0002 * 16 * 16 / 4) and record["game"]["ada_target"] == 0.001
 
+    # on other features nothing that was measured before counts
+    first = Run(folder).record()["generator_epoch"]
+    gan_recipe.run(replace(tiny, epochs=3, extractor="mobilenet_v2", resume=folder))
+    rows = Run(folder).events("epoch")
+    assert first < Run(folder).record()["generator_epoch"] == 3 and "mobilenet_v2" in rows[2]["features"]
+    assert rows[1]["features"] != rows[2]["features"]
+
     # FID of the kept checkpoint, by a named extractor and beside that of genuine halves
     run_fid(Fid(folder, faces=tiny.faces, runs_dir=tiny.runs_dir))
     measured = json.loads((folder / "report" / "fid.json").read_text())
@@ -380,7 +387,7 @@ def test_a_game_writes_every_file(tiny: Gan, capsys: pytest.CaptureFixture[str])
     said_of = json.loads((out / "record.json").read_text())
     assert said_of["fid"] == measured["fid"] and said_of["halves"] == half and said_of["weights"] is None
     assert said_of["extractor"]["name"].startswith("Unmask resnet18") and said_of["n_generated"] == 12
-    assert (said_of["variant"], said_of["size_px"], said_of["images_seen"]) == ("stylegan2-ada", 16, 32)
+    assert (said_of["variant"], said_of["size_px"], said_of["images_seen"]) == ("stylegan2-ada", 16, 48)
     epoch = Run(folder).record()["generator_epoch"]
     with Image.open(out / "grid.webp") as grid, Image.open(folder / f"samples/epoch-{epoch:04d}.png") as made:
         assert grid.size == made.size

@@ -98,6 +98,8 @@ def gan_curves(epochs: Sequence[dict[str, Any]], path: Path, title: str) -> None
     for axes, (name, lines) in zip(figure.subplots(2, 2).flat, panels, strict=True):
         for (key, label), colour in zip(lines.items(), (_INK, _WARM, _ACCENT, "#7A8194"), strict=False):
             rows = [row for row in epochs if key in row]
+            # a run may have been gone on with on other features
+            rows = [row for row in rows if key != "fid" or row.get("features") == rows[-1].get("features")]
             if rows:
                 axes.plot([r["epoch"] for r in rows], [r[key] for r in rows], color=colour, marker=".", label=label)
         axes.set(xlabel="epoch", ylabel=name)

@@ -78,6 +78,12 @@ def generators(folder: Path) -> list[str]:
         f"FID and KID are on features of {' and '.join(features)}: figures on other features or numbers of faces "
         "cannot be compared with them. The ratio is of sets of equal size: generated against genuine faces, over "
         "genuine ones against genuine.",
+        *(
+            f"{r['variant']} on {ours['extractor']['name']}: FID {ours['fid']:.1f}, ratio "
+            f"{ours['halves']['ratio']:.1f}."
+            for r in records
+            if (ours := r["on_ours"])
+        ),
         "",
     ]
     judged = [

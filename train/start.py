@@ -48,14 +48,14 @@ STARTS: dict[str, Start] = {
 }
 
 
-def find_pretrained(option: Path | None, data_root: Path) -> Path | None:
-    """The folder of starting weights, if there is one."""
+def find_pretrained(option: Path | None, data_root: Path | None) -> Path | None:
+    """The folder of starting weights, if there is one; without a data folder it must be named."""
     if option is not None:
         return option
     if "UNMASK_PRETRAINED" in os.environ:
         return Path(os.environ["UNMASK_PRETRAINED"])
-    beside = data_root.parent / "pretrained"
-    return beside if beside.is_dir() else None
+    beside = data_root.parent / "pretrained" if data_root else None
+    return beside if beside and beside.is_dir() else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class Callbacks:
         store: keeps what was judged last; called when its "score" is the best so far.
         measure: averaged generator, epoch -> figures; "fid" (lower is better), where it is measured, chooses which
             generator is kept.
+        features: what "fid" is measured on: figures on other features are not compared.
         on_step: (steps done, steps in all, note).
         on_epoch: the logged row and the averaged generator.
     """
@@ -72,6 +73,7 @@ class Callbacks:
     judge: Callable[[nn.Module], dict[str, float]] | None = None
     store: Callable[[], None] | None = None
     measure: Callable[[nn.Module, int], dict[str, float]] | None = None
+    features: str = ""
     on_step: OnStep | None = None
     on_epoch: Callable[[dict[str, Any], nn.Module], None] | None = None
 
@@ -260,11 +262,13 @@ def play(
     options, device = game.options, game.device
     genuine = genuine.to(device)
     fakes = None if fakes is None else fakes.to(device)
-    kept = _Kept()
+    kept = _Kept(features=callbacks.features)
     if run.checkpoint.exists():
         state = torch.load(run.checkpoint, map_location=device, weights_only=True)
         game.load(state["game"])
         kept = _Kept(**state["kept"])
+        if kept.features != callbacks.features:
+            kept.features, kept.fid = callbacks.features, math.inf
     watch = Stopwatch(kept.seconds)
     began = time.monotonic()
     for epoch in range(kept.epoch, options.epochs):
@@ -295,7 +299,9 @@ def play(
             save_network(game.averaged, generator_path)
             kept.fid, kept.fid_epoch = measured.get("fid", math.inf), epoch + 1
         kept.epoch, kept.seconds = epoch + 1, watch.seconds
-        row = {"epoch": epoch + 1, **figures, **measured, "hours": watch.seconds / 3600}
+        row: dict[str, Any] = {"epoch": epoch + 1, **figures, **measured, "hours": watch.seconds / 3600}
+        if measured:
+            row["features"] = kept.features
         run.log("epoch", **row)
         _save(run.checkpoint, {"game": game.state(), "kept": kept.to_dict()})
         run.write_record(
@@ -321,8 +327,9 @@ class _Kept:
     fid: float = math.inf
     fid_epoch: int = 0
     seconds: float = field(default=0.0)
+    features: str = ""
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
 
 

@@ -10,11 +10,11 @@ import tyro
 
 from train.data.faces import load_faces
 from train.experiment import Run, write_json
-from train.fid import find_extractor
+from train.fid import OURS, Extractor, find_extractor
 from train.gan.faces import FaceSet
 from train.gan.players import GENERATOR_FILE, load_generator
 from train.progress import say
-from train.recipes.gan import Gan, genuine_faces, measure_generator
+from train.recipes.gan import Gan, genuine_faces, measure_generator, pretrained_of
 
 REPORT = "fid.json"
 
@@ -29,6 +29,8 @@ class Fid:
     """Generated faces; at most as many as there are genuine ones."""
     extractor: str = "auto"
     """As in `gan`: auto, the name of a published network, or a file with torchvision's Inception-v3."""
+    pretrained: Path | None = None
+    """Folder of starting weights, as in `gan`."""
     data_root: Path | None = None
     """Folder with the data that the run was trained on; else $UNMASK_DATA, else data/."""
     faces: Path | None = None
@@ -54,10 +56,20 @@ def run(options: Fid) -> Path:
     )
     if genuine.key() != record.record()["genuine_key"]:
         raise ValueError(f"these are not the faces that {options.run.name} learned from: name the same data or file")
-    extractor = find_extractor(options.extractor)
+    folder = pretrained_of(options.pretrained, options.faces, options.data_root)
+    extractor = find_extractor(options.extractor, pretrained=folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(options.seed)
-    found = measure_generator(generator.to(device), spec, genuine, extractor, options.n, options.seed, options.runs_dir)
+    generator.to(device)
+
+    def measured(by: Extractor) -> dict[str, Any]:
+        torch.manual_seed(options.seed)
+        return measure_generator(generator, spec, genuine, by, options.n, options.seed, options.runs_dir)
+
+    found = measured(extractor)
+    ours = find_extractor(OURS)
+    if ours.sha256 != extractor.sha256:
+        # who has no other weights can repeat this one
+        found["on_ours"] = {k: v for k, v in measured(ours).items() if k in ("extractor", "fid", "halves")}
     found["generator"] = generator_hash(record)
     found["generator_epoch"] = record.record().get("generator_epoch")
     found["size_px"] = spec.size_px

@@ -26,6 +26,7 @@ from train.data.batches import eval_crops, source_weights
 from train.data.faces import FaceData, load_faces, source_counts
 from train.data.folds import FOLDS, leave_out
 from train.data.samples import DataError, Sample
+from train.data.sources import find_data_root
 from train.experiment import Run, environment, options_record
 from train.fid import Extractor, features, find_extractor, genuine_features, quality
 from train.gan.faces import FaceSet, choose_genuine, cut_faces
@@ -48,6 +49,7 @@ from train.progress import Bar, say
 from train.report import write_report
 from train.scoring import EVAL_BATCH
 from train.selection import selection_figures
+from train.start import find_pretrained
 
 GRID = 64
 """Faces of a sample grid."""
@@ -146,8 +148,10 @@ class Gan:
     fid_faces: int = 1000
     """Generated faces for it; at most as many as there are genuine ones."""
     extractor: str = "auto"
-    """Network whose features are compared: auto (Inception-v3 if its weights are on disk, else our resnet18), the name
-    of a published network, or a file with torchvision's Inception-v3."""
+    """Network whose features are compared: auto (Inception-v3 or else ImageNet's MobileNetV2 if its weights are on
+    disk, else our resnet18), the name of a published network, or a file with torchvision's Inception-v3."""
+    pretrained: Path | None = None
+    """Folder of starting weights, where MobileNetV2's are; else $UNMASK_PRETRAINED, else pretrained/ beside data."""
     amp: Literal["auto", "on", "off"] = "auto"
     """bfloat16 autocast; auto = where it pays."""
     workers: int = 2
@@ -255,8 +259,10 @@ def run(options: Gan) -> Path:
     latents = draw_latents(spec, GRID, options.seed).to(device)
     save_image(genuine.crops[:GRID].float() / 255, record.folder / "samples" / "genuine.png", nrow=8)
     callbacks = Callbacks()
-    extractor = find_extractor(options.extractor) if options.fid_every else None
+    folder = pretrained_of(options.pretrained, options.faces, options.data_root)
+    extractor = find_extractor(options.extractor, pretrained=folder) if options.fid_every else None
     if extractor:
+        callbacks.features = extractor.name
         say(f"FID by {extractor.name}, on at most {options.fid_faces} generated faces")
         callbacks.measure = _measure(options, extractor, genuine, spec, device)
     fakes, fake_weights, val = None, None, None
@@ -290,6 +296,11 @@ def run(options: Gan) -> Path:
     else:
         say(f"the time is up: --resume {record.folder.name} with the same options goes on")
     return record.folder
+
+
+def pretrained_of(pretrained: Path | None, faces: Path | None, data_root: Path | None) -> Path | None:
+    """The folder of starting weights; a machine with a file of faces may have no data to look beside."""
+    return find_pretrained(pretrained, None if faces else find_data_root(data_root))
 
 
 def measure_generator(

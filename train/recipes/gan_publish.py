@@ -166,6 +166,7 @@ def _about(record: Run, measured: dict[str, Any]) -> dict[str, Any]:
         "device": written["environment"]["device"],
         "genuine_faces": written["genuine_faces"],
         **{k: measured[k] for k in _FIGURES},
+        "on_ours": measured.get("on_ours"),
         # of the variant whose discriminator is a detector, once it was judged: at even odds
         "discriminator": {"model": DETECTOR, "slices": {s: slices[s] for s in _JUDGED if s in slices}}
         if slices
