@@ -119,6 +119,12 @@ def test_nothing_imports_a_program() -> None:
         assert not PROGRAMS & set(found), module
 
 
+def test_only_recipes_and_their_program_import_recipes() -> None:
+    for module, found in INSIDE.items():
+        if module != "train.__main__" and not module.startswith("train.recipes"):
+            assert not [i for i in found if i.startswith("train.recipes")], module
+
+
 def test_there_are_no_circles() -> None:
     done: set[str] = set()
 
