@@ -1,5 +1,6 @@
 """Arrays to small JPEGs for the page."""
 
+import base64
 import io
 from dataclasses import dataclass
 
@@ -45,3 +46,10 @@ def square(image: np.ndarray, face: Face) -> np.ndarray:
     left, right = int(max(0, cx - half)), int(min(width, cx + half))
     top, bottom = int(max(0, cy - half)), int(min(height, cy + half))
     return image[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
+def data_uri(picture: Picture | None) -> str:
+    """The picture as an address that holds all of it, for HTML; empty while there is none."""
+    if picture is None or not picture.data:
+        return ""
+    return "data:image/jpeg;base64," + base64.b64encode(picture.data).decode("ascii")

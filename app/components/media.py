@@ -1,7 +1,5 @@
 """The frame with its boxes, heatmap and filmstrip."""
 
-import base64
-
 import streamlit as st
 
 from app import charts, session
@@ -17,7 +15,7 @@ from app.components.subjects import (
     shown_time,
     subjects,
 )
-from app.pictures import Picture
+from app.pictures import Picture, data_uri
 from detector import FileVerdict, VideoVerdict, report
 
 _MAX_FRAME_HEIGHT = 470
@@ -49,8 +47,8 @@ def media_card(case: Case, verdict: FileVerdict) -> None:
                 "width": width,
                 "height": height,
                 "max_height": _MAX_FRAME_HEIGHT,
-                "frame": uri(frame),
-                "heat": uri(heat),
+                "frame": data_uri(frame),
+                "heat": data_uri(heat),
                 "heat_label": label,
                 "caption": caption,
                 "stage": f"{caption}, {len(faces)} {'face' if len(faces) == 1 else 'faces'} marked",
@@ -122,7 +120,7 @@ def _film(
             {
                 "time_s": moment,
                 "label": charts.seconds(moment),
-                "src": uri(case.thumb(moment)),
+                "src": data_uri(case.thumb(moment)),
                 "selected": time_s is not None and abs(moment - time_s) < 1e-6,
                 # the part of the frame where the face is stays in the little window
                 "x": round(min(max(50.0 * (box[0] + box[2]) / width, 0.0), 100.0)),
@@ -130,9 +128,3 @@ def _film(
             }
         )
     return film
-
-
-def uri(picture: Picture | None) -> str:
-    if picture is None or not picture.data:
-        return ""
-    return "data:image/jpeg;base64," + base64.b64encode(picture.data).decode("ascii")

@@ -5,7 +5,6 @@ import html
 import streamlit as st
 
 from app.case import Case
-from app.components.media import uri
 from app.components.page import small
 from app.components.subjects import (
     Subject,
@@ -17,6 +16,7 @@ from app.components.subjects import (
     shown_time,
     subjects,
 )
+from app.pictures import data_uri
 from detector import FileVerdict, ImageVerdict, Score, VideoVerdict, report
 
 
@@ -48,7 +48,7 @@ def people(case: Case, verdict: FileVerdict) -> None:
 
 
 def _person_html(case: Case, subject: Subject, on: bool) -> str:
-    portrait = uri(case.portrait(subject.number, subject.best_time_s))
+    portrait = data_uri(case.portrait(subject.number, subject.best_time_s))
     picture = f'<img class="um-avatar" alt="" src="{portrait}">' if portrait else '<div class="um-avatar"></div>'
     detail = subject.detail
     if subject.band is None:
@@ -115,7 +115,9 @@ def heatmaps(case: Case, verdict: FileVerdict, subject: Subject) -> None:
             figures.append(f"<figure><div></div><figcaption>{name}: could not be drawn</figcaption></figure>")
             continue
         note = "drawing…" if picture is None else "no place stands out" if picture.note == "flat" else picture.note
-        shown = f'<img alt="Heatmap of {name} over {subject.name}" src="{uri(picture)}">' if picture else "<div></div>"
+        shown = (
+            f'<img alt="Heatmap of {name} over {subject.name}" src="{data_uri(picture)}">' if picture else "<div></div>"
+        )
         figures.append(f"<figure>{shown}<figcaption>{name}, {html.escape(note)}</figcaption></figure>")
     st.html(f'<div class="um um-heatmaps">{"".join(figures)}</div>')
     small(

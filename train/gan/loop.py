@@ -8,7 +8,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -326,7 +326,7 @@ class _Kept:
     score: float = -math.inf
     fid: float = math.inf
     fid_epoch: int = 0
-    seconds: float = field(default=0.0)
+    seconds: float = 0.0
     features: str = ""
 
     def to_dict(self) -> dict[str, Any]:
