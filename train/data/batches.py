@@ -8,7 +8,7 @@ batch's fakes: genuine faces of the same group (the same person, clip or origina
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from zlib import crc32
 
@@ -51,15 +51,24 @@ class Draw:
     """The twin of this pair gets a trace of up-sampling instead of a blended face, its original is softened alike."""
 
 
-def source_weights(samples: Sequence[Sample], indices: Sequence[int]) -> np.ndarray:
-    """Chance of each index: sources by the square root of their size, groups within a source alike."""
+def source_weights(
+    samples: Sequence[Sample], indices: Sequence[int], counted_as: Mapping[str, float] | None = None
+) -> np.ndarray:
+    """Chance of each index: sources by the square root of their size, groups within a source alike.
+
+    Args:
+        samples: all samples.
+        indices: of those that are drawn from.
+        counted_as: source -> the size to take for it instead of its own.
+    """
     if not indices:
         return np.zeros(0)
-    sizes: dict[str, int] = defaultdict(int)
+    sizes: dict[str, float] = defaultdict(int)
     groups: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for i in indices:
         sizes[samples[i].source] += 1
         groups[samples[i].source][samples[i].group] += 1
+    sizes |= counted_as or {}
     # a clip of 40 frames is more than one picture, but not 40 times as much
     shares = {s: {g: n**0.5 for g, n in members.items()} for s, members in groups.items()}
     totals = {s: sum(members.values()) for s, members in shares.items()}
@@ -87,6 +96,7 @@ class PairedBatches(Sampler[list[Draw]]):
             of the same batch; of a few candidates the one with the most similar pose.
         faces: by name; needed for `cross`.
         traces: share of the twins that carry a trace of up-sampling instead of a blended face.
+        counted_as: (source, label) -> the size to draw that source by instead of its own.
 
     Raises:
         ValueError: there are no manipulated samples, and twins are not all of the manipulated half; or `cross` without
@@ -105,10 +115,15 @@ class PairedBatches(Sampler[list[Draw]]):
         cross: float = 0.0,
         faces: dict[str, Face] | None = None,
         traces: float = 0.0,
+        counted_as: Mapping[tuple[str, int], float] | None = None,
     ) -> None:
         self.genuine = [i for i, s in enumerate(samples) if s.label == 0]
         self.fake = [i for i, s in enumerate(samples) if s.label == 1]
-        self.weights = source_weights(samples, self.genuine), source_weights(samples, self.fake)
+        sizes = [{s: n for (s, kind), n in (counted_as or {}).items() if kind == label} for label in (0, 1)]
+        self.weights = (
+            source_weights(samples, self.genuine, sizes[0]),
+            source_weights(samples, self.fake, sizes[1]),
+        )
         self.half = batch_size // 2
         self.twins = round(self.half * twins)
         if not self.fake and self.twins < self.half:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from detector.types import Face
 from train.data.datasets.pack import TABLE, is_pack_folder, read_packs
 from train.data.detections import find_faces
@@ -64,9 +62,9 @@ def made_by(folder: Path) -> dict[str, Any]:
 
 
 def drawn_alike(
-    base: Sequence[Sample], extra: Sequence[Sample], seed: int, left_out: Set[str] = frozenset()
-) -> list[Sample]:
-    """The extra samples, thinned so that they are an equal share of the genuine and of the manipulated faces.
+    base: Sequence[Sample], extra: Sequence[Sample], left_out: Set[str] = frozenset()
+) -> tuple[list[Sample], dict[tuple[str, int], float]]:
+    """The extra samples, and by what size to draw them for an equal share of the genuine and the manipulated faces.
 
     Sources are drawn by the square root of their size, within each class (see `train.data.batches`). Self-blended twins
     need no other share: they are made of the batch's genuine faces, so they hold as many extra ones as those do.
@@ -74,8 +72,10 @@ def drawn_alike(
     Args:
         base: training samples without the extra ones.
         extra: training samples of one more source.
-        seed: of the thinning.
         left_out: groups of genuine faces that must not train; the pairs made with them are dropped.
+
+    Returns:
+        the samples; (source, label) -> the size that their source counts as.
 
     Raises:
         DataError: there are no manipulated faces beside the extra ones, or no pair is left.
@@ -86,17 +86,13 @@ def drawn_alike(
             "the data have no manipulated faces beside the generated ones, so all of them would bear the traces of one "
             "scaling, and few genuine faces do: add manipulated faces of another kind, or leave --extra out"
         )
-    rows = {label: [s for s in extra if s.label == label and s.group not in left_out] for label in (0, 1)}
-    if not all(rows.values()):
+    kept = [s for s in extra if s.group not in left_out]
+    sizes = {label: sum(s.label == label for s in kept) for label in (0, 1)}
+    if not all(sizes.values()):
         raise DataError("no pair of a genuine and a generated face is left: make more with `gan-samples`")
-    share = min(len(rows[label]) ** 0.5 / (root[label] + len(rows[label]) ** 0.5) for label in (0, 1))
-    rng = np.random.default_rng(seed)
-    kept: list[Sample] = []
-    for label in (0, 1):
-        # share = sqrt(n) / (root + sqrt(n)), solved for n
-        n = min(len(rows[label]), max(1, round((root[label] * share / (1 - share)) ** 2)))
-        kept += [rows[label][i] for i in sorted(rng.choice(len(rows[label]), n, replace=False))]
-    return kept
+    share = min(sizes[label] ** 0.5 / (root[label] + sizes[label] ** 0.5) for label in (0, 1))
+    # share = sqrt(n) / (root + sqrt(n)), solved for n
+    return kept, {(kept[0].source, label): (root[label] * share / (1 - share)) ** 2 for label in (0, 1)}
 
 
 def _sizes(samples: Sequence[Sample], label: int) -> Counter[str]:

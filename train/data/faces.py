@@ -1,7 +1,7 @@
 """All faces of a data folder, by split: what every recipe on single faces begins with."""
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from detector.types import Face
@@ -27,6 +27,8 @@ class FaceData:
     without_face: dict[str, int]
     extra: str | None = None
     """Fingerprint of one more source of training faces, which `fingerprint` leaves out."""
+    counted_as: dict[tuple[str, int], float] = field(default_factory=dict)
+    """(source, label) -> the size to draw that source by in training, where it is not its own."""
 
 
 def load_faces(
@@ -80,7 +82,7 @@ def with_fakes_of(data: FaceData, sources: Sequence[str]) -> FaceData:
 
 
 def with_extra(
-    data: FaceData, folder: Path, runs_dir: Path, seed: int, workers: int, left_out: Set[str] = frozenset()
+    data: FaceData, folder: Path, runs_dir: Path, workers: int, left_out: Set[str] = frozenset()
 ) -> FaceData:
     """The same data with the training faces of a `gan-samples` folder; validation and test stay as they are.
 
@@ -89,12 +91,18 @@ def with_extra(
     """
     with join_world().in_turns():
         extra = load_extra(folder, "train", runs_dir / "cache", workers)
-    chosen = drawn_alike(data.train, extra.samples, seed, left_out)
+    chosen, counted_as = drawn_alike(data.train, extra.samples, left_out)
     say(
         f"{folder.name}: {sum(s.label for s in chosen)} generated and {sum(1 - s.label for s in chosen)} genuine faces "
         f"of equal history; no face was found in {extra.without_face}"
     )
-    return replace(data, train=[*data.train, *chosen], faces={**data.faces, **extra.faces}, extra=extra.fingerprint)
+    return replace(
+        data,
+        train=[*data.train, *chosen],
+        faces={**data.faces, **extra.faces},
+        extra=extra.fingerprint,
+        counted_as={**data.counted_as, **counted_as},
+    )
 
 
 def source_counts(samples: list[Sample]) -> dict[str, list[int]]:

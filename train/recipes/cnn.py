@@ -158,7 +158,7 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
     if options.fakes:
         data = with_fakes_of(data, options.fakes)
     if options.extra:
-        data = with_extra(data, options.extra, options.runs_dir, options.seed, options.workers)
+        data = with_extra(data, options.extra, options.runs_dir, options.workers)
     if options.twins < 1 and not any(s.label for s in data.train):
         say("no manipulated face to train on: self-blended twins take the whole of their half")
         options = replace(options, twins=1.0)
@@ -266,6 +266,7 @@ def training_batches(
         cross=options.cross,
         faces=data.faces,
         traces=options.traces or 0.0,
+        counted_as=data.counted_as,
     )
     blend = SelfBlend(parts=options.parts)
     made = TrainFaces(data.train, data.faces, options.size_px, AUGMENTATIONS[options.augmentation], window_px, blend)

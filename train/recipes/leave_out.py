@@ -278,7 +278,7 @@ def _run_cell(folder: Path, variant: str, fold: str, options: Cnn, data: FaceDat
         began = None
     say(f"{variant} without {fold}: {len(FOLDS[fold].sources)} sources left out")
     if options.extra:
-        data = with_extra(data, options.extra, options.runs_dir, options.seed, options.workers, left.groups)
+        data = with_extra(data, options.extra, options.runs_dir, options.workers, left.groups)
     # what is extra is in the data by now
     trained = cnn.run(replace(options, runs_dir=work, resume=began, extra=None), data)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
