@@ -51,7 +51,7 @@ CSV_COLUMNS: dict[str, str] = {
 _NETWORK_NAMES = {
     "resnet18": "ResNet-18",
     "resnet32": "ResNet-32",
-    "resnet32_layernorm": "ResNet-32, layer norm",
+    "resnet32_discriminator": "ResNet-32, discriminator",
     "resnet50": "ResNet-50",
     "vgg16": "VGG-16",
     "densenet121": "DenseNet-121",

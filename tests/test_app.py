@@ -670,7 +670,7 @@ def test_models_page_shows_generators_where_any_were_published(
         "size_px": 64,
         "images_seen": 1_234_000,
         "hours": 4.25,
-        "device": "2 CPU cores",
+        "device": "cpu",
         "discriminator": None,
         "detectors": [],
     }
@@ -694,9 +694,9 @@ def test_models_page_shows_generators_where_any_were_published(
     at = AppTest.from_function(_models_page, default_timeout=120).run()
     assert not at.exception and not at.error
     text = _text(at)
-    assert "DCGAN against ResNet-32, 64 × 64 px Saw 1.2 million pictures in 4.2 hours on 2 CPU cores" in text
-    assert "FID 51.1 between 1800 made and 2000 genuine faces, on features of Inception-v3" in text
-    assert "At 900 each: 60.0, where two halves of the genuine faces are 20.0 apart: 3.0 times as far" in text
+    assert "DCGAN against ResNet-32, 64 × 64 px Learned from 1,234,000 showings of genuine faces in 4.2 hours" in text
+    assert "1,800 made against 2,000 genuine faces: FID 51.1, on features of Inception-v3" in text
+    assert "3.0 times as far from genuine ones" in text and "FID 60.0 against 20.0, 900 faces each" in text
     assert (
         "ybrid, trained on such faces: of 300 of them and 280 genuine ones that it had not seen, it judged 96 %" in text
     )

@@ -62,21 +62,24 @@ def generators(folder: Path) -> list[str]:
         return []
     lines = [
         "| generator | side | genuine faces shown | hours | images a second | FID | of | genuine halves apart | ratio "
-        "| KID |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| KID | precision | recall |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in records:
         half = r["halves"]
         lines.append(
-            f"| {r['variant']} | {r['size_px']} px | {r['images_seen']:,} | {r['hours']:.2f} ({r['device']}) | "
+            f"| {r['variant']} | {r['size_px']} px | {r['images_seen']:,} of {r['images_seen_in_all']:,} | "
+            f"{r['hours']:.2f} of {r['hours_in_all']:.2f} ({r['device']}) | "
             f"{r['images_per_s']:.1f} | {r['fid']:.1f} | {r['n_generated']:,} made, {r['n_genuine']:,} genuine | "
-            f"{half['fid_genuine']:.1f} | {half['ratio']:.1f} | {r['kid']:.3f} ± {r['kid_deviation']:.3f} |"
+            f"{half['fid_genuine']:.1f} | {half['ratio']:.1f} | {r['kid']:.3f} ± {r['kid_deviation']:.3f} | "
+            f"{r['precision']:.2f} | {r['recall']:.2f} |"
         )
     features = sorted({r["extractor"]["name"] for r in records})
     lines += [
         "",
-        f"FID and KID are on features of {' and '.join(features)}: figures on other features or numbers of faces "
-        "cannot be compared with them. The ratio is of sets of equal size: generated against genuine faces, over "
+        "Faces and hours until the generator of the lowest FID, which is measured here, of those in all. FID, KID, "
+        f"precision and recall are on features of {' and '.join(features)}: figures on other features or numbers of "
+        "faces cannot be compared with them. The ratio is of sets of equal size: generated against genuine faces, over "
         "genuine ones against genuine.",
         *(
             f"{r['variant']} on {ours['extractor']['name']}: FID {ours['fid']:.1f}, ratio "

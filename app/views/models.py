@@ -326,16 +326,17 @@ def _generator_lines(record: Mapping[str, Any]) -> str:
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the record is not complete.
     """
-    spent = f"{record['images_seen'] / 1e6:.1f} million pictures in {record['hours']:.1f} hours on {record['device']}"
+    where = "a processor" if record["device"] == "cpu" else "a graphics card"
     size = int(record["size_px"])
     title = f"{_GENERATORS.get(record['variant'], record['variant'])}, {size} × {size} px"
     half = record["halves"]
     lines = [
-        f"Saw {spent}.",
-        f"FID {record['fid']:.1f} between {record['n_generated']} made and {record['n_genuine']} genuine faces, on "
-        f"features of {record['extractor']['name']}. Figures on other features or numbers cannot be compared with it.",
-        f"At {half['n']} each: {half['fid_generated']:.1f}, where two halves of the genuine faces are "
-        f"{half['fid_genuine']:.1f} apart: {half['ratio']:.1f} times as far.",
+        f"Learned from {record['images_seen']:,} showings of genuine faces in {record['hours']:.1f} hours on {where}.",
+        f"Its faces are {half['ratio']:.1f} times as far from genuine ones as two halves of the genuine ones are from "
+        f"each other (FID {half['fid_generated']:.1f} against {half['fid_genuine']:.1f}, {half['n']:,} faces each).",
+        f"All {record['n_generated']:,} made against {record['n_genuine']:,} genuine faces: FID {record['fid']:.1f}, "
+        f"on features of {record['extractor']['name']}. FID on other features or of other numbers of faces cannot be "
+        f"compared with it.",
     ]
     judged = (record["discriminator"] or {"slices": {}})["slices"]
     if judged:

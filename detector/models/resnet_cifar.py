@@ -11,7 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Norm = Literal["batch", "layer"]
+Norm = Literal["batch", "group"]
+
+_GROUP = 8
+"""Maps that are normalised together by group norm."""
 
 
 class ResNetCifar(nn.Module):
@@ -20,35 +23,36 @@ class ResNetCifar(nn.Module):
     Args:
         depth: 6n + 2: 20, 32, 44, 56 or 110.
         dropout: before the last layer.
-        norm: "batch" as in the paper, or "layer": over all maps of one picture, so that an answer does not depend on
-            what else is in the batch. Gulrajani et al., NeurIPS 2017, put it into discriminators whose gradient at each
-            picture is penalised.
+        norm: "batch" as in the paper, or "group" (Wu and He, ECCV 2018): over maps of one picture, so that an answer
+            does not depend on what else is in the batch, as the gradient penalty of a discriminator needs it.
+        grid: side of the grid of places that the last layer sees; 1 = the mean over all, as in the paper.
 
     Raises:
         ValueError: no such depth.
     """
 
-    def __init__(self, depth: int = 32, dropout: float = 0.0, norm: Norm = "batch") -> None:
+    def __init__(self, depth: int = 32, dropout: float = 0.0, norm: Norm = "batch", grid: int = 1) -> None:
         super().__init__()
         blocks, rest = divmod(depth - 2, 6)
         if rest or blocks < 1:
             raise ValueError(f"a ResNet of this kind has 6n + 2 layers, not {depth}")
-        normed = nn.BatchNorm2d if norm == "batch" else _layer_norm
+        normed = nn.BatchNorm2d if norm == "batch" else _group_norm
         self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.bn1 = normed(16)
         self.layer1 = _stage(16, 16, blocks, 1, normed)
         self.layer2 = _stage(16, 32, blocks, 2, normed)
         self.layer3 = _stage(32, 64, blocks, 2, normed)
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(64, 1)
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.fc = nn.Linear(64 * grid**2, 1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def features(self, x: Tensor) -> Tensor:
-        """Pooled features (N, 64)."""
+        """Pooled features (N, 64 grid^2)."""
         x = functional.relu(self.bn1(self.conv1(x)))
-        pooled: Tensor = self.layer3(self.layer2(self.layer1(x))).mean((2, 3))
+        pooled: Tensor = self.pool(self.layer3(self.layer2(self.layer1(x)))).flatten(1)
         return pooled
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,9 +60,8 @@ class ResNetCifar(nn.Module):
         return logits
 
 
-def _layer_norm(channels: int) -> nn.Module:
-    # one group of all maps; PyTorch's LayerNorm wants to know the size of the picture
-    return nn.GroupNorm(1, channels)
+def _group_norm(channels: int) -> nn.Module:
+    return nn.GroupNorm(channels // _GROUP, channels)
 
 
 def _stage(inputs: int, outputs: int, blocks: int, stride: int, normed: Callable[[int], nn.Module]) -> nn.Sequential:

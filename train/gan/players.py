@@ -15,7 +15,7 @@ from train.gan.dcgan import DcganGenerator
 from train.gan.stylegan2 import Noise, StyleGan2Discriminator, StyleGan2Generator
 
 Variant = Literal["resnet32", "stylegan2-ada"]
-DETECTOR = "resnet32_layernorm"
+DETECTOR = "resnet32_discriminator"
 """The network of the registry that is the discriminator of the variant resnet32."""
 GENERATOR_FILE = "generator.safetensors"
 

@@ -73,9 +73,9 @@ class _Defaults:
 
 
 _DEFAULTS: dict[Variant, _Defaults] = {
-    # a discriminator whose gradient is held small learns slowly. With these it told 52 % right after 850 steps and 60 %
-    # after 1,200; at equal rates and a penalty of 1, 53 % after 900, where that was stopped
-    "resnet32": _Defaults(128, 2e-4, 4e-4, (0.5, 0.999), 0.1, 8),
+    # with the usual (0.5, 0.999) Adam remembers the large gradients of the first steps: after 1,500 the discriminator
+    # told 55 % right and took 90 more to 61 % against a generator held nearly still, with an Adam that knew nothing 30
+    "resnet32": _Defaults(128, 2e-4, 4e-4, (0.0, 0.99), 0.1, 8),
     # Karras et al., NeurIPS 2020, table of hyperparameters
     "stylegan2-ada": _Defaults(256, 2.5e-3, 2.5e-3, (0.0, 0.99), 0.0, 16),
 }

@@ -13,6 +13,7 @@ FID is taken from `python -m train fid RUN`, which must have measured this very 
 import hashlib
 import json
 import shutil
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -152,17 +153,20 @@ def _about(record: Run, measured: dict[str, Any]) -> dict[str, Any]:
     """What the models page says; `halves` holds the figure between genuine halves and the ratio to it."""
     written = record.record()
     rows = record.events("epoch")
+    # a generator of the lowest FID may be of an earlier epoch than the last
+    made = {row["epoch"]: row for row in rows}[written["generator_epoch"]]
     judged = record.report / JUDGED.format("test")
     slices = json.loads(judged.read_text())["slices"] if judged.is_file() else {}
     return {
         "variant": written["generator"]["variant"],
         "size_px": written["generator"]["size_px"],
         "run": record.folder.name,
-        "epochs": len(rows),
         "generator_epoch": written["generator_epoch"],
-        "images_seen": written["images_seen"],
-        "hours": written["train_hours"],
-        "images_per_s": rows[-1]["images_per_s"],
+        "images_seen": made["images"],
+        "hours": round(made["hours"], 3),
+        "images_seen_in_all": written["images_seen"],
+        "hours_in_all": written["train_hours"],
+        "images_per_s": statistics.median(row["images_per_s"] for row in rows),
         "device": written["environment"]["device"],
         "genuine_faces": written["genuine_faces"],
         **{k: measured[k] for k in _FIGURES},
