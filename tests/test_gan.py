@@ -27,6 +27,7 @@ from train.data.extra import drawn_alike, load_extra
 from train.data.faces import FaceData, load_faces, with_fakes_of
 from train.data.samples import DataError, Sample
 from train.experiment import Run
+from train.gan import milestone
 from train.gan.ada import AdaController, augment
 from train.gan.faces import FaceSet, choose_genuine
 from train.gan.loop import Callbacks, Game, play
@@ -387,7 +388,7 @@ def test_a_game_writes_every_file(tiny: Gan, capsys: pytest.CaptureFixture[str])
     assert {p.name for p in out.iterdir()} == {"grid.webp", "curves.webp", "record.json"}
     assert not list(weights.glob(".*"))
     said_of = json.loads((out / "record.json").read_text())
-    assert said_of["fid"] == measured["fid"] and said_of["halves"] == half and said_of["weights"] is None
+    assert said_of["fid"] == measured["fid"] and said_of["halves"] == half and said_of["players"] is None
     assert said_of["extractor"]["name"].startswith("Unmask resnet18") and said_of["n_generated"] == 12
     assert (said_of["variant"], said_of["size_px"], said_of["images_seen"]) == ("stylegan2-ada", 16, 48)
     epoch = Run(folder).record()["generator_epoch"]
@@ -395,12 +396,14 @@ def test_a_game_writes_every_file(tiny: Gan, capsys: pytest.CaptureFixture[str])
         assert grid.size == made.size
         assert np.abs(np.asarray(grid, float) - np.asarray(made.convert("RGB"), float)).mean() < 12
     # again, with the weights; too large ones and a measurement of another generator are refused, what is there stays
-    publish_recipe.run(GanPublish(folder, generator=True, weights_dir=weights))
-    shipped = json.loads((out / "record.json").read_text())["weights"]
-    assert shipped["sha256"] == measured["generator"] and shipped["bytes"] == (out / shipped["file"]).stat().st_size
-    with pytest.MonkeyPatch.context() as small, pytest.raises(DataError, match="leave --generator out"):
-        small.setattr(publish_recipe, "MAX_BYTES", 100)
-        publish_recipe.run(GanPublish(folder, generator=True, weights_dir=weights))
+    publish_recipe.run(GanPublish(folder, players=True, weights_dir=weights))
+    files = json.loads((out / "record.json").read_text())["players"]["files"]
+    assert set(files) == {"generator.safetensors", "discriminator.safetensors"}
+    assert files["generator.safetensors"]["sha256"] == measured["generator"]
+    assert all(entry["bytes"] == (out / name).stat().st_size for name, entry in files.items())
+    with pytest.MonkeyPatch.context() as small, pytest.raises(DataError, match="leave --players out"):
+        small.setattr(milestone, "MAX_BYTES", 100)
+        publish_recipe.run(GanPublish(folder, players=True, weights_dir=weights))
     (folder / "report" / "fid.json").write_text(json.dumps({**measured, "generator": "other"}))
     with pytest.raises(DataError, match="earlier generator"):
         publish_recipe.run(GanPublish(folder, weights_dir=weights))
@@ -408,6 +411,24 @@ def test_a_game_writes_every_file(tiny: Gan, capsys: pytest.CaptureFixture[str])
     with pytest.raises(DataError, match="train fid"):
         publish_recipe.run(GanPublish(folder, weights_dir=weights))
     assert (out / "generator.safetensors").is_file() and not list(weights.glob(".*"))
+    # a new game begins from what was published, and says so
+    later = gan_recipe.run(replace(tiny, epochs=1, lr_generator=1e-9, lr_discriminator=1e-9, start=out))
+    went_on, before = Run(later).record(), Run(folder).record()
+    assert went_on["begun_from"] == {"run": folder.name, "images": 48, "hours": before["train_hours"]}
+    assert went_on["images_seen"] == 64 and went_on["train_hours"] >= before["train_hours"]
+    for key, tensor in load_file(out / "generator.safetensors").items():
+        if key == "mapping.average":  # of the styles seen; it goes on whatever the rate
+            continue
+        assert torch.allclose(tensor.float(), load_file(later / "generator.safetensors")[key].float(), atol=2e-3), key
+    state = torch.load(later / "checkpoint.pt", weights_only=True)["game"]["discriminator"]
+    for key, tensor in load_file(out / "discriminator.safetensors").items():
+        assert torch.allclose(tensor.float(), state[key], atol=2e-3), key
+    for broken, words in ((replace(tiny, channels=8), "other options"), (replace(tiny, resume=later), "begun already")):
+        with pytest.raises(ValueError, match=words):
+            gan_recipe.run(replace(broken, start=out))
+    (out / "discriminator.safetensors").write_bytes(b"cut off")
+    with pytest.raises(DataError, match="not the file that was published"):
+        gan_recipe.run(replace(tiny, start=out))
     with pytest.raises(ValueError, match="not the faces"):
         face_set(14).save(tiny.runs_dir / "more.npz")
         run_fid(Fid(folder, faces=tiny.runs_dir / "more.npz", runs_dir=tiny.runs_dir))

@@ -26,6 +26,7 @@ import train.recipes.small_set as small_recipe
 from detector.calibration import Calibration
 from detector.ensemble import golden_logits_of_members
 from detector.errors import WeightsError
+from detector.models.registry import build
 from detector.pipeline import Detector
 from detector.types import Face
 from detector.weights import load_ensemble, read_manifest
@@ -38,6 +39,7 @@ from train.data.faces import FaceData
 from train.data.folds import Fold
 from train.data.samples import DataError, Sample
 from train.experiment import Run
+from train.loop import wants_amp
 from train.recipes.cnn import Cnn
 from train.recipes.labels import Labels
 from train.recipes.leave_out import VARIANTS, LeaveOut
@@ -684,3 +686,23 @@ def test_impossible_options_get_a_line(
 def test_unknown_options_fail() -> None:
     with pytest.raises(SystemExit):
         main(["cnn", "--learning-speed", "3"])
+
+
+@pytest.mark.parametrize(
+    ("can", "network", "pays"),
+    [
+        ({}, "resnet18", False),
+        ({"avx512_bf16": True}, "resnet18", True),
+        ({"avx512_bf16": True}, "mobilenet_v2", False),  # the gradients of its grouped convolutions are slow there
+        ({"avx512_bf16": True, "amx_bf16": True}, "mobilenet_v2", True),
+    ],
+)
+def test_bfloat16_is_taken_where_it_is_faster(
+    can: dict[str, bool], network: str, pays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can)
+    cpu, built = torch.device("cpu"), build(network)
+    assert wants_amp("auto", cpu, built) is pays
+    assert wants_amp("on", cpu, built) and not wants_amp("off", torch.device("cuda"), built)
+    assert wants_amp("auto", torch.device("cuda"), built)
+    assert not wants_amp("auto", cpu, build("resnet18"), build("mobilenet_v2")) or "amx_bf16" in can

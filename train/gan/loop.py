@@ -99,6 +99,31 @@ class Game:
         self.path_mean = torch.zeros((), device=device)
         self.steps = 0
         self.images = 0
+        self.seconds_before = 0.0
+
+    def begin(
+        self,
+        generator: dict[str, Tensor],
+        discriminator: dict[str, Tensor],
+        *,
+        ada_p: float,
+        path_mean: float,
+        images: int,
+        seconds: float,
+    ) -> None:
+        """Takes over the players of an earlier game, whose averaged generator becomes the one that learns.
+
+        Args:
+            generator: its weights; `discriminator` likewise.
+            ada_p: chance of augmentation that game had reached.
+            path_mean: its mean of path lengths.
+            images: genuine faces it was shown; they count for this game too, as do its `seconds`.
+        """
+        self.generator.load_state_dict(generator)
+        self.averaged.load_state_dict(generator)
+        self.discriminator.load_state_dict(discriminator)
+        self.ada.p, self.images, self.seconds_before = ada_p, images, seconds
+        self.path_mean = torch.full_like(self.path_mean, path_mean)
 
     def epoch(
         self, genuine: Tensor, indices: np.ndarray, fakes: Tensor | None, fake_indices: np.ndarray, on_step: OnStep
@@ -262,7 +287,7 @@ def play(
     options, device = game.options, game.device
     genuine = genuine.to(device)
     fakes = None if fakes is None else fakes.to(device)
-    kept = _Kept(features=callbacks.features)
+    kept = _Kept(features=callbacks.features, seconds=game.seconds_before)
     if run.checkpoint.exists():
         state = torch.load(run.checkpoint, map_location=device, weights_only=True)
         game.load(state["game"])

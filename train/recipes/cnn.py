@@ -21,7 +21,7 @@ from train.data.self_blend import SelfBlend
 from train.data.sources import find_data_root
 from train.distributed import ALONE, World, join_world
 from train.experiment import Run, environment, options_record
-from train.loop import FitOptions, amp_pays, fit, predict
+from train.loop import FitOptions, fit, predict, wants_amp
 from train.progress import Bar, say
 from train.regularise import Regularisation
 from train.report import write_report
@@ -103,7 +103,7 @@ class Cnn:
     pretrained: Path | None = None
     """Folder of starting weights; else $UNMASK_PRETRAINED, else pretrained/ beside the data."""
     amp: Literal["auto", "on", "off"] = "auto"
-    """bfloat16 autocast; auto = on GPUs and on CPUs with AMX, where it pays, and not on others, where it costs."""
+    """bfloat16 autocast; auto = where it is faster: on GPUs, and on CPUs with instructions that suit the network."""
     workers: int = 2
     """Processes that prepare pictures."""
     seed: int = 0
@@ -150,7 +150,6 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
     world = join_world()
     world.check_batch_size(options.batch_size)
     device = world.device
-    amp = options.amp == "on" or (options.amp == "auto" and amp_pays(device))
     if data is None:
         data = load_faces(
             options.data_root, options.runs_dir, options.seed, options.workers, needs_fakes=options.needs_fakes
@@ -166,6 +165,7 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
         _check_same(options, data)
     torch.manual_seed(options.seed)
     network = build(options.model, options.dropout)
+    amp = wants_amp(options.amp, device, network)
     root = find_data_root(options.data_root)
     start = load_start(network, options.start, find_pretrained(options.pretrained, root))
     per_epoch = options.images_per_epoch or len(data.train)

@@ -10,7 +10,7 @@ and, of the variant resnet32, whose discriminator is a detector like any other:
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ from train.fid import Extractor, features, find_extractor, genuine_features, qua
 from train.gan.faces import FaceSet, choose_genuine, cut_faces
 from train.gan.loop import Callbacks, Game, GameOptions, play
 from train.gan.losses import Loss
+from train.gan.milestone import Begun, begin_from
 from train.gan.players import (
     DETECTOR,
     GENERATOR_FILE,
@@ -44,7 +45,7 @@ from train.gan.players import (
     generate,
 )
 from train.gan.stylegan2 import STD_GROUP
-from train.loop import amp_pays, predict, save_weights_file
+from train.loop import predict, save_weights_file, wants_amp
 from train.progress import Bar, say
 from train.report import write_report
 from train.scoring import EVAL_BATCH
@@ -153,12 +154,14 @@ class Gan:
     pretrained: Path | None = None
     """Folder of starting weights, where MobileNetV2's are; else $UNMASK_PRETRAINED, else pretrained/ beside data."""
     amp: Literal["auto", "on", "off"] = "auto"
-    """bfloat16 autocast; auto = where it pays."""
+    """bfloat16 autocast, as for `cnn`."""
     workers: int = 2
     """Processes that prepare pictures."""
     seed: int = 0
     runs_dir: Path = Path("runs")
     """Where run folders and caches go."""
+    start: Path | None = None
+    """A folder that `gan-publish --players` wrote: a new run begins from its players."""
     resume: Path | None = None
     """A run folder to go on with, given the same options."""
 
@@ -171,6 +174,8 @@ class Gan:
             raise ValueError("epochs, per_group and path_every must be at least 1, fid_every at least 0")
         if self.variant == "resnet32" and self.faces:
             raise ValueError("the variant resnet32 is judged as a detector: it needs the data, not --faces")
+        if self.start and self.resume:
+            raise ValueError("a run that is resumed has begun already: leave --start out")
         if self.variant == "stylegan2-ada" and self.loss == "hinge":
             raise ValueError("stylegan2-ada is played with the loss of its paper: --loss bce")
         unknown = sorted(set(self.left_out) - set(FOLDS))
@@ -221,7 +226,6 @@ class Gan:
 def run(options: Gan) -> Path:
     """Plays, measures and writes the run folder; returns it, or the file of faces that was asked for."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    amp = options.amp == "on" or (options.amp == "auto" and amp_pays(device))
     data = None
     if options.faces:
         genuine = FaceSet.load(options.faces)
@@ -237,19 +241,17 @@ def run(options: Gan) -> Path:
     torch.backends.cudnn.benchmark = True
     torch.manual_seed(options.seed)
     spec = options.generator_spec()
-    game = Game(
-        build_generator(spec),
-        build_discriminator(spec, options.spectral_norm),
-        options.game_options(len(genuine.crops), amp),
-        device,
-    )
+    players = build_generator(spec), build_discriminator(spec, options.spectral_norm)
+    amp = wants_amp(options.amp, device, *players)
+    game = Game(*players, options.game_options(len(genuine.crops), amp), device)
+    begun = begin_from(options.start, game, spec, options.spectral_norm) if options.start else None
     if options.resume:
         record = Run(options.resume)
         _check_same(record, game, spec, genuine)
     else:
         record = Run.create(options.runs_dir, f"gan-{options.variant}")
     (record.folder / "samples").mkdir(exist_ok=True)
-    _write_start(record, options, game, genuine, data, amp)
+    _write_start(record, options, game, genuine, data, amp, begun)
     say(
         f"{options.variant}: {len(genuine.crops)} genuine faces at {options.size_px} px, {options.epochs} epochs of "
         f"{game.options.steps_per_epoch * options.batch_size}; generator {_millions(game.generator)}, discriminator "
@@ -351,7 +353,9 @@ def _settings(game: Game) -> dict[str, Any]:
     return {**values, "betas": list(game.options.betas)}
 
 
-def _write_start(record: Run, options: Gan, game: Game, genuine: FaceSet, data: FaceData | None, amp: bool) -> None:
+def _write_start(
+    record: Run, options: Gan, game: Game, genuine: FaceSet, data: FaceData | None, amp: bool, begun: Begun | None
+) -> None:
     values: dict[str, Any] = {
         "recipe": "gan",
         "options": options_record(options),
@@ -362,6 +366,7 @@ def _write_start(record: Run, options: Gan, game: Game, genuine: FaceSet, data: 
         "genuine_key": genuine.key(),
         "learned_from": genuine.sources(),
         "images_planned": game.options.steps_per_epoch * options.batch_size * options.epochs,
+        "begun_from": asdict(begun) if begun else None,
     }
     if data is not None:
         values["data"] = data.fingerprint
@@ -370,7 +375,7 @@ def _write_start(record: Run, options: Gan, game: Game, genuine: FaceSet, data: 
     if options.variant == "resnet32":
         # what `publish` reads of any detector's run
         values["options"] = {**values["options"], "model": DETECTOR}
-        values |= {"start": "scratch", "start_kind": "scratch"}
+        values |= {"start": f"scratch, by way of {begun.run}" if begun else "scratch", "start_kind": "scratch"}
     record.write_record(**values)
 
 

@@ -5,14 +5,13 @@
       curves.webp             losses, scores, augmentation, FID over the epochs
       record.json             variant, size, pictures seen, hours, FID and KID with the features they are of, and how
                           well detectors tell its faces
-      generator.safetensors   only with --generator, and only up to 25 MB
+      generator.safetensors, discriminator.safetensors
+                          only with --players, and only up to 25 MB each: `gan --start` goes on from them
 
 FID is taken from `python -m train fid RUN`, which must have measured this very generator.
 """
 
-import hashlib
 import json
-import shutil
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from PIL import Image
 from detector.weights import default_folder
 from train.data.samples import DataError
 from train.experiment import Run, write_json
+from train.gan.milestone import RECORD, write_players
 from train.gan.players import DETECTOR, GENERATOR_FILE
 from train.progress import say
 from train.readme import update_generators
@@ -32,8 +32,6 @@ from train.recipes.gan_judge import JUDGED
 from train.staging import staging_in
 
 FOLDER = "gan"
-MAX_BYTES = 25_000_000
-"""A larger generator is no part of what users download."""
 _QUALITY = 85
 _FIGURES = ("fid", "kid", "kid_deviation", "precision", "recall", "n_genuine", "n_generated", "extractor", "halves")
 _JUDGED = ("140k", "stylegan2-1024", "sd21")
@@ -47,8 +45,8 @@ class GanPublish:
     """A run folder of `gan` that `fid` has measured."""
     detectors: tuple[Path, ...] = ()
     """Runs of `cnn` that `gan-judge --split test --samples` judged on faces of this very generator."""
-    generator: bool = False
-    """Ship the generator's weights too, if they have at most 25 MB."""
+    players: bool = False
+    """Ship both players' weights too, at most 25 MB each: a new game goes on from them by `gan --start`."""
     weights_dir: Path | None = None
     """Published set; weights/ by default."""
     readme: Path | None = None
@@ -59,14 +57,8 @@ def run(options: GanPublish) -> Path:
     """Writes the folder, whole or not at all; returns it."""
     record = Run(options.run)
     written = record.record()
-    weights = record.folder / GENERATOR_FILE
-    if written.get("recipe") != "gan" or not weights.is_file():
+    if written.get("recipe") != "gan" or not (record.folder / GENERATOR_FILE).is_file():
         raise DataError(f"{options.run.name} holds no generator: name the folder of a `gan` run that finished an epoch")
-    if options.generator and weights.stat().st_size > MAX_BYTES:
-        raise DataError(
-            f"the generator has {weights.stat().st_size / 1e6:.1f} MB; more than {MAX_BYTES / 1e6:.0f} MB do not ship: "
-            "leave --generator out"
-        )
     measured = _measured(record)
     epoch = int(written["generator_epoch"])
     grid, plot = record.folder / "samples" / f"epoch-{epoch:04d}.png", record.report / "gan_curves.png"
@@ -85,17 +77,8 @@ def run(options: GanPublish) -> Path:
         for path, name in ((grid, "grid"), (plot, "curves")):
             with Image.open(path) as picture:
                 picture.convert("RGB").save(made / f"{name}.webp", quality=_QUALITY)
-        shipped: dict[str, Any] | None = None
-        if options.generator:
-            shutil.copyfile(weights, made / GENERATOR_FILE)
-            data = (made / GENERATOR_FILE).read_bytes()
-            shipped = {
-                "file": GENERATOR_FILE,
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "bytes": len(data),
-                "spec": written["generator"],
-            }
-        write_json(made / "record.json", {**about, "weights": shipped})
+        players = write_players(record, made) if options.players else None
+        write_json(made / RECORD, {**about, "players": players})
         folder.parent.mkdir(exist_ok=True)
         if folder.exists():
             folder.rename(staging / "old")

@@ -40,7 +40,7 @@ from train.data.faces import FaceData, load_faces, with_extra
 from train.data.folds import FOLDS, Fold, check_folds, leave_out
 from train.data.samples import DataError, Sample
 from train.experiment import Run, environment, options_record, write_json, write_text
-from train.loop import amp_pays, fit, predict
+from train.loop import fit, predict, wants_amp
 from train.progress import say
 from train.recipes import cnn
 from train.recipes.cnn import Cnn, fit_options, settled, training_batches
@@ -371,9 +371,9 @@ def _share_seen(options: Cnn) -> float:
 def _measured(options: Cnn, data: FaceData) -> tuple[float, float]:
     """Seconds of a training step and of scoring one face, by the very code that will do it."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    amp = options.amp == "on" or (options.amp == "auto" and amp_pays(device))
     _, loader = training_batches(options, data, _MEASURED_STEPS)
     network = build(options.model, options.dropout)
+    amp = wants_amp(options.amp, device, network)
     times: list[float] = []
     with tempfile.TemporaryDirectory(prefix="unmask-leave-out-") as folder:
         fit(
