@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import subprocess
-import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,17 +110,6 @@ def write_text(path: Path, text: str) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(text)
     partial.replace(path)
-
-
-class Stopwatch:
-    """Hours of work, added up over resumed parts."""
-
-    def __init__(self, already_s: float = 0.0) -> None:
-        self._start = time.monotonic() - already_s
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._start
 
 
 def _commit() -> str:

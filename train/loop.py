@@ -18,8 +18,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from detector.models.registry import Network
 from train.distributed import ALONE, World
-from train.experiment import Run, Stopwatch
+from train.experiment import Run
 from train.regularise import Regularisation, backward
+from train.stopwatch import Stopwatch
 
 Batches = Callable[[int], Iterable[tuple[Tensor, Tensor]]]
 """Epoch number -> batches of (crops (N, 3, S, S) uint8, labels (N,) float)."""
