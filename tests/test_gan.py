@@ -400,7 +400,10 @@ def test_a_game_writes_every_file(tiny: Gan, capsys: pytest.CaptureFixture[str])
     files = json.loads((out / "record.json").read_text())["players"]["files"]
     assert set(files) == {"generator.safetensors", "discriminator.safetensors"}
     assert files["generator.safetensors"]["sha256"] == measured["generator"]
-    assert all(entry["bytes"] == (out / name).stat().st_size for name, entry in files.items())
+    stats = {name: (out / name).stat() for name in files}
+    assert all(
+        files[name]["bytes"] == found.st_size and found.st_mode & 0o044 == 0o044 for name, found in stats.items()
+    )
     with pytest.MonkeyPatch.context() as small, pytest.raises(DataError, match="leave --players out"):
         small.setattr(milestone, "MAX_BYTES", 100)
         publish_recipe.run(GanPublish(folder, players=True, weights_dir=weights))

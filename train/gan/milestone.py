@@ -59,6 +59,8 @@ def write_players(run: Run, folder: Path) -> dict[str, Any]:
     files: dict[str, Any] = {}
     for name, player in ((GENERATOR_FILE, generator), (DISCRIMINATOR_FILE, discriminator)):
         digest, size = save_network(player, folder / name)
+        # readable for whoever runs the app
+        (folder / name).chmod(0o644)
         if size > MAX_BYTES:
             raise DataError(
                 f"{name} has {size / 1e6:.1f} MB; more than {MAX_BYTES / 1e6:.0f} MB do not ship: leave --players out"
