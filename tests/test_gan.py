@@ -426,6 +426,9 @@ def test_a_game_writes_every_file(tiny: Gan, capsys: pytest.CaptureFixture[str])
     state = torch.load(later / "checkpoint.pt", weights_only=True)["game"]["discriminator"]
     for key, tensor in load_file(out / "discriminator.safetensors").items():
         assert torch.allclose(tensor.float(), state[key], atol=2e-3), key
+    gan_recipe.run(replace(tiny, epochs=2, lr_generator=1e-9, lr_discriminator=1e-9, resume=later))
+    resumed = Run(later).record()
+    assert resumed["begun_from"] == went_on["begun_from"] and resumed["images_seen"] == 80
     for broken, words in ((replace(tiny, channels=8), "other options"), (replace(tiny, resume=later), "begun already")):
         with pytest.raises(ValueError, match=words):
             gan_recipe.run(replace(broken, start=out))

@@ -248,6 +248,8 @@ def run(options: Gan) -> Path:
     if options.resume:
         record = Run(options.resume)
         _check_same(record, game, spec, genuine)
+        before = record.record().get("begun_from")
+        begun = Begun(**before) if before else None
     else:
         record = Run.create(options.runs_dir, f"gan-{options.variant}")
     (record.folder / "samples").mkdir(exist_ok=True)
