@@ -31,8 +31,11 @@ lint: setup-dev
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 
+# Two processes, whatever the machine has: each holds torch and the networks. The browser tests measure how soon a page
+# answers, so they have the machine to themselves.
 test: lint
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -m "not browser" --numprocesses 2 --dist worksteal
+	.venv/bin/python -m pytest -m browser
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
