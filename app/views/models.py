@@ -307,7 +307,8 @@ def _generators(folder: Path) -> None:
     small("Networks that make faces, trained with this version. None of the people below exists.")
     for path in records:
         try:
-            lines = _generator_lines(json.loads(path.read_text(encoding="utf-8")))
+            record = json.loads(path.read_text(encoding="utf-8"))
+            lines, rows = _generator_lines(record), _generator_rows(record)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             small(f"weights/gan/{path.parent.name} is damaged: fetch weights/ again.")
             continue
@@ -318,6 +319,13 @@ def _generators(folder: Path) -> None:
                 picture = path.with_name(f"{kind}.webp")
                 if picture.is_file():
                     column.image(picture.read_bytes(), width="stretch", alt=alt, caption=alt)
+            if rows:
+                _table(rows, rows[0], key=f"generator_{path.parent.name}")
+                small(
+                    "Test faces that trained nothing, judged at even odds: flagged where the probability is above one "
+                    "half. A test set without genuine faces is set against all genuine test faces, which are many "
+                    "more, so accuracy and precision say little of it."
+                )
 
 
 def _generator_lines(record: Mapping[str, Any]) -> str:
@@ -338,20 +346,48 @@ def _generator_lines(record: Mapping[str, Any]) -> str:
         f"on features of {record['extractor']['name']}. FID on other features or of other numbers of faces cannot be "
         f"compared with it.",
     ]
-    judged = (record["discriminator"] or {"slices": {}})["slices"]
-    if judged:
-        said = (f"{name} {100 * f['accuracy']['value']:.0f} % (AUC {f['auc']:.2f})" for name, f in judged.items())
-        lines.append(f"Its discriminator alone as a detector, share that it judged rightly: {', '.join(said)}.")
     for detector in record["detectors"]:
         made = detector["generated"]
-        others = (f"{name} AUC {f['auc']:.2f}" for name, f in detector["slices"].items())
         lines.append(
-            f"{report.network_name(detector['model'])}, {'' if detector['learned_generated'] else 'not '}trained on "
-            f"such faces: of {made['manipulated']} of them and {made['genuine']} genuine ones that it had not seen, it "
-            f"judged {100 * made['accuracy']['value']:.0f} % rightly. On other faces: {', '.join(others)}."
+            f"{_short(detector['model'])}, {'' if detector['learned_generated'] else 'not '}trained on such faces: of "
+            f"{made['manipulated']} of them and {made['genuine']} genuine ones that it had not seen, it judged "
+            f"{100 * made['accuracy']['value']:.0f} % rightly."
         )
     text = "".join(f'<p class="um-small">{html.escape(line)}</p>' for line in lines)
     return f"<h3>{html.escape(title)}</h3>{text}"
+
+
+def _generator_rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What detectors make of test faces: those of the generator first, then every other set.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: the record is not complete.
+    """
+    alone = record["discriminator"]
+    judged = [("Its discriminator alone", alone["slices"])] if alone else []
+    judged += [(_short(d["model"]), {"faces that it made": d["generated"], **d["slices"]}) for d in record["detectors"]]
+    rows = []
+    for name, slices in judged:
+        for test_set, f in slices.items():
+            (passed, alarmed), (missed, found) = f["confusion"]
+            rows.append(
+                {
+                    "Detector": name,
+                    "Test set": test_set,
+                    "AUC": f["auc"],
+                    "Accuracy": f["accuracy"]["value"],
+                    "from": f["accuracy"]["low"],
+                    "to": f["accuracy"]["high"],
+                    "Precision": f["precision"],
+                    "Recall": f["recall"],
+                    "F1": f["f1"],
+                    "Genuine, passed": passed,
+                    "Genuine, flagged": alarmed,
+                    "Manipulated, missed": missed,
+                    "Manipulated, flagged": found,
+                }
+            )
+    return rows
 
 
 def _documents(manifest: "Manifest", names: Iterable[str]) -> None:

@@ -34,7 +34,6 @@ from train.staging import staging_in
 FOLDER = "gan"
 _QUALITY = 85
 _FIGURES = ("fid", "kid", "kid_deviation", "precision", "recall", "n_genuine", "n_generated", "extractor", "halves")
-_JUDGED = ("140k", "stylegan2-1024", "sd21")
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def _told_by(detector: Run, generator: Run) -> dict[str, Any]:
             "run `gan-samples` and `gan-judge` again"
         )
     written = detector.record()
-    made = found["slices"][found["samples"]["source"]]
+    made = found["slices"].pop(found["samples"]["source"])
     return {
         "model": written["options"]["model"],
         "run": detector.folder.name,
@@ -128,7 +127,7 @@ def _told_by(detector: Run, generator: Run) -> dict[str, Any]:
         "hours": written["train_hours"],
         "test_looks": found["test_looks"],
         "generated": made,
-        "slices": {s: found["slices"][s] for s in _JUDGED if s in found["slices"]},
+        "slices": found["slices"],
     }
 
 
@@ -155,7 +154,5 @@ def _about(record: Run, measured: dict[str, Any]) -> dict[str, Any]:
         **{k: measured[k] for k in _FIGURES},
         "on_ours": measured.get("on_ours"),
         # of the variant whose discriminator is a detector, once it was judged: at even odds
-        "discriminator": {"model": DETECTOR, "slices": {s: slices[s] for s in _JUDGED if s in slices}}
-        if slices
-        else None,
+        "discriminator": {"model": DETECTOR, "slices": slices} if slices else None,
     }
