@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from train.data.batches import PairedBatches
 from train.data.extra import drawn_alike, load_extra
 from train.data.faces import FaceData, load_faces, with_fakes_of
 from train.data.samples import DataError, Sample
+from train.even_odds import slices_at_even_odds
 from train.experiment import Run
 from train.gan import milestone
 from train.gan.ada import AdaController, augment
@@ -625,6 +627,29 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
         assert figures["samples"]["run"] == folder.name
         assert (judged / "report" / f"confusion_{split}_gan-resnet32-16.png").is_file()
     assert "gan-resnet32-16" in capsys.readouterr().out
+
+    # faces of the generator's history are opponents of its own slice alone, and calibrate who learned such faces
+    calibrated: list[Sequence[Sample]] = []
+    ranked: list[set[str]] = []
+
+    def calibration(samples: Sequence[Sample], logits: np.ndarray) -> Calibration:
+        calibrated.append(samples)
+        return Calibration(1.0, 0.0)
+
+    def slices(samples: Sequence[Sample], logits: np.ndarray) -> dict[str, dict[str, object]]:
+        ranked.append({s.source for s in samples})
+        return slices_at_even_odds(samples, logits)
+
+    with monkeypatch.context() as watched:
+        watched.setattr(judge_recipe, "fit_calibration", calibration)
+        watched.setattr(judge_recipe, "slices_at_even_odds", slices)
+        for judged in (folder, trained):
+            judge_recipe.run(GanJudge(judged, "val", out, data_root=made_data, runs_dir=options.runs_dir, workers=0))
+    assert {s.source for s in calibrated[1]} - {s.source for s in calibrated[0]} == {"gan-resnet32-16"}
+    assert {s.split for samples in calibrated for s in samples} == {"val"}
+    assert ranked[1] == ranked[3] == {"gan-resnet32-16"} and not ranked[1] & (ranked[0] | ranked[2])
+    with pytest.raises(DataError, match="no manipulated face of nothing"):
+        judge_recipe._learned(data.val, ("nothing",))
 
     # what the models page and the README say of it, once the checkpoint's FID is known
     run_fid(Fid(folder, data_root=made_data, runs_dir=options.runs_dir, workers=0))

@@ -89,6 +89,34 @@ def test_rate_interval_counts_groups_not_pictures() -> None:
     assert grouped.high - grouped.low > 2 * (alone.high - alone.low)  # type: ignore[operator]
 
 
+def test_rate_interval_is_wilsons_where_groups_are_alike_and_wider_where_large_ones_decide() -> None:
+    single = np.array([True] * 7 + [False] * 33)
+    names = [str(i) for i in range(40)]
+    found = rate_interval(single, names)
+    assert (found.low, found.high) == pytest.approx(wilson(7, 40))
+    # five pictures of each that all agree say no more than one of each
+    five = rate_interval(np.repeat(single, 5), [n for n in names for _ in range(5)])
+    assert (five.low, five.high, five.n) == (pytest.approx(found.low), pytest.approx(found.high), 200)
+    # pictures of a group that differ among themselves still say no more than groups
+    mixed = rate_interval(np.tile([True, False], 20), [str(i // 2) for i in range(40)])
+    assert (mixed.low, mixed.high) == pytest.approx(wilson(10, 20))
+    assert rate_interval(np.zeros(30, bool), names[:30]).high == pytest.approx(wilson(0, 30)[1])
+    # one large group among many small ones: the share of pictures is its share, and is as uncertain
+    hits = np.array([True] * 60 + [False] * 40)
+    large = rate_interval(hits, ["large"] * 60 + names)
+    assert large.value == 0.6 and large.low < 0.6 < large.high  # type: ignore[operator]
+    assert large.high - large.low > 0.6  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_share_lies_in_its_interval(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups = [str(g) for g in np.minimum(rng.geometric(0.2, 80), 12)]
+    hits = rng.uniform(size=80) < rng.uniform()
+    found = rate_interval(hits, groups)
+    assert found.low <= found.value <= found.high  # type: ignore[operator]
+
+
 def test_auc_interval_needs_five_groups_in_each_class(scored: tuple[np.ndarray, np.ndarray]) -> None:
     labels, scores = scored
     rng = np.random.default_rng(0)

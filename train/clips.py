@@ -26,7 +26,7 @@ from detector.calibration import BAND_RATES, Calibration, FalseAlarmCurve, band_
 from detector.types import BANDS, Band, BandCap
 from train.calibrate import fit_calibration
 from train.data.samples import DataError
-from train.metrics import group_draws, rate_interval
+from train.metrics import group_draws, wilson
 
 CONFIDENCE = 0.95
 """With which a band's promise must hold for genuine persons like those of the clips."""
@@ -299,14 +299,15 @@ def false_alarms(
     alarms: dict[str, dict[str, Any]] = {}
     for band in BAND_RATES:
         hits = single >= BANDS.index(band)
-        interval = rate_interval(hits, [p.person for p in genuine])
+        # persons weigh alike here, however many clips there are of them
         share = float(np.mean([hits[rows].mean() for rows in by_person.values()]))
+        lowest, highest = wilson(share * len(names), len(names))
         alarms[band] = {
             "n": len(names),
             "k": round(share * len(names), 2),
             "rate": round(share, 4),
-            "low": None if interval.low is None else round(interval.low, 4),
-            "high": None if interval.high is None else round(interval.high, 4),
+            "low": round(lowest, 4),
+            "high": round(highest, 4),
         }
     rng = np.random.default_rng(0)
     files: dict[str, dict[str, float]] = {}

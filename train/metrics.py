@@ -162,15 +162,20 @@ def wilson(k: float, n: float) -> tuple[float, float]:
 def rate_interval(hits: np.ndarray, groups: Sequence[str]) -> Interval:
     """Share of True with Wilson's interval over groups.
 
-    Pictures of one group say little more than one of them: the sample size is the number of groups, and a group counts
-    by its share of hits.
+    Pictures of one group say little more than one of them, and a large group weighs more in the share than a small one.
+    So the sample size is the effective one, at which drawing single pictures would vary as much as drawing groups does
+    (Korn and Graubard, 1998), and at most the number of groups.
     """
     if len(hits) == 0:
         return Interval(math.nan, None, None, 0)
-    names = np.asarray(groups)
-    shares = np.array([hits[names == g].mean() for g in np.unique(names)])
-    low, high = wilson(float(shares.sum()), len(shares))
-    return Interval(float(hits.mean()), low, high, len(hits))
+    names, of = np.unique(np.asarray(groups), return_inverse=True)
+    share = float(hits.mean())
+    deviations = np.bincount(of, weights=hits - share)
+    variance = float((deviations**2).sum()) / len(hits) ** 2
+    # without any variance: groups that all agree say as much as there are of them
+    effective = min(len(names), share * (1 - share) / variance) if variance > 1e-12 else len(names)
+    low, high = wilson(share * effective, effective)
+    return Interval(share, low, high, len(hits))
 
 
 def eer(labels: np.ndarray, scores: np.ndarray) -> float:

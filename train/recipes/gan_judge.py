@@ -1,13 +1,15 @@
 """`python -m train gan-judge RUN`: a trained network as a detector, in the figures that GAN papers report.
 
-Accuracy, precision, recall, F1 and the confusion matrix of every slice, at even odds: the probability calibrated on
-validation is 0.5. With `--samples`, also on generated faces that trained nothing against held-out genuine faces of
-equal history. Slices are those of validation until `--split test` is asked for, which is for a network that is
-finished: nothing may be chosen by what it says, and every look is counted in the run's record, as `publish` counts its
-own. `publish` gives AUC, intervals and false alarms on the same slices.
+Accuracy, precision, recall, F1 and the confusion matrix of every slice, at even odds: the probability is 0.5 after a
+calibration on validation, on its manipulated faces of the kinds that the network was to learn. With `--samples`, also
+on generated faces that trained nothing against held-out genuine faces of equal history. Slices are those of validation
+until `--split test` is asked for, which is for a network that is finished: nothing may be chosen by what it says, and
+every look is counted in the run's record, as `publish` counts its own. `publish` gives AUC, intervals and false alarms
+on the same slices.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,7 +24,7 @@ from train import curves
 from train.calibrate import fit_calibration
 from train.data.extra import load_extra, made_by
 from train.data.faces import load_faces
-from train.data.samples import DataError
+from train.data.samples import DataError, Sample
 from train.evaluate import opponents
 from train.even_odds import slices_at_even_odds
 from train.experiment import Run, write_json
@@ -72,21 +74,32 @@ def run(options: GanJudge) -> Path:
     own = data.test if options.split == "test" else data.val
     if not own:
         raise DataError(f"these data have no {options.split} split: nothing to judge on")
-    samples, faces = list(own), dict(data.faces)
+    learned, faces = _learned(data.val, settings.get("fakes") or ()), dict(data.faces)
+    generated: list[Sample] = []
     made: dict[str, Any] = {}
     if options.samples:
         extra = load_extra(options.samples, options.split, options.runs_dir / "cache", options.workers)
-        samples += extra.samples
+        generated = extra.samples
         faces |= extra.faces
         made = _made(options, extra.without_face)
-    calibration = fit_calibration(data.val, score_faces(network, data.val, faces, size_px, options.workers, device))
+        if record.record().get("extra"):
+            known = load_extra(options.samples, "val", options.runs_dir / "cache", options.workers)
+            learned += known.samples
+            faces |= known.faces
+    calibration = fit_calibration(learned, score_faces(network, learned, faces, size_px, options.workers, device))
     looks = int(record.record().get("test_looks", 0)) + (options.split == "test")
     if options.split == "test":
         # before the look: one that is interrupted has been a look all the same
         record.write_record(test_looks=looks)
         say(f"look number {looks} of this run at the test slices")
-    logits = calibration(score_faces(network, samples, faces, size_px, options.workers, device))
-    figures = slices_at_even_odds(samples, logits)
+    figures: dict[str, dict[str, Any]] = {}
+    # apart: genuine faces with the generator's history are nobody's opponents but its own
+    for samples in (own, generated):
+        if samples:
+            logits = calibration(score_faces(network, samples, faces, size_px, options.workers, device))
+            found = slices_at_even_odds(samples, logits)
+            figures |= found
+            _plot(record, samples, logits, options.split, [s for s in found if s in _PLOTTED or samples is generated])
     write_json(
         record.report / JUDGED.format(options.split),
         {
@@ -98,15 +111,32 @@ def run(options: GanJudge) -> Path:
         },
     )
     record.log("judged", split=options.split, slices=len(figures))
-    labels, sources = np.array([s.label for s in samples]), np.array([s.source for s in samples])
-    for source in (*_PLOTTED, *sorted({s.source for s in samples[len(own) :]})):
-        if source in figures:
-            rows = opponents(labels, sources == source)
-            path = record.report / f"confusion_{options.split}_{source}.png"
-            title = f"{settings['model']}, {source}, {options.split}"
-            curves.confusion_matrix(labels[rows], logits[rows] > 0, path, title)
     _show(figures, made, options.split)
     return record.folder
+
+
+def _learned(validation: Sequence[Sample], fakes: Sequence[str]) -> list[Sample]:
+    """What a network is calibrated on: validation, its manipulated faces of the kinds that the network was to learn.
+
+    Even odds between genuine faces and kinds that it was never shown would say nothing about those that it was.
+
+    Raises:
+        DataError: validation has no such manipulated face.
+    """
+    found = [s for s in validation if not s.label or not fakes or s.source in fakes]
+    if not any(s.label for s in found):
+        raise DataError(f"validation has no manipulated face of {', '.join(fakes)}: nothing to calibrate on")
+    return found
+
+
+def _plot(record: Run, samples: Sequence[Sample], logits: np.ndarray, split: str, slices: Sequence[str]) -> None:
+    """Confusion matrices of some slices, into the run's report."""
+    labels, sources = np.array([s.label for s in samples]), np.array([s.source for s in samples])
+    name = record.record()["options"]["model"]
+    for source in slices:
+        rows = opponents(labels, sources == source)
+        path = record.report / f"confusion_{split}_{source}.png"
+        curves.confusion_matrix(labels[rows], logits[rows] > 0, path, f"{name}, {source}, {split}")
 
 
 def _made(options: GanJudge, without_face: int) -> dict[str, Any]:
