@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import roc_curve
 
 from train.metrics import auc, reliability
@@ -103,8 +104,10 @@ def gan_curves(epochs: Sequence[dict[str, Any]], path: Path, title: str) -> None
             if rows:
                 axes.plot([r["epoch"] for r in rows], [r[key] for r in rows], color=colour, marker=".", label=label)
         axes.set(xlabel="epoch", ylabel=name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if axes.get_lines():
-            axes.legend(fontsize=8)
+            # above the panel: within it, it would hide a line
+            axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
     figure.savefig(path)
 
 
