@@ -102,7 +102,7 @@ def generators(folder: Path) -> list[str]:
         ]
         lines += [
             "Test faces at even odds (`python -m train gan-judge RUN --split test`), 95 % intervals over groups. A "
-            "star: against all genuine test faces, which are most of those faces: accuracy then tells of these.",
+            "star: against all genuine test faces, most of such a set, so its accuracy says little of the manipulated ones.",
             "",
             *head,
             *(

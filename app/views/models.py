@@ -358,7 +358,7 @@ def _generator_lines(record: Mapping[str, Any]) -> str:
 
 
 def _generator_rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What detectors make of test faces: those of the generator first, then every other set.
+    """What its discriminator and the detectors judged on its faces make of every test set.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the record is not complete.

@@ -83,7 +83,9 @@ def run(options: GanJudge) -> Path:
         faces |= extra.faces
         made = _made(options, extra.without_face)
         if record.record().get("extra"):
-            known = load_extra(options.samples, "val", options.runs_dir / "cache", options.workers)
+            known = extra
+            if options.split == "test":
+                known = load_extra(options.samples, "val", options.runs_dir / "cache", options.workers)
             learned += known.samples
             faces |= known.faces
     calibration = fit_calibration(learned, score_faces(network, learned, faces, size_px, options.workers, device))
