@@ -24,7 +24,7 @@ from detector.models.registry import build
 from detector.types import Face
 from train.__main__ import main
 from train.data.batches import PairedBatches
-from train.data.extra import drawn_alike, load_extra
+from train.data.extra import drawn_alike, learned_from, load_extra, made_by
 from train.data.faces import FaceData, load_faces, with_fakes_of
 from train.data.samples import DataError, Sample
 from train.even_odds import slices_at_even_odds
@@ -647,6 +647,8 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
             judge_recipe.run(GanJudge(judged, "val", out, data_root=made_data, runs_dir=options.runs_dir, workers=0))
     assert {s.source for s in calibrated[1]} - {s.source for s in calibrated[0]} == {"gan-resnet32-16"}
     assert {s.split for samples in calibrated for s in samples} == {"val"}
+    assert learned_from(found["extra"], made_by(out)["generator"])
+    assert not learned_from(found["extra"], "0" * 64) and not learned_from(None, made_by(out)["generator"])
     assert ranked[1] == ranked[3] == {"gan-resnet32-16"} and not ranked[1] & (ranked[0] | ranked[2])
     with pytest.raises(DataError, match="no manipulated face of nothing"):
         judge_recipe._learned(data.val, ("nothing",))

@@ -393,7 +393,7 @@ def test_leave_out_measures_generated_faces_without_whom_it_leaves_out(
             (pack / s.name).parent.mkdir(exist_ok=True)
             (pack / s.name).write_bytes(s.read())
             table.write(f"{s.name},,{('real', 'fake')[s.label]},gan,gan,{s.group},train\n")
-    (pack / "made.json").write_text(json.dumps({"run": "gan-1", "learned_from": ["a"]}))
+    (pack / "made.json").write_text(json.dumps({"run": "gan-1", "generator": "1" * 64, "learned_from": ["a"]}))
     face = next(iter(sources.faces.values()))
     monkeypatch.setattr("train.data.extra.find_faces", lambda samples, *_, **__: {s.name: face for s in samples})
     trained: list[list[Sample]] = []
@@ -414,7 +414,7 @@ def test_leave_out_measures_generated_faces_without_whom_it_leaves_out(
     # finished cells stay; faces of another checkpoint are another cell
     leave_out_recipe.run(replace(measured, resume=folder))
     assert len(trained) == 2
-    (pack / "made.json").write_text(json.dumps({"run": "gan-2", "learned_from": []}))
+    (pack / "made.json").write_text(json.dumps({"run": "gan-2", "generator": "2" * 64, "learned_from": []}))
     leave_out_recipe.run(replace(measured, resume=folder))
     assert len(trained) == 3
 

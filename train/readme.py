@@ -102,7 +102,8 @@ def generators(folder: Path) -> list[str]:
         ]
         lines += [
             "Test faces at even odds (`python -m train gan-judge RUN --split test`), 95 % intervals over groups. A "
-            "star: against all genuine test faces, most of such a set, so its accuracy says little of the manipulated ones.",
+            "star: against all genuine test faces, most of such a set, so its accuracy says little of the manipulated "
+            "ones.",
             "",
             *head,
             *(

@@ -37,14 +37,29 @@ def load_extra(folder: Path, split: Split, cache_dir: Path, workers: int) -> Ext
     Raises:
         DataError: the folder is no such pack, or the split lacks a class.
     """
-    made_by(folder)
+    made = made_by(folder)
     samples = [s for s in read_packs(folder) if s.split == split]
     with Bar("Looking for faces") as bar:
         faces = find_faces(samples, cache_dir, workers=workers, on_progress=bar.at)
     kept = [s for s in samples if s.name in faces]
     if {s.label for s in kept} != {0, 1}:
         raise DataError(f"{folder.name}/ needs genuine and generated faces in split {split!r}; make it again with more")
-    return Extra(kept, faces, fingerprint(samples), len(samples) - len(kept))
+    # pictures of another checkpoint have the same names
+    return Extra(kept, faces, f"{_short(made['generator'])}-{fingerprint(samples)}", len(samples) - len(kept))
+
+
+def learned_from(extra: str | None, generator: str) -> bool:
+    """Whether a run learned from faces of a generator.
+
+    Args:
+        extra: fingerprint of its extra faces, as its record has it; None without any.
+        generator: hash of the generator's weights.
+    """
+    return extra is not None and extra.startswith(f"{_short(generator)}-")
+
+
+def _short(generator: str) -> str:
+    return generator[:16]
 
 
 def made_by(folder: Path) -> dict[str, Any]:

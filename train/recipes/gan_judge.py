@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from detector.models.registry import build
 from train import curves
 from train.calibrate import fit_calibration
-from train.data.extra import load_extra, made_by
+from train.data.extra import learned_from, load_extra, made_by
 from train.data.faces import load_faces
 from train.data.samples import DataError, Sample
 from train.evaluate import opponents
@@ -82,7 +82,7 @@ def run(options: GanJudge) -> Path:
         generated = extra.samples
         faces |= extra.faces
         made = _made(options, extra.without_face)
-        if record.record().get("extra"):
+        if learned_from(record.record().get("extra"), made["generator"]):
             known = extra
             if options.split == "test":
                 known = load_extra(options.samples, "val", options.runs_dir / "cache", options.workers)

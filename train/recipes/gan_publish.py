@@ -21,6 +21,7 @@ import tyro
 from PIL import Image
 
 from detector.weights import default_folder
+from train.data.extra import learned_from
 from train.data.samples import DataError
 from train.experiment import Run, write_json
 from train.gan.milestone import RECORD, write_players
@@ -123,7 +124,7 @@ def _told_by(detector: Run, generator: Run) -> dict[str, Any]:
     return {
         "model": written["options"]["model"],
         "run": detector.folder.name,
-        "learned_generated": bool(written.get("extra")),
+        "learned_generated": learned_from(written.get("extra"), found["samples"]["generator"]),
         "hours": written["train_hours"],
         "test_looks": found["test_looks"],
         "generated": made,
