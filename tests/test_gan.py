@@ -45,6 +45,7 @@ from train.gan.players import (
     generate,
 )
 from train.gan.stylegan2 import StyleGan2Discriminator, StyleGan2Generator, modulated_conv
+from train.kept_scores import KeptScores
 from train.readme import GENERATORS
 from train.recipes.cnn import Cnn
 from train.recipes.cnn import run as run_cnn
@@ -626,6 +627,14 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
         assert row["accuracy"]["value"] == pytest.approx((tn + tp) / 8) and row["recall"] == pytest.approx(tp / 4)
         assert figures["samples"]["run"] == folder.name
         assert (judged / "report" / f"confusion_{split}_gan-resnet32-16.png").is_file()
+    # what was scored is kept: the same question again takes no look; of other weights it would
+    with monkeypatch.context() as watched:
+        watched.setattr(judge_recipe, "score_faces", lambda network, samples, *_: np.zeros(len(samples)))
+        judge_recipe.run(judge)
+    assert json.loads((trained / "report" / "judged_test.json").read_text()) == figures
+    with np.load(trained / "report" / "scores_test.npz") as kept:
+        assert kept["logits0"].any() and not {s.name for s in data.test} & set(kept["keys0"].tolist())
+    assert KeptScores.load(trained / "report" / "scores_test.npz", "of other weights") is None
     assert "gan-resnet32-16" in capsys.readouterr().out
 
     # faces of the generator's history are opponents of its own slice alone, and calibrate who learned such faces

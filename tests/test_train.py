@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from typing import get_args, get_type_hints
 
 import cv2
@@ -181,6 +182,7 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     assert files == {
         "manifest.json",
         "leaderboard.json",
+        "test_scores.npz",
         "stacking.safetensors",
         *(f"{n}.safetensors" for n in networks),
         *(f"cards/{n}.md" for n in (*networks, *ensembles)),
@@ -220,6 +222,12 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     asked.clear()
     assert publish_recipe.run(replace(options, force=True))
     assert read_manifest(weights).data["test_scored"] == 1 and not [t for t in asked if t.startswith("test")]
+    # not even on another machine: they came with the weights, under no names of pictures
+    rmtree(tiny.runs_dir / "scores")
+    assert publish_recipe.run(replace(options, force=True))
+    assert read_manifest(weights).data["test_scored"] == 1 and not [t for t in asked if t.startswith("test")]
+    with np.load(weights / "test_scores.npz") as kept:
+        assert kept["logits0"].shape[1] == 3 and not any("fake" in k for k in kept["keys0"].tolist())
 
     # published networks stay by name, without their runs; those that are not named go, and ensembles with them
     kept = replace(options, runs=(Path("mesoinception4"), folder), force=True)

@@ -1,15 +1,13 @@
 """The long tables of a published set: every choice on every test slice, its curves, robustness and cost.
 
-Networks see the test faces once: their logits are kept in the runs folder (`KeptScores`), and every table, now or
-later, is made from them.
+Networks see the test faces once: their logits are kept (`KeptScores`) and ship beside the weights, and every table, now
+or later, is made from them.
 """
 
 import csv
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from train.data.faces import FaceData
 from train.data.samples import Sample, unseen_sources
 from train.evaluate import LABELS_WORTH, false_alarms_by_labels, figures, opponents, slice_figures, slice_rows
 from train.experiment import write_text
+from train.kept_scores import KeptScores, digest, key
 from train.metrics import Interval, auc, auc_draws, bootstrapped, class_balanced_weights, enough_groups, group_draws
 from train.progress import say
 from train.robustness import UNCHANGED, changed_logits, drawn_faces
@@ -40,73 +39,45 @@ _COLUMNS = ("accuracy", "precision", "tpr", "f1", "auc", "eer", "fpr")
 _TITLES = {"tpr": "recall", "fpr": "false_positive_rate"}
 
 
-@dataclass(frozen=True, slots=True)
-class KeptScores:
-    """Logits of a set's networks on everything that is looked at once.
-
-    Attributes:
-        members: names of the networks, the columns.
-        sets: title -> (names of N samples, (N, M) calibrated logits): `TEST`, `CHANGED` + name of a change, `LABELLED`.
-    """
-
-    members: tuple[str, ...]
-    sets: Mapping[str, tuple[list[str], np.ndarray]]
-
-    def save(self, path: Path) -> None:
-        """Writes them whole or not at all."""
-        arrays: dict[str, Any] = {"members": np.array(self.members), "titles": np.array(list(self.sets))}
-        for i, (names, logits) in enumerate(self.sets.values()):
-            arrays |= {f"names{i}": np.array(names, dtype=str), f"logits{i}": logits}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npz")
-        np.savez_compressed(partial, **arrays)
-        partial.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> "KeptScores":
-        with np.load(path, allow_pickle=False) as data:
-            sets = {
-                str(title): (data[f"names{i}"].tolist(), data[f"logits{i}"]) for i, title in enumerate(data["titles"])
-            }
-            return cls(tuple(data["members"].tolist()), sets)
-
-    def of(self, title: str) -> dict[str, np.ndarray]:
-        """Network -> (N,) logits of a set."""
-        return dict(zip(self.members, self.sets[title][1].T, strict=True))
-
-
-def scores_file(runs_dir: Path, models: Mapping[str, Mapping[str, Any]], fingerprint: str) -> Path:
-    """Where the test logits of these very networks on these very data are kept."""
-    said = json.dumps([fingerprint, {n: [r["sha256"], r["calibration"]] for n, r in models.items()}], sort_keys=True)
-    return runs_dir / "scores" / f"{hashlib.sha256(said.encode()).hexdigest()[:16]}.npz"
-
-
-def scores_on_test(manifest: Manifest, data: FaceData, runs_dir: Path, workers: int) -> tuple[KeptScores, bool]:
+def scores_on_test(
+    manifest: Manifest, data: FaceData, runs_dir: Path, shipped: Path, workers: int
+) -> tuple[KeptScores, bool]:
     """Logits of every network on what only tests, and whether this was a look at test.
 
     They are kept in the runs folder: the same networks on the same data are not scored twice.
+
+    Args:
+        manifest: of the networks, as they are calibrated now.
+        data: whose test faces are scored.
+        runs_dir: where they are kept.
+        shipped: a file beside published weights, which may hold them as well.
+        workers: processes that prepare pictures.
     """
-    path = scores_file(runs_dir, manifest.models, data.fingerprint)
-    if path.is_file():
-        say(f"Test logits of these networks are known ({path.name}): no new look at test")
-        return KeptScores.load(path), False
+    models = {n: [r["sha256"], r["calibration"]] for n, r in manifest.models.items()}
+    of = digest(json.dumps([data.fingerprint, models], sort_keys=True))
+    here = runs_dir / "scores" / f"{of}.npz"
+    for path in (here, shipped):
+        known = KeptScores.load(path, of)
+        if known is not None:
+            say(f"Test logits of these networks are known ({path.name}): no new look at test")
+            return known, False
     names = list(manifest.models)
     engines = [Engine(manifest, name) for name in names]
 
     def scored(samples: Sequence[Sample], title: str) -> tuple[list[str], np.ndarray]:
         columns = [scoring.score(e, samples, data.faces, workers, f"{title}, {e.name}") for e in engines]
-        return [s.name for s in samples], np.stack(columns, axis=1)
+        return [key(s) for s in samples], np.stack(columns, axis=1)
 
     sets = {TEST: scored(data.test, "test")}
     # the same faces for all networks; a second seed would be a second look
     drawn = drawn_faces(data.test, np.random.default_rng(0))
     for change, logits in changed_logits(drawn, data.faces, engines).items():
-        sets[CHANGED + change] = ([s.name for s in drawn], logits)
+        sets[CHANGED + change] = ([key(s) for s in drawn], logits)
     labelled, _ = labelled_faces(data, manifest.models)
     if labelled:
         sets[LABELLED] = scored(labelled, LABELLED)
-    scores = KeptScores(tuple(names), sets)
-    scores.save(path)
+    scores = KeptScores(of, tuple(names), sets)
+    scores.save(here)
     return scores, True
 
 
@@ -139,9 +110,9 @@ def labelled_faces(data: FaceData, models: Mapping[str, Mapping[str, Any]]) -> t
 
 def board(manifest: Manifest, data: FaceData, scores: KeptScores) -> dict[str, Any]:
     """The leaderboard of a set as plain values, for `weights/leaderboard.json`."""
-    by_name = {s.name: s for s in data.train + data.val + data.test}
-    test = [by_name[name] for name in scores.sets[TEST][0]]
-    members = scores.of(TEST)
+    every = data.train + data.val + data.test
+    test = scores.samples(TEST, every)
+    members = scores.logits(TEST)
     logits = {name: choice_logits(manifest, members, name) for name in manifest.names()}
     cost = {name: _cost(manifest, name) for name in manifest.models}
     fresh, small = fresh_sources(data), small_sources(data.test)
@@ -155,8 +126,8 @@ def board(manifest: Manifest, data: FaceData, scores: KeptScores) -> dict[str, A
             **{k: round(sum(c[k] for c in costs), 3) for k in costs[0]},
             **slice_figures(test, logits[name], entry.curve, fresh, small),
             "auc_minus_default": _against_default(test, logits, name, manifest.default, fresh, small),
-            "robustness": _robustness(manifest, scores, by_name, name),
-            "labels": _labels(manifest, scores, by_name, name),
+            "robustness": _robustness(manifest, scores, every, name),
+            "labels": _labels(manifest, scores, every, name),
         }
     return {
         "date": manifest.date,
@@ -176,9 +147,9 @@ def table(found: Mapping[str, Any]) -> list[dict[str, Any]]:
             row: dict[str, Any] = {
                 "choice": name, "slice": title, "genuine": measured["genuine"], "manipulated": measured["manipulated"]
             }  # fmt: skip
-            for key in _COLUMNS:
-                known = measured.get(key) or {"value": None, "low": None, "high": None}
-                head = _TITLES.get(key, key)
+            for column in _COLUMNS:
+                known = measured.get(column) or {"value": None, "low": None, "high": None}
+                head = _TITLES.get(column, column)
                 row |= {head: known["value"], f"{head}_low": known["low"], f"{head}_high": known["high"]}
             gain = choice["auc_minus_default"].get(title) or {"value": None, "low": None, "high": None}
             row |= {f"auc_minus_default{'_' * bool(k)}{k}": gain[k or "value"] for k in ("", "low", "high")}
@@ -203,9 +174,8 @@ def write_tables(found: Mapping[str, Any], folder: Path) -> None:
 
 def write_plots(manifest: Manifest, data: FaceData, scores: KeptScores, folder: Path) -> None:
     """Confusion matrix, ROC and reliability diagram of every choice on all test faces, as PNG files."""
-    by_name = {s.name: s for s in data.test}
-    labels = np.array([by_name[name].label for name in scores.sets[TEST][0]])
-    members = scores.of(TEST)
+    labels = np.array([s.label for s in scores.samples(TEST, data.test)])
+    members = scores.logits(TEST)
     for name in manifest.names():
         logits = choice_logits(manifest, members, name)
         flagged = sigmoid(logits) > manifest.entry(name).record["thresholds"]["strong"]
@@ -264,15 +234,15 @@ def paired_auc(samples: Sequence[Sample], new: np.ndarray, old: np.ndarray, rows
 
 
 def _robustness(
-    manifest: Manifest, scores: KeptScores, by_name: Mapping[str, Sample], name: str
+    manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str
 ) -> dict[str, dict[str, Any]]:
     """Change -> figures on the changed faces, with the loss of AUC against the same faces as they came."""
     curve = manifest.entry(name).curve
     titles = [t for t in scores.sets if t.startswith(CHANGED)]
-    logits = {t.removeprefix(CHANGED): choice_logits(manifest, scores.of(t), name) for t in titles}
+    logits = {t.removeprefix(CHANGED): choice_logits(manifest, scores.logits(t), name) for t in titles}
     if not titles:
         return {}
-    samples = [by_name[n] for n in scores.sets[titles[0]][0]]
+    samples = scores.samples(titles[0], known)
     every = np.ones(len(samples), bool)
     found = {}
     for change, values in logits.items():
@@ -282,11 +252,11 @@ def _robustness(
     return found
 
 
-def _labels(manifest: Manifest, scores: KeptScores, by_name: Mapping[str, Sample], name: str) -> dict[str, Any]:
+def _labels(manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str) -> dict[str, Any]:
     if LABELLED not in scores.sets:
         return {}
-    samples = [by_name[n] for n in scores.sets[LABELLED][0]]
-    logits = choice_logits(manifest, scores.of(LABELLED), name)
+    samples = scores.samples(LABELLED, known)
+    logits = choice_logits(manifest, scores.logits(LABELLED), name)
     return false_alarms_by_labels(samples, logits, manifest.entry(name).curve)
 
 

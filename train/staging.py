@@ -11,7 +11,10 @@ from typing import Any
 
 from detector.weights import LEADERBOARD, write_manifest
 from train.data.samples import DataError
+from train.kept_scores import TEST_SCORES
 
+BESIDE = (LEADERBOARD, TEST_SCORES)
+"""Files of a set that its manifest does not name."""
 _PREFIX = ".publishing-"
 
 
@@ -52,10 +55,11 @@ def install(staging: Path, target: Path, manifest: Mapping[str, Any]) -> None:
         # safetensors writes files that nobody else may read; a server often runs as another user
         (staging / file).chmod(0o644)
         (staging / file).replace(target / file)
-    if (staging / LEADERBOARD).is_file():
-        (staging / LEADERBOARD).replace(target / LEADERBOARD)
-    else:
-        (target / LEADERBOARD).unlink(missing_ok=True)
+    for file in BESIDE:
+        if (staging / file).is_file():
+            (staging / file).replace(target / file)
+        else:
+            (target / file).unlink(missing_ok=True)
     write_manifest(target, manifest)
     for path in target.glob("*.safetensors"):
         if path.name not in named:

@@ -1,8 +1,9 @@
 """`python -m train evaluate`: the published set on the test slices: leaderboard, and the loader against the product.
 
-The leaderboard of every network and ensemble is made from the logits that `publish` kept; only where they are gone are
-test faces scored again. Then the same pictures and clips go through `Detector.file` as a user's files do. A difference
-is a bug of crop or preprocessing.
+The leaderboard of every network and ensemble is made from the logits that `publish` kept in the runs folder and ships
+with the weights. Only where they are gone or of other data are test faces scored, and the recipe says that it looked.
+Then the same pictures and clips go through `Detector.file` as a user's files do. A difference is a bug of crop or
+preprocessing.
 """
 
 from collections import Counter
@@ -25,6 +26,7 @@ from train.data.samples import DataError, Sample
 from train.data.sources import find_data_root
 from train.evaluate import clip_figures
 from train.experiment import Run, environment, write_json
+from train.kept_scores import TEST_SCORES
 from train.leaderboard import TEST, board, choice_logits, scores_on_test, write_plots, write_tables
 from train.metrics import auc
 from train.progress import Bar, say
@@ -79,10 +81,11 @@ def run(options: Evaluate) -> Path:
         )
     if not data.test:
         raise DataError("these data have no test split: nothing to evaluate on")
-    scores, _ = scores_on_test(manifest, data, options.runs_dir, options.workers)
-    by_loader = dict(
-        zip(scores.sets[TEST][0], choice_logits(manifest, scores.of(TEST), entry.name).tolist(), strict=True)
-    )
+    scores, looked = scores_on_test(manifest, data, options.runs_dir, manifest.folder / TEST_SCORES, options.workers)
+    if looked:
+        say("The test logits of these weights were not at hand: this was one more look at test.")
+    of_default = choice_logits(manifest, scores.logits(TEST), entry.name).tolist()
+    by_loader = {s.name: v for s, v in zip(scores.samples(TEST, data.test), of_default, strict=True)}
     detector = Detector(weights_dir=options.weights_dir)
     chosen = [s for s in data.test if "all" in options.slices or s.source in options.slices]
     record = Run.create(options.runs_dir, "evaluate")

@@ -4,12 +4,13 @@ Accuracy, precision, recall, F1 and the confusion matrix of every slice, at even
 calibration on validation, on its manipulated faces of the kinds that the network was to learn. With `--samples`, also
 on generated faces that trained nothing against held-out genuine faces of equal history. Slices are those of validation
 until `--split test` is asked for, which is for a network that is finished: nothing may be chosen by what it says, and
-every look is counted in the run's record, as `publish` counts its own. `publish` gives AUC, intervals and false alarms
-on the same slices.
+every look is counted in the run's record, as `publish` counts its own. Logits are kept: a figure that is mended later
+takes no further look. `publish` gives AUC, intervals and false alarms on the same slices.
 """
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,12 +29,16 @@ from train.data.samples import DataError, Sample
 from train.evaluate import opponents
 from train.even_odds import slices_at_even_odds
 from train.experiment import Run, write_json
+from train.kept_scores import KeptScores, digest, key
 from train.progress import say
 from train.recipes.fid import REPORT as FID_REPORT
 from train.scoring import score_faces
 
 JUDGED = "judged_{}.json"
 """What is written into the run's report, by split."""
+SCORES = "scores_{}.npz"
+"""Beside it: the logits behind the figures, before calibration."""
+_OWN, _GENERATED, _COLUMN = "own", "generated", "detector"
 _PLOTTED = ("140k", "stylegan2-1024", "sd21")
 
 
@@ -88,25 +93,25 @@ def run(options: GanJudge) -> Path:
                 known = load_extra(options.samples, "val", options.runs_dir / "cache", options.workers)
             learned += known.samples
             faces |= known.faces
-    calibration = fit_calibration(learned, score_faces(network, learned, faces, size_px, options.workers, device))
-    looks = int(record.record().get("test_looks", 0)) + (options.split == "test")
-    if options.split == "test":
-        # before the look: one that is interrupted has been a look all the same
-        record.write_record(test_looks=looks)
-        say(f"look number {looks} of this run at the test slices")
+    asked = {t: s for t, s in ((_OWN, own), (_GENERATED, generated)) if s}
+
+    def score(samples: Sequence[Sample]) -> np.ndarray:
+        return score_faces(network, samples, faces, size_px, options.workers, device)
+
+    kept = _kept(record, options.split, asked, score, [data.fingerprint, made.get("generator")])
+    calibration = fit_calibration(learned, score(learned))
     figures: dict[str, dict[str, Any]] = {}
     # apart: genuine faces with the generator's history are nobody's opponents but its own
-    for samples in (own, generated):
-        if samples:
-            logits = calibration(score_faces(network, samples, faces, size_px, options.workers, device))
-            found = slices_at_even_odds(samples, logits)
-            figures |= found
-            _plot(record, samples, logits, options.split, [s for s in found if s in _PLOTTED or samples is generated])
+    for title, wanted in asked.items():
+        samples, logits = kept.samples(title, wanted), calibration(kept.logits(title)[_COLUMN])
+        found = slices_at_even_odds(samples, logits)
+        figures |= found
+        _plot(record, samples, logits, options.split, [s for s in found if s in _PLOTTED or title == _GENERATED])
     write_json(
         record.report / JUDGED.format(options.split),
         {
             "split": options.split,
-            "test_looks": looks,
+            "test_looks": _looks(record),
             "decided_at": "calibrated probability 0.5",
             "slices": figures,
             "samples": made,
@@ -115,6 +120,42 @@ def run(options: GanJudge) -> Path:
     record.log("judged", split=options.split, slices=len(figures))
     _show(figures, made, options.split)
     return record.folder
+
+
+def _kept(
+    record: Run,
+    split: str,
+    asked: Mapping[str, Sequence[Sample]],
+    score: Callable[[Sequence[Sample]], np.ndarray],
+    about: Sequence[str | None],
+) -> KeptScores:
+    """Raw logits of what is asked for: those that the run's report holds, else scored and kept there.
+
+    Args:
+        record: of the network's run, which counts looks at test.
+        split: that the samples are of.
+        asked: title -> samples.
+        score: samples to logits (N,).
+        about: what decides the logits beside the weights.
+    """
+    of = digest(json.dumps([hashlib.sha256(record.best.read_bytes()).hexdigest(), *about]))
+    path = record.report / SCORES.format(split)
+    kept = KeptScores.load(path, of)
+    if kept is not None:
+        say(f"These faces were scored before ({path.name}): no new look")
+        return kept
+    if split == "test":
+        looks = _looks(record) + 1
+        # before the look: one that is interrupted has been a look all the same
+        record.write_record(test_looks=looks)
+        say(f"look number {looks} of this run at the test slices")
+    kept = KeptScores(of, (_COLUMN,), {t: ([key(s) for s in some], score(some)[:, None]) for t, some in asked.items()})
+    kept.save(path)
+    return kept
+
+
+def _looks(record: Run) -> int:
+    return int(record.record().get("test_looks", 0))
 
 
 def _learned(validation: Sequence[Sample], fakes: Sequence[str]) -> list[Sample]:

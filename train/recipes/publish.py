@@ -41,10 +41,10 @@ from train.data.sources import find_data_root
 from train.ensembles import Fitted, choose_default, fit_ensembles
 from train.evaluate import false_alarms, false_alarms_by_faces
 from train.experiment import Run
+from train.kept_scores import TEST_SCORES, KeptScores
 from train.leaderboard import (
     KEPT,
     TEST,
-    KeptScores,
     board,
     choice_logits,
     fresh_sources,
@@ -80,7 +80,7 @@ class Publish:
     weights_dir: Path | None = None
     """Where to publish; weights/ by default."""
     runs_dir: Path = Path("runs")
-    """Where the cache of found faces is, and where the test logits of published networks are kept."""
+    """Where the cache of found faces is, and test logits until they are published."""
     workers: int = 2
     """Processes that prepare pictures."""
 
@@ -370,8 +370,10 @@ def _measured(
     ensemble = load_ensemble(manifest, built.default)
     limits = measure_limits(data.val, data.faces, built.engines(built.default), ensemble, edge)
     if data.test:
-        scores, looked = scores_on_test(manifest, data, options.runs_dir, options.workers)
+        shipped = (options.weights_dir or default_folder()) / TEST_SCORES
+        scores, looked = scores_on_test(manifest, data, options.runs_dir, shipped, options.workers)
         looks += looked
+        scores.save(built.folder / TEST_SCORES)
         found = board(manifest, data, scores)
         write_board({**found, "test_scored": looks}, built.folder / LEADERBOARD)
         _add_figures(built, manifest, data, scores, found)
@@ -414,7 +416,7 @@ def _with_clips(staging: Path, manifest: dict[str, Any], data: FaceData, options
 def _add_figures(built: _Built, manifest: Manifest, data: FaceData, scores: KeptScores, found: dict[str, Any]) -> None:
     """What the manifest keeps of the test slices, for cards, README and app."""
     fresh = fresh_sources(data)
-    members = scores.of(TEST)
+    members = scores.logits(TEST)
     for name, choice in found["choices"].items():
         curve = manifest.entry(name).curve
         logits = choice_logits(manifest, members, name)

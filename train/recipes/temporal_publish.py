@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from detector.weights import LEADERBOARD, Manifest, default_folder, read_manifest, write_manifest
+from detector.weights import Manifest, default_folder, read_manifest, write_manifest
 from train.cards import write_cards
 from train.data.datasets.clips import read_clips
 from train.data.samples import DataError, fingerprint
@@ -23,7 +23,7 @@ from train.experiment import Run
 from train.progress import say
 from train.published import fingerprint_of_networks, seed_of_networks
 from train.recipes.clips import clip_sections, with_sections
-from train.staging import files_of, install, staging_in
+from train.staging import BESIDE, files_of, install, staging_in
 from train.temporal.heads import add_head
 from train.temporal.report import RULE
 
@@ -67,8 +67,9 @@ def run(options: TemporalPublish) -> bool:
         for entry in (*manifest.models.values(), *manifest.ensembles.values()):
             for file in files_of(entry):
                 shutil.copyfile(target / file, staging / file)
-        if (target / LEADERBOARD).is_file():
-            shutil.copyfile(target / LEADERBOARD, staging / LEADERBOARD)
+        for file in BESIDE:
+            if (target / file).is_file():
+                shutil.copyfile(target / file, staging / file)
         data = _with_head(staging, manifest, name, record, report)
         write_manifest(staging, data)
         trained = {s.group for s in samples if s.split == "train"}
