@@ -16,21 +16,23 @@ from detector.calibration import FalseAlarmCurve
 from detector.engine import Engine
 from detector.pipeline import Detector
 from detector.video import iter_frames
-from train import bench
+from train.bench import files
+from train.bench.measure import Options
+from train.bench.table import Row, show
+from train.bench.usual import Seen, UsualWay, difference, seen_by
 from train.readme import _speed
-from train.usual import Seen, UsualWay, difference, seen_by
 
 
 def test_photo_is_1024_square(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
-    bench.make_photo(path)
+    files.make_photo(path)
     with Image.open(path) as image:
         assert (image.format, image.size, image.mode) == ("JPEG", (1024, 1024), "RGB")
 
 
 def test_clip_is_h264_with_b_frames_at_two_megabits(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
-    bench.make_clip(path, seconds=1.0)
+    files.make_clip(path, seconds=1.0)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.width, stream.height) == ("h264", 1280, 720)
@@ -44,7 +46,7 @@ def test_clip_is_h264_with_b_frames_at_two_megabits(tmp_path: Path) -> None:
 def test_clip_is_the_same_every_time(tmp_path: Path) -> None:
     paths = [tmp_path / "first.mp4", tmp_path / "second.mp4"]
     for path in paths:
-        bench.make_clip(path, seconds=0.5, size=(640, 360))
+        files.make_clip(path, seconds=0.5, size=(640, 360))
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
@@ -52,7 +54,7 @@ def test_clip_is_the_same_every_time(tmp_path: Path) -> None:
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten minutes, a second of it encoded."""
     path = tmp_path_factory.mktemp("long") / "long.mp4"
-    bench.make_long(path, 600.0, piece_s=1.0, size=(640, 360))
+    files.make_long(path, 600.0, piece_s=1.0, size=(640, 360))
     return path
 
 
@@ -60,8 +62,8 @@ def test_a_long_clip_is_one_piece_over_and_over(long_clip: Path) -> None:
     with av.open(str(long_clip)) as container:
         stream = container.streams.video[0]
         times = sorted(packet.pts * stream.time_base for packet in container.demux(stream) if packet.pts is not None)
-    assert len(times) == 600 * bench.FPS
-    assert {round(float(b - a) * bench.FPS, 3) for a, b in pairwise(times)} == {1.0}
+    assert len(times) == 600 * files.FPS
+    assert {round(float(b - a) * files.FPS, 3) for a, b in pairwise(times)} == {1.0}
     assert list(long_clip.parent.iterdir()) == [long_clip]
     frames = list(iter_frames(long_clip, max_frames=16))
     assert len(frames) == 16 and frames[-1].time_s > 500
@@ -83,9 +85,9 @@ def test_memory_does_not_grow_with_the_length_of_a_video(long_clip: Path) -> Non
 
 def figures(**changed: object) -> dict[str, object]:
     rows = [
-        bench.Row("clip", "s", (0.5, 0.7, 0.6), 0.65, (3.0,), 4.0),
-        bench.Row("frame", "CPU-ms", (25.0,), 30, (400.0,), None, "2 faces against 3"),
-        bench.Row("memory", "MiB", (700.0,)),
+        Row("clip", "s", (0.5, 0.7, 0.6), 0.65, (3.0,), 4.0),
+        Row("frame", "CPU-ms", (25.0,), 30, (400.0,), None, "2 faces against 3"),
+        Row("memory", "MiB", (700.0,)),
     ]
     machine = {"processor": "made up", "cores": 2, "cpu_count": 8, "system": "Linux", "python": "3", "torch": "2"}
     return {
@@ -109,7 +111,7 @@ def figures(**changed: object) -> dict[str, object]:
 @pytest.mark.parametrize(("load", "busy"), [(0.1, False), (6.8, True)])
 def test_table_says_when_the_machine_was_busy(load: float, busy: bool) -> None:
     console = Console(file=io.StringIO(), width=200)
-    bench._show(figures(load_before=load), console)
+    show(figures(load_before=load), console)
     shown = console.file.getvalue()
     assert ("Other programs were busy" in shown) == busy
     assert "2 of 8 cores" in shown and "sha256 00ff" in shown
@@ -117,7 +119,7 @@ def test_table_says_when_the_machine_was_busy(load: float, busy: bool) -> None:
 
 def test_a_ratio_counts_only_between_equals() -> None:
     console = Console(file=io.StringIO(), width=200)
-    bench._show(figures(), console)
+    show(figures(), console)
     clip, frame = (line for line in console.file.getvalue().splitlines() if line.startswith(("│ clip ", "│ frame ")))
     assert "0.60 s" in clip and "<= 0.65 s" in clip and "5.0x (goal 4x)" in clip
     assert "does not count: 2 faces against 3" in frame and "16.0x" not in frame
@@ -156,7 +158,7 @@ def test_the_usual_way_is_compared_by_persons() -> None:
 @pytest.mark.slow
 def test_both_ways_see_the_made_clip_alike(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
-    bench.make_clip(path, seconds=1.5)
+    files.make_clip(path, seconds=1.5)
     detector = Detector("resnet18")
     verdict = detector.video(path, max_frames=4)
     times = sorted({point.time_s for person in verdict.persons for point in person.timeline})
@@ -168,6 +170,6 @@ def test_both_ways_see_the_made_clip_alike(tmp_path: Path) -> None:
 
 def test_options_refuse_no_runs() -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        bench.Options(photo_runs=0)
+        Options(photo_runs=0)
     with pytest.raises(ValueError, match="a second at least"):
-        bench.Options(seconds=0.1)
+        Options(seconds=0.1)

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train import bench_sbi
+from train.bench import sbi
 
 
 def test_picture_is_256_square_and_mirrors() -> None:
-    one, two = bench_sbi.portrait(), bench_sbi.portrait(mirrored=True)
+    one, two = sbi.portrait(), sbi.portrait(mirrored=True)
     assert one.shape == (256, 256, 3) and one.dtype == np.uint8
     assert np.array_equal(one[:, ::-1], two)
 
@@ -19,12 +19,12 @@ def test_rate_is_pairs_over_processor_time(monkeypatch: pytest.MonkeyPatch) -> N
     clock = iter([0.0, 2.0, 2.0, 6.0])
     monkeypatch.setattr(time, "process_time", lambda: next(clock))
     made: list[int] = []
-    assert bench_sbi.pairs_per_second(made.append, 10, 2) == [5.0, 2.5]
+    assert sbi.pairs_per_second(made.append, 10, 2) == [5.0, 2.5]
     assert made == [0, *range(20)]
 
 
 def test_every_kind_of_pair_is_measured(tmp_path: Path) -> None:
-    found = bench_sbi.measure(bench_sbi.Options(pairs=3, rounds=2), tmp_path)
+    found = sbi.measure(sbi.Options(pairs=3, rounds=2), tmp_path)
     assert len(found) == 3 and all(len(rates) == 2 and min(rates) > 0 for rates in found.values())
     with pytest.raises(ValueError, match="at least 1"):
-        bench_sbi.Options(pairs=0)
+        sbi.Options(pairs=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.weights import Manifest
-from train.bench import amount, times_as_fast
+from train.bench.table import amount, times_as_fast
 from train.cards import choices_table, labels_table, metrics_table, robustness_table
 from train.experiment import write_text
 

@@ -1,0 +1,1 @@
+"""Speed and memory: `python -m train.bench` (or `make bench`), and `python -m train.bench.sbi`."""
