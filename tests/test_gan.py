@@ -634,7 +634,14 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
     assert json.loads((trained / "report" / "judged_test.json").read_text()) == figures
     with np.load(trained / "report" / "scores_test.npz") as kept:
         assert kept["logits0"].any() and not {s.name for s in data.test} & set(kept["keys0"].tolist())
+        of = str(kept["of"])
     assert KeptScores.load(trained / "report" / "scores_test.npz", "of other weights") is None
+    broken = tmp_path / "broken.npz"
+    broken.write_bytes((trained / "report" / "scores_test.npz").read_bytes()[:200])
+    with pytest.raises(DataError, match="damaged"):
+        KeptScores.load(broken, of)
+    generated = load_extra(out, "val", tmp_path / "cache", 0).samples
+    assert judge_recipe._contents(generated) != judge_recipe._contents(generated[:-1])
     assert "gan-resnet32-16" in capsys.readouterr().out
 
     # faces of the generator's history are opponents of its own slice alone, and calibrate who learned such faces

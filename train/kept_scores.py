@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
-from train.data.samples import Sample
+from train.data.samples import DataError, Sample
 
 TEST_SCORES = "test_scores.npz"
 """Beside published weights."""
@@ -46,16 +47,23 @@ class KeptScores:
 
     @classmethod
     def load(cls, path: Path, of: str) -> "KeptScores | None":
-        """What a file holds; None where there is no such file, or it is of other networks or data."""
+        """What a file holds; None where there is no such file, or it is of other networks or data.
+
+        Raises:
+            DataError: the file is damaged.
+        """
         if not path.is_file():
             return None
-        with np.load(path, allow_pickle=False) as data:
-            if "of" not in data or str(data["of"]) != of:
-                return None
-            sets = {
-                str(title): (data[f"keys{i}"].tolist(), data[f"logits{i}"]) for i, title in enumerate(data["titles"])
-            }
-            return cls(of, tuple(data["members"].tolist()), sets)
+        try:
+            # opened here: np.load leaves the file of a broken archive open
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+                if "of" not in data or str(data["of"]) != of:
+                    return None
+                titles = enumerate(data["titles"].tolist())
+                sets = {title: (data[f"keys{i}"].tolist(), data[f"logits{i}"]) for i, title in titles}
+                return cls(of, tuple(data["members"].tolist()), sets)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise DataError(f"{path.name} is damaged: restore it, or remove it to score test faces again") from error
 
     def logits(self, title: str) -> dict[str, np.ndarray]:
         """Network -> (N,) logits of a set."""

@@ -98,7 +98,7 @@ def run(options: GanJudge) -> Path:
     def score(samples: Sequence[Sample]) -> np.ndarray:
         return score_faces(network, samples, faces, size_px, options.workers, device)
 
-    kept = _kept(record, options.split, asked, score, [data.fingerprint, made.get("generator")])
+    kept = _kept(record, options.split, asked, score, [data.fingerprint, _contents(generated)])
     calibration = fit_calibration(learned, score(learned))
     figures: dict[str, dict[str, Any]] = {}
     # apart: genuine faces with the generator's history are nobody's opponents but its own
@@ -127,7 +127,7 @@ def _kept(
     split: str,
     asked: Mapping[str, Sequence[Sample]],
     score: Callable[[Sequence[Sample]], np.ndarray],
-    about: Sequence[str | None],
+    about: Sequence[str],
 ) -> KeptScores:
     """Raw logits of what is asked for: those that the run's report holds, else scored and kept there.
 
@@ -152,6 +152,14 @@ def _kept(
     kept = KeptScores(of, (_COLUMN,), {t: ([key(s) for s in some], score(some)[:, None]) for t, some in asked.items()})
     kept.save(path)
     return kept
+
+
+def _contents(samples: Sequence[Sample]) -> str:
+    """What is in the pictures: another folder of the same generator's faces has the same names."""
+    found = hashlib.sha256()
+    for sample in samples:
+        found.update(sample.read())
+    return found.hexdigest()
 
 
 def _looks(record: Run) -> int:
