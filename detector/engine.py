@@ -17,8 +17,8 @@ from detector.models.registry import Network
 from detector.runtime import available_cores, in_batches, prepare
 from detector.weights import Manifest, golden_crops, load_network, verified_file
 
-_BATCH = 16
-"""Faces per forward pass: more does not pay on two cores and costs memory."""
+_BATCH = 8
+"""Faces per forward pass: 16 were no faster on two cores and took 200 MiB more with three networks."""
 
 _MAX_SHIFT = 0.0025
 """How far OpenVINO may move a probability on the made pictures: a quarter of what is promised for faces, since
