@@ -154,7 +154,8 @@ def range_of(value: ProbRange) -> str:
 
 
 def facts(verdict: FileVerdict) -> tuple[str, ...]:
-    """Up to four short lines, each one measured; a fifth where a video's band was capped.
+    """Up to four short lines, each one measured; one more where a video's band was capped, or where the probability of
+    little evidence is above one half.
 
     With a verdict at least two: which networks are above their threshold, where or how large the evidence is, how many
     faces or persons could be judged, and how much of a video was looked at when that is not all of it. Without one:
@@ -163,9 +164,9 @@ def facts(verdict: FileVerdict) -> tuple[str, ...]:
     if verdict.status == "unreadable":
         return ()
     if isinstance(verdict, ImageVerdict):
-        return _image_facts(verdict)
+        return (*_image_facts(verdict), *_high_for_little(verdict))
     if isinstance(verdict, VideoVerdict):
-        return _video_facts(verdict)
+        return (*_video_facts(verdict), *_high_for_little(verdict))
     return ()
 
 
@@ -334,6 +335,17 @@ def _video_facts(verdict: VideoVerdict) -> tuple[str, ...]:
         f"The face could be judged in {top.usable_frames} of {_count(len(top.timeline), 'frame')}{found}.",
         *coverage,
     )
+
+
+def _high_for_little(verdict: FileVerdict) -> tuple[str, ...]:
+    """Why a probability above one half is little evidence: "84 %" beside "little" reads like a mistake."""
+    if verdict.band != "little" or verdict.prob_fake is None or verdict.prob_fake <= 0.5 or not verdict.thresholds:
+        return ()
+    if not estimate(verdict).endswith("%"):  # votes are counted
+        return ()
+    genuine = "genuine videos" if verdict.kind == "video" else "genuine photos"
+    edge = percent(verdict.thresholds.weak)
+    return (f"Weak evidence only begins at {edge} here: {genuine} reach lower figures too often for that.",)
 
 
 def _networks(scores: Sequence[Score]) -> tuple[str, ...]:

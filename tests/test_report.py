@@ -287,6 +287,21 @@ def test_facts(verdict: FileVerdict, lines: tuple[str, ...]) -> None:
     assert report.facts(verdict) == lines
 
 
+def test_a_high_probability_of_little_evidence_is_explained() -> None:
+    edges = Thresholds(0.88, 0.93, 0.99)
+    line = "Weak evidence only begins at 88 % here: genuine {} reach lower figures too often for that."
+    assert report.facts(photo("little", thresholds=edges))[-1] == line.format("photos")
+    assert report.facts(video("little", thresholds=edges))[-1] == line.format("videos")
+    counted = dataclasses.replace(face(band="little"), votes=1)
+    for unlike in (
+        photo("weak", thresholds=edges),
+        photo("little", thresholds=edges, prob_fake=0.5),
+        photo("little", thresholds=edges, faces=(counted,)),
+        photo(None, thresholds=edges),
+    ):
+        assert not any("only begins" in fact for fact in report.facts(unlike))
+
+
 def test_range_text() -> None:
     assert report.range_text(photo()) == ""
     assert report.range_text(photo(range=ProbRange(0.74, 0.87, "re-encoding"))) == "range under re-encoding 74 to 87 %"
@@ -449,7 +464,8 @@ def test_forbidden_words_never_appear() -> None:
         for text in shown:
             assert not FORBIDDEN.search(text), text
             assert "None" not in re.sub(r"None of the", "", text) and "  " not in text, text
-        assert len(report.facts(verdict)) <= 4
+        high_for_little = verdict.band == "little" and (verdict.prob_fake or 0) > 0.5
+        assert len(report.facts(verdict)) <= 4 + high_for_little
         if verdict.band:
             assert len(report.facts(verdict)) >= 2
             assert report.quote(verdict).endswith("This is a lead, not proof.")
