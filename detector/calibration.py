@@ -30,6 +30,10 @@ class Calibration:
         """Raw logits of any shape to calibrated logits."""
         return logits * self.scale + self.offset
 
+    def raw(self, calibrated: np.ndarray) -> np.ndarray:
+        """Back to raw logits."""
+        return (calibrated - self.offset) / self.scale
+
 
 @dataclass(frozen=True, slots=True)
 class FalseAlarmCurve:

@@ -16,7 +16,7 @@ from detector.calibration import (
     sigmoid,
     thresholds,
 )
-from train.calibrate import CURVE_RATES, first_kept, fit_calibration, fit_curve
+from train.calibrate import CURVE_RATES, first_kept, fit_calibration, fit_curve, held_out_edges
 from train.data.samples import DataError, Sample
 
 
@@ -98,13 +98,44 @@ def test_calibration_refuses_a_network_that_learned_nothing() -> None:
 
 def test_curve_weighs_sources_equally_and_uses_only_unseen_ones() -> None:
     rng = np.random.default_rng(0)
-    samples = made(0, "large", 9000) + made(0, "small", 1000) + made(0, "trained", 500) + made(1, "large", 100)
-    scores = np.concatenate([rng.normal(0, 1, 9000), rng.normal(4, 1, 1000), np.full(500, 50.0), np.full(100, 99.0)])
-    curve = fit_curve(samples, scores, {"large", "small"})
-    # half of the weight lies around 0 and half around 4, whatever their sizes
-    assert curve.edge(0.5) == pytest.approx(2.0, abs=0.4)
+    at = {"a": 0.0, "b": 0.5, "c": 1.0}
+    unlike = made(0, "trained", 500) + made(1, "a", 100)
+    far = np.concatenate([np.full(500, 50.0), np.full(100, 99.0)])
+    curves = []
+    for sizes in ((9000, 1000, 300), (300, 1000, 9000)):
+        samples = [s for name, n in zip(at, sizes, strict=True) for s in made(0, name, n)] + unlike
+        scores = np.concatenate([*(rng.normal(at[s], 1, n) for s, n in zip(at, sizes, strict=True)), far])
+        curves.append(fit_curve(samples, scores, set(at)))
+    # the sources weigh alike, whatever their sizes
+    for rate in (0.5, 0.2, 0.05):
+        assert curves[0].edge(rate) == pytest.approx(curves[1].edge(rate), abs=0.15)
+    assert curves[0].edge(0.5) == pytest.approx(0.5, abs=0.15)
     with pytest.raises(DataError, match="needed"):
         fit_curve(samples, scores, {"nobody"})
+
+
+def test_edges_hold_for_sources_that_did_not_set_them() -> None:
+    sizes, rates, apart = [45, 24, 45, 8, 30, 40, 219, 12, 4, 221, 314], (0.1, 0.02, 0.005), 0.6
+    which = np.repeat(np.arange(len(sizes)), sizes)
+    rng = np.random.default_rng(0)
+    further = rng.normal(0, (1 + apart**2) ** 0.5, 100_000)  # faces of that many further sources
+    plain, held_out = [], []
+    for _ in range(150):
+        scores = rng.normal(0, apart, len(sizes))[which] + rng.normal(size=len(which))
+        alarms = [(further > edge).mean() for edge in held_out_edges(scores, which, rates)]
+        held_out.append(alarms)
+        of_all = np.quantile(scores, 1 - np.array(rates), weights=1 / np.array(sizes)[which], method="inverted_cdf")
+        plain.append([(further > edge).mean() for edge in of_all])
+    assert np.mean(held_out, axis=0) == pytest.approx(rates, rel=0.3)
+    assert (np.mean(plain, axis=0)[1:] > 1.2 * np.array(rates[1:])).all()
+
+
+def test_edges_of_held_out_sources_by_hand() -> None:
+    scores, sources = np.array([0.0, 1.0, 2.0, 3.0]), np.array(["a", "b", "a", "b"])
+    # shares of the other source at or above each face: 1, 0.5, 0.5, 0. At a nominal half, three quarters of all alarm
+    # when their source is held out; below it one in four does, and a tenth never
+    assert held_out_edges(scores, sources, (0.8, 0.3, 0.1)) == [1.0, 3.0, 3.0]
+    assert held_out_edges(scores, np.full(4, "a"), (0.5, 0.25)) == [1.0, 2.0]
 
 
 def test_first_level_that_is_kept() -> None:

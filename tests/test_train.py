@@ -33,7 +33,7 @@ from detector.types import Face
 from detector.weights import load_ensemble, read_manifest
 from train import scoring
 from train.__main__ import main
-from train.calibrate import MIN_GENUINE
+from train.calibrate import MIN_GENUINE, fit_calibration
 from train.data.augment import AUGMENTATIONS
 from train.data.detections import find_faces
 from train.data.faces import FaceData
@@ -228,6 +228,21 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     assert read_manifest(weights).data["test_scored"] == 1 and not [t for t in asked if t.startswith("test")]
     with np.load(weights / "test_scores.npz") as kept:
         assert kept["logits0"].shape[1] == 3 and not any("fake" in k for k in kept["keys0"].tolist())
+    # nor when networks are calibrated otherwise: ranks stay, and probabilities move with the calibration
+    first = read_manifest(weights)
+    with monkeypatch.context() as otherwise:
+        otherwise.setattr(
+            publish_recipe, "fit_calibration", lambda *seen: replace(fit_calibration(*seen), offset=3.0, scale=0.5)
+        )
+        assert publish_recipe.run(replace(options, force=True))
+    then = read_manifest(weights)
+    assert then.data["test_scored"] == 1 and not [t for t in asked if t.startswith("test")]
+    for name in first.models:
+        before, after = (m.entry(name).record["metrics"] for m in (first, then))
+        assert [row.get("auc") for row in after["slices"].values()] == [
+            row.get("auc") for row in before["slices"].values()
+        ]
+        assert after["pooled"]["brier"] != before["pooled"]["brier"]
 
     # published networks stay by name, without their runs; those that are not named go, and ensembles with them
     kept = replace(options, runs=(Path("mesoinception4"), folder), force=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from detector.calibration import sigmoid
+from detector.calibration import Calibration, sigmoid
 from detector.engine import Engine
 from detector.models.registry import Network
 from detector.weights import LEADERBOARD, Manifest, golden_crops, load_ensemble, load_network
@@ -42,18 +42,19 @@ _TITLES = {"tpr": "recall", "fpr": "false_positive_rate"}
 def scores_on_test(
     manifest: Manifest, data: FaceData, runs_dir: Path, shipped: Path, workers: int
 ) -> tuple[KeptScores, bool]:
-    """Logits of every network on what only tests, and whether this was a look at test.
+    """Raw logits of every network on what only tests, and whether this was a look at test.
 
-    They are kept in the runs folder: the same networks on the same data are not scored twice.
+    They are kept in the runs folder: the same networks on the same data are not scored twice, however they are
+    calibrated and combined.
 
     Args:
-        manifest: of the networks, as they are calibrated now.
+        manifest: of the networks.
         data: whose test faces are scored.
         runs_dir: where they are kept.
         shipped: a file beside published weights, which may hold them as well.
         workers: processes that prepare pictures.
     """
-    models = {n: [r["sha256"], r["calibration"]] for n, r in manifest.models.items()}
+    models = {n: r["sha256"] for n, r in manifest.models.items()}
     of = digest(json.dumps([data.fingerprint, models], sort_keys=True))
     here = runs_dir / "scores" / f"{of}.npz"
     for path in (here, shipped):
@@ -66,19 +67,33 @@ def scores_on_test(
 
     def scored(samples: Sequence[Sample], title: str) -> tuple[list[str], np.ndarray]:
         columns = [scoring.score(e, samples, data.faces, workers, f"{title}, {e.name}") for e in engines]
-        return [key(s) for s in samples], np.stack(columns, axis=1)
+        return [key(s) for s in samples], raw(np.stack(columns, axis=1))
+
+    def raw(calibrated: np.ndarray) -> np.ndarray:
+        """(N, M) calibrated logits back to those that no later calibration changes."""
+        return np.stack([calibration_of(manifest, n).raw(c) for n, c in zip(names, calibrated.T, strict=True)], axis=1)
 
     sets = {TEST: scored(data.test, "test")}
     # the same faces for all networks; a second seed would be a second look
     drawn = drawn_faces(data.test, np.random.default_rng(0))
     for change, logits in changed_logits(drawn, data.faces, engines).items():
-        sets[CHANGED + change] = ([key(s) for s in drawn], logits)
+        sets[CHANGED + change] = ([key(s) for s in drawn], raw(logits))
     labelled, _ = labelled_faces(data, manifest.models)
     if labelled:
         sets[LABELLED] = scored(labelled, LABELLED)
     scores = KeptScores(of, tuple(names), sets)
     scores.save(here)
     return scores, True
+
+
+def calibration_of(manifest: Manifest, network: str) -> Calibration:
+    """How a network by itself is calibrated."""
+    return Calibration(**manifest.models[network]["calibration"])
+
+
+def member_logits(manifest: Manifest, scores: KeptScores, title: str) -> dict[str, np.ndarray]:
+    """Network -> (N,) logits of a kept set, as the manifest calibrates them."""
+    return {name: calibration_of(manifest, name)(found) for name, found in scores.logits(title).items()}
 
 
 def choice_logits(manifest: Manifest, members: Mapping[str, np.ndarray], name: str) -> np.ndarray:
@@ -112,7 +127,7 @@ def board(manifest: Manifest, data: FaceData, scores: KeptScores) -> dict[str, A
     """The leaderboard of a set as plain values, for `weights/leaderboard.json`."""
     every = data.train + data.val + data.test
     test = scores.samples(TEST, every)
-    members = scores.logits(TEST)
+    members = member_logits(manifest, scores, TEST)
     logits = {name: choice_logits(manifest, members, name) for name in manifest.names()}
     cost = {name: _cost(manifest, name) for name in manifest.models}
     fresh, small = fresh_sources(data), small_sources(data.test)
@@ -175,7 +190,7 @@ def write_tables(found: Mapping[str, Any], folder: Path) -> None:
 def write_plots(manifest: Manifest, data: FaceData, scores: KeptScores, folder: Path) -> None:
     """Confusion matrix, ROC and reliability diagram of every choice on all test faces, as PNG files."""
     labels = np.array([s.label for s in scores.samples(TEST, data.test)])
-    members = scores.logits(TEST)
+    members = member_logits(manifest, scores, TEST)
     for name in manifest.names():
         logits = choice_logits(manifest, members, name)
         flagged = sigmoid(logits) > manifest.entry(name).record["thresholds"]["strong"]
@@ -239,7 +254,9 @@ def _robustness(
     """Change -> figures on the changed faces, with the loss of AUC against the same faces as they came."""
     curve = manifest.entry(name).curve
     titles = [t for t in scores.sets if t.startswith(CHANGED)]
-    logits = {t.removeprefix(CHANGED): choice_logits(manifest, scores.logits(t), name) for t in titles}
+    logits = {
+        t.removeprefix(CHANGED): choice_logits(manifest, member_logits(manifest, scores, t), name) for t in titles
+    }
     if not titles:
         return {}
     samples = scores.samples(titles[0], known)
@@ -256,7 +273,7 @@ def _labels(manifest: Manifest, scores: KeptScores, known: Sequence[Sample], nam
     if LABELLED not in scores.sets:
         return {}
     samples = scores.samples(LABELLED, known)
-    logits = choice_logits(manifest, scores.logits(LABELLED), name)
+    logits = choice_logits(manifest, member_logits(manifest, scores, LABELLED), name)
     return false_alarms_by_labels(samples, logits, manifest.entry(name).curve)
 
 

@@ -27,7 +27,15 @@ from train.data.sources import find_data_root
 from train.evaluate import clip_figures
 from train.experiment import Run, environment, write_json
 from train.kept_scores import TEST_SCORES
-from train.leaderboard import TEST, board, choice_logits, scores_on_test, write_plots, write_tables
+from train.leaderboard import (
+    TEST,
+    board,
+    choice_logits,
+    member_logits,
+    scores_on_test,
+    write_plots,
+    write_tables,
+)
 from train.metrics import auc
 from train.progress import Bar, say
 from train.published import fingerprint_of_networks, seed_of_networks
@@ -84,7 +92,7 @@ def run(options: Evaluate) -> Path:
     scores, looked = scores_on_test(manifest, data, options.runs_dir, manifest.folder / TEST_SCORES, options.workers)
     if looked:
         say("The test logits of these weights were not at hand: this was one more look at test.")
-    of_default = choice_logits(manifest, scores.logits(TEST), entry.name).tolist()
+    of_default = choice_logits(manifest, member_logits(manifest, scores, TEST), entry.name).tolist()
     by_loader = {s.name: v for s, v in zip(scores.samples(TEST, data.test), of_default, strict=True)}
     detector = Detector(weights_dir=options.weights_dir)
     chosen = [s for s in data.test if "all" in options.slices or s.source in options.slices]

@@ -259,7 +259,8 @@ def _finished(folder: Path, variant: str, fold: str, options: Cnn) -> Cell | Non
 
 def _cell_record(options: Cnn, fold: str) -> dict[str, Any]:
     made = {"extra": made_by(options.extra)} if options.extra else {}
-    return {**_asked(options), **made, "left_out": list(FOLDS[fold].sources)}
+    # cells whose threshold was a plain quantile are not to stand beside others
+    return {**_asked(options), **made, "left_out": list(FOLDS[fold].sources), "edges": "of held-out sources"}
 
 
 def _asked(options: LeaveOut | Cnn) -> dict[str, Any]:

@@ -48,6 +48,7 @@ from train.leaderboard import (
     board,
     choice_logits,
     fresh_sources,
+    member_logits,
     scores_on_test,
     write_board,
 )
@@ -416,7 +417,7 @@ def _with_clips(staging: Path, manifest: dict[str, Any], data: FaceData, options
 def _add_figures(built: _Built, manifest: Manifest, data: FaceData, scores: KeptScores, found: dict[str, Any]) -> None:
     """What the manifest keeps of the test slices, for cards, README and app."""
     fresh = fresh_sources(data)
-    members = scores.logits(TEST)
+    members = member_logits(manifest, scores, TEST)
     for name, choice in found["choices"].items():
         curve = manifest.entry(name).curve
         logits = choice_logits(manifest, members, name)
