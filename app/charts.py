@@ -266,6 +266,7 @@ def bars(groups: Sequence[tuple[str, Sequence[Bar]]], axis_title: str, start: fl
     symbols = ("circle", "diamond", "square", "triangle-up", "x")
     colours = _SERIES[theme]
     names = list(dict.fromkeys(bar.name for _, group in groups for bar in group))
+    plot_px = max(1, len(names)) * (22 + 14 * len(groups))
     figure = go.Figure()
     for index, (group_name, group) in enumerate(groups):
         # networks side by side in a row instead of on top of each other
@@ -275,7 +276,13 @@ def bars(groups: Sequence[tuple[str, Sequence[Bar]]], axis_title: str, start: fl
             y=[names.index(bar.name) + offset for bar in group],
             mode="markers",
             name=group_name,
-            marker={"size": 11, "symbol": symbols[index % len(symbols)], "color": colours[index % len(colours)]},
+            marker={
+                "size": 11,
+                # every second round of colours is hollow
+                "symbol": symbols[index % len(symbols)] + ("-open" if index // len(symbols) % 2 else ""),
+                "line": {"width": 2.5} if index // len(symbols) % 2 else {},
+                "color": colours[index % len(colours)],
+            },
             error_x={
                 "type": "data",
                 "symmetric": False,
@@ -288,18 +295,22 @@ def bars(groups: Sequence[tuple[str, Sequence[Bar]]], axis_title: str, start: fl
             hovertemplate="%{fullData.name}, %{customdata}: %{x:.3f}<extra></extra>",
         )
     figure.update_layout(
-        height=120 + len(names) * (22 + 14 * len(groups)),
-        margin={"l": 8, "r": 12, "t": 8, "b": 56},
+        height=120 + plot_px,
+        margin={"l": 8, "r": 12, "t": 8, "b": 8},
         dragmode=False,
         hovermode="closest",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "Inter, sans-serif", "size": 14, "color": SOFT[theme]},
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"size": 14, "color": INK[theme]}},
+        # above the axis, which stands at the top: the chart is longer than a screen
+        legend={
+            "orientation": "h", "y": 1 + 64 / plot_px, "yanchor": "bottom", "x": 0,
+            "font": {"size": 14, "color": INK[theme]},
+        },
         showlegend=len(groups) > 1,
-    )
+    )  # fmt: skip
     figure.update_xaxes(
-        title=_title(axis_title), range=[start, 1.005], fixedrange=True, gridcolor="rgba(128,138,160,0.25)"
+        title=_title(axis_title), side="top", range=[start, 1.005], fixedrange=True, gridcolor="rgba(128,138,160,0.25)"
     )
     figure.update_yaxes(
         tickvals=list(range(len(names))),

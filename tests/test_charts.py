@@ -124,6 +124,8 @@ def test_bars_carry_their_intervals() -> None:
     assert list(figure.data[0].error_x.array) == pytest.approx([0.05, 0.0])
     assert list(figure.data[0].error_x.arrayminus) == pytest.approx([0.05, 0.0])
     assert list(figure.layout.yaxis.ticktext) == ["faces", "swaps"]
+    many = charts.bars([(f"network {i}", [charts.Bar("faces", 0.9, 0.85, 0.95)]) for i in range(10)], "AUC", 0.5)
+    assert len({(points.marker.color, points.marker.symbol) for points in many.data}) == 10
 
 
 def test_lines_run_over_the_diagonal_and_more_than_five_stay_apart() -> None:

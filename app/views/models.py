@@ -1,6 +1,7 @@
 """Models: what judges, what it was trained on, and how good it measured."""
 
 import html
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from app.components.file import models_label
 from app.components.generators import generators
 from app.components.leaderboard import leaderboard
 from app.components.page import small
-from detector import DetectorError
+from detector import DetectorError, report
 
 if TYPE_CHECKING:
     from detector.weights import Manifest
@@ -38,11 +39,17 @@ def page() -> None:
     )
     reason = manifest.data.get("default_reason")
     if reason:
-        small(f"Why the default is the default: {reason}.")
+        small(f"Why the default is the default: {_with_names(reason, manifest.names())}.")
     _cards(manifest)
     leaderboard(manifest)
     generators(manifest.folder / "gan")
     _documents(manifest)
+
+
+def _with_names(text: str, names: Sequence[str]) -> str:
+    """A sentence of the manifest with its networks and ensembles as people write them."""
+    longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.sub(rf"\b({longest_first})\b", lambda found: report.network_name(found[1]).replace("_", " "), text)
 
 
 def _cards(manifest: "Manifest") -> None:
@@ -64,7 +71,7 @@ def _cards(manifest: "Manifest") -> None:
         if pooled:
             score = (
                 f'<p class="um-small">Calibration error (ECE) {pooled["ece"]:.3f}, Brier score {pooled["brier"]:.3f} '
-                f"on {pooled['n']} test files</p>"
+                f"on {pooled['n']:,} test files</p>"
             )
         parts.append(
             f'<div class="um-model"><h2 class="um-h3">{html.escape(models_label(name))}</h2>'
