@@ -138,6 +138,21 @@ def test_edges_of_held_out_sources_by_hand() -> None:
     assert held_out_edges(scores, np.full(4, "a"), (0.5, 0.25)) == [1.0, 2.0]
 
 
+def test_a_score_that_many_faces_share_does_not_pass_its_own_edge() -> None:
+    rng = np.random.default_rng(0)
+    samples = made(0, "a", 300) + made(0, "b", 200) + made(1, "a", 10)
+    for common in (-1.094888, -1.140442, 0.00004, 1.2345, -0.3, 0.0):
+        # votes: nine in ten genuine faces have none
+        scores = common + 2.5 * np.concatenate([rng.random(500) < 0.08, np.ones(10)])
+        curve = fit_curve(samples, scores, {"a", "b"})
+        genuine = scores[:500]
+        for rate in (0.3, 0.1, 0.02, 0.005):
+            assert (genuine > curve.edge(rate)).mean() <= 0.1, (common, rate)
+        # below and above a common score by less than float errors is the same score
+        assert not (np.nextafter(genuine.min(), 9) > curve.edge(0.1))
+        assert band_of(common, curve) == "little"
+
+
 def test_first_level_that_is_kept() -> None:
     levels = (10, 20, 30, 40)
     assert first_kept(levels, (0.5, 0.6, 0.85, 0.9), 0.9) == 2

@@ -24,7 +24,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from detector.aggregate import MIN_FRAMES, ClipRule, PersonScore, person_score
 from detector.calibration import BAND_RATES, Calibration, FalseAlarmCurve, band_of
 from detector.types import BANDS, Band, BandCap
-from train.calibrate import fit_calibration
+from train.calibrate import fit_calibration, rounded_up
 from train.data.samples import DataError
 from train.metrics import group_draws, wilson
 
@@ -114,8 +114,8 @@ def fit_clips(people: Sequence[ClipPerson], curve: FalseAlarmCurve) -> dict[str,
         "calibration": {"scale": calibration.scale, "offset": calibration.offset, **about},
         "curve": {
             "rates": list(fitted.rates),
-            "logits": [round(float(v), 4) for v in calibration(np.array(fitted.logits))],
-            "faces": [round(float(v), 4) for v in calibration(np.array(with_tail(curve).logits))],
+            "logits": [rounded_up(float(v)) for v in calibration(np.array(fitted.logits))],
+            "faces": [rounded_up(float(v)) for v in calibration(np.array(with_tail(curve).logits))],
         },
         "runs": runs,
         "cap": None
