@@ -79,6 +79,7 @@ def test_wilson_is_the_published_example() -> None:
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-4)
     assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-4)
     assert wilson(0, 0) == (0.0, 1.0)
+    assert all(wilson(n, n)[1] == 1.0 and wilson(0, n)[0] == 0.0 for n in range(1, 600))
 
 
 def test_rate_interval_counts_groups_not_pictures() -> None:

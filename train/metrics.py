@@ -156,7 +156,8 @@ def wilson(k: float, n: float) -> tuple[float, float]:
     share = k / n
     centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # the share lies within, whatever the last bits of its floats say
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def rate_interval(hits: np.ndarray, groups: Sequence[str]) -> Interval:
