@@ -108,7 +108,7 @@ def estimate(found: FileVerdict | FaceVerdict | Person) -> str:
     if found.prob_fake is None:
         return ""
     parts = _parts(found)[1] if isinstance(found, FileVerdict) else (found,)
-    if parts and parts[0].votes is not None:
+    if _counted(parts):
         return f"{parts[0].votes} of {len(parts[0].scores)} networks"
     return percent(found.prob_fake)
 
@@ -290,6 +290,11 @@ def _parts(verdict: FileVerdict) -> tuple[str, tuple[FaceVerdict, ...] | tuple[P
     return "face", ()
 
 
+def _counted(parts: Sequence[FaceVerdict | Person]) -> bool:
+    """Whether networks vote, so that no percentage is shown."""
+    return bool(parts) and parts[0].votes is not None
+
+
 def _image_facts(verdict: ImageVerdict) -> tuple[str, ...]:
     faces = verdict.faces
     judged = sum(face.band is not None for face in faces)
@@ -341,7 +346,7 @@ def _high_for_little(verdict: FileVerdict) -> tuple[str, ...]:
     """Why a probability above one half is little evidence: "84 %" beside "little" reads like a mistake."""
     if verdict.band != "little" or verdict.prob_fake is None or verdict.prob_fake <= 0.5 or not verdict.thresholds:
         return ()
-    if not estimate(verdict).endswith("%"):  # votes are counted
+    if _counted(_parts(verdict)[1]):
         return ()
     genuine = "genuine videos" if verdict.kind == "video" else "genuine photos"
     edge = percent(verdict.thresholds.weak)

@@ -153,7 +153,8 @@ def figures(manifest: Manifest) -> list[str]:
     looks = manifest.data["test_scored"]
     return [
         f"Weights of {manifest.date}, default `{manifest.default}`. Test slices were scored {looks} "
-        f"time{'s' if looks > 1 else ''} for a set that was published here; nothing was chosen by them.",
+        f"time{'s' if looks > 1 else ''} for a set that was published here; no network, recipe or default was "
+        "chosen by them.",
         "",
         "Test slices of the default (`python -m train publish` measures, `python -m train evaluate` repeats). AUC, and "
         "at the threshold accuracy, false alarms and share caught, with 95 % intervals over groups (persons, videos). "
