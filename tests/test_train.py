@@ -5,6 +5,7 @@ it as manipulated ones. Nothing can be learned from them about real pictures, an
 """
 
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import tyro
 from safetensors.torch import load_file
 
 import train.recipes.cnn as cnn_recipe
@@ -39,7 +41,7 @@ from train.data.detections import find_faces
 from train.data.faces import FaceData
 from train.data.folds import Fold
 from train.data.samples import DataError, Sample
-from train.experiment import Run
+from train.experiment import Run, command_line, options_record
 from train.loop import wants_amp
 from train.recipes.cnn import Cnn
 from train.recipes.labels import Labels
@@ -49,6 +51,8 @@ from train.recipes.sbi import Sbi
 from train.recipes.small_set import SmallSet
 from train.robustness import CHANGES
 from train.staging import staging_in
+
+ROOT = Path(__file__).resolve().parents[1]
 
 PICTURES = 40
 
@@ -515,6 +519,38 @@ def test_the_reference_run_says_its_plan_and_goes_on_where_it_was_killed(
     assert members == [f"{folder.name}-2-mobilenet_v2", f"{folder.name}-3-mobilenet_v2"]
     assert main([*arguments, "--resume", str(first)]) == 1
     assert "no folder of the reference run" in capsys.readouterr().err
+
+
+def test_the_reference_run_trains_what_ships() -> None:
+    models = json.loads((ROOT / "weights" / "manifest.json").read_text())["models"]
+    shipped = [_asked(model["training"]["command"]) for model in models.values()]
+    last = [network[-1].options for network in reference_recipe.NETWORKS]
+    assert [cnn_recipe.settled(replace(o, start="auto")) for o in shipped] == [cnn_recipe.settled(o) for o in last]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Cnn(),
+        Cnn(fakes=("140k", "a name"), start="online", sam=0.05, adversarial="pgd", traces=0.5, workers=1),
+        Sbi(model="npr", images_per_epoch=64),
+    ],
+)
+def test_a_recorded_command_asks_for_the_same_again(options: Cnn) -> None:
+    command = command_line(options.recipe, options_record(options))
+    assert _asked(command) == options and type(_asked(command)) is type(options)
+
+
+def test_a_recorded_command_says_switches_as_they_are_said() -> None:
+    said = command_line("gan", {"mirror": False, "spectral_norm": True, "resume": None, "extra": []})
+    assert said == "python -m train gan --no-mirror --spectral_norm"
+
+
+def _asked(command: str) -> Cnn:
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "train"]
+    kinds: dict[str, type[Cnn]] = {"cnn": Cnn, "sbi": Sbi}
+    return tyro.cli(kinds[words[3]], args=words[4:])
 
 
 def test_broken_pictures_are_named_together_and_the_others_are_kept(tmp_path: Path, portrait_path: Path) -> None:

@@ -11,7 +11,9 @@ runs/<recipe>-<name>-<time>/
 import json
 import os
 import platform
+import shlex
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,6 +94,21 @@ def options_record(options: Any) -> dict[str, Any]:
     values = asdict(options).items()
     kept = {k: v for k, v in values if not isinstance(v, Path) and "dir" not in k and k != "data_root"}
     return {k: _plain(v) for k, v in kept.items()}
+
+
+def command_line(recipe: str, options: Mapping[str, Any]) -> str:
+    """The command that asks for these options (as `options_record` gives them), for people to run again.
+
+    What stands for "none named" or "not set" is left out.
+    """
+    words = ["python -m train", recipe]
+    for name, value in options.items():
+        if isinstance(value, bool):
+            words.append(f"--{name}" if value else f"--no-{name}")
+        elif value is not None and value != []:
+            listed = value if isinstance(value, list) else [value]
+            words += [f"--{name}", *(shlex.quote(str(v)) for v in listed)]
+    return " ".join(words)
 
 
 def _plain(value: Any) -> Any:

@@ -40,7 +40,7 @@ from train.data.samples import DataError
 from train.data.sources import find_data_root
 from train.ensembles import Fitted, choose_default, fit_ensembles
 from train.evaluate import false_alarms, false_alarms_by_faces
-from train.experiment import Run
+from train.experiment import Run, command_line
 from train.kept_scores import TEST_SCORES, KeptScores
 from train.leaderboard import (
     KEPT,
@@ -434,8 +434,7 @@ def _training(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     epochs = Run(folder).events("epoch")
     return {
         "run": folder.name,
-        "command": f"python -m train {record['recipe']} "
-        + " ".join(f"--{k} {v}" for k, v in record["options"].items() if v is not None),
+        "command": command_line(record["recipe"], record["options"]),
         "seed": record["options"]["seed"],
         "start": record["start"],
         "images_seen": record["images_planned"] * len(epochs) // record["options"]["epochs"],
