@@ -73,7 +73,7 @@ def main(
     Returns:
         Exit code: 0, 1 for wrong models or weights or what could not be written, 2 if any file could not be read.
     """
-    options = _parser().parse_args(argv)
+    options = command_line_parser().parse_args(argv)
     # the decoders' complaints about broken files are in the verdict already
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s: %(message)s")
     try:
@@ -90,7 +90,8 @@ def main(
         return EXIT_OK
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line_parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
     parser = argparse.ArgumentParser(
         prog="python -m detector",
         description="Evidence of manipulated faces in photos and videos, on this machine.",

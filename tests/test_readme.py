@@ -1,10 +1,14 @@
 """The README's figures are the published ones, and writing them works."""
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from detector.__main__ import command_line_parser
 from detector.weights import read_manifest
+from train.__main__ import asked
 from train.cards import card, metrics_table
 from train.readme import END, GENERATORS, START, figures, generators, update_readme
 
@@ -49,6 +53,30 @@ def test_the_cards_are_those_of_the_manifest(repo_root: Path) -> None:
     assert {p.stem for p in cards.glob("*.md")} == set(manifest.names())
     for name in manifest.names():
         assert (cards / f"{name}.md").read_text() == card(manifest, name)
+
+
+def test_every_command_of_the_readme_is_understood(repo_root: Path) -> None:
+    text = (repo_root / "README.md").read_text().replace("\\\n", " ")
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = [line.split("  #")[0] for block in blocks for line in block.splitlines()]
+    # in a sentence: `train gan`, `python -m train clips`; the rest of a backticked word is no command
+    lines += [said.replace("\n", " ") for said in re.findall(r"`((?:python -m )?train [a-z][^`]*)`", text)]
+    understood = {"train": 0, "detector": 0}
+    for line in lines:
+        # RUN, DIR and the like are taken as they stand; [--option] may be left out or not
+        found = re.search(r"(?:-m |-m -- |^)(train|detector)( .*)?$", line.replace("[", "").replace("]", ""))
+        if not found:
+            continue
+        words = shlex.split(found[2] or "")
+        try:
+            if found[1] == "train":
+                asked(words)
+            else:
+                command_line_parser().parse_args(words)
+        except (SystemExit, ValueError) as error:
+            pytest.fail(f"README says {line.strip()!r}, which is not understood: {error}")
+        understood[found[1]] += 1
+    assert understood["train"] > 30 and understood["detector"] > 5
 
 
 def test_figures_are_written_between_the_markers_only(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import tyro
 from safetensors.torch import load_file
 
 import train.recipes.cnn as cnn_recipe
@@ -34,7 +33,7 @@ from detector.pipeline import Detector
 from detector.types import Face
 from detector.weights import load_ensemble, read_manifest
 from train import scoring
-from train.__main__ import main
+from train.__main__ import asked, main
 from train.calibrate import MIN_GENUINE, fit_calibration
 from train.data.augment import AUGMENTATIONS
 from train.data.detections import find_faces
@@ -549,8 +548,9 @@ def test_a_recorded_command_says_switches_as_they_are_said() -> None:
 def _asked(command: str) -> Cnn:
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "train"]
-    kinds: dict[str, type[Cnn]] = {"cnn": Cnn, "sbi": Sbi}
-    return tyro.cli(kinds[words[3]], args=words[4:])
+    options = asked(words[3:])[1]
+    assert isinstance(options, Cnn)
+    return options
 
 
 def test_broken_pictures_are_named_together_and_the_others_are_kept(tmp_path: Path, portrait_path: Path) -> None:

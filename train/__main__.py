@@ -65,20 +65,29 @@ Stopped. The reference run, `cnn`, `sbi`, `labels`, `gan`, `compare`, `small-set
 after the last epoch with the same options and `--resume RUN`, `faces` with the same options after the last video."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Runs a recipe; 0 on success, 1 when the data, options or weights are not as needed, 130 when interrupted."""
-    argv = sys.argv[1:] if argv is None else argv
+def asked(argv: list[str]) -> tuple[str, Any]:
+    """Name and options of the recipe that a command line asks for.
+
+    Raises:
+        ValueError: an option's value makes no sense.
+        SystemExit: no such recipe or option, or help was asked for; what there is has been printed.
+    """
     # options may follow the bare command too: `python -m train --data_root DIR`
     if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
         argv = ["reference", *argv]
+    options = tyro.extras.subcommand_cli_from_dict(
+        {name: made for name, (made, _) in RECIPES.items()}, args=argv, prog="python -m train"
+    )
+    return next(name for name, (made, _) in RECIPES.items() if type(options) is made), options
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a recipe; 0 on success, 1 when the data, options or weights are not as needed, 130 when interrupted."""
     try:
-        options = tyro.extras.subcommand_cli_from_dict(
-            {name: made for name, (made, _) in RECIPES.items()}, args=argv, prog="python -m train"
-        )
-        name, recipe = next((name, run) for name, (made, run) in RECIPES.items() if type(options) is made)
+        name, options = asked(sys.argv[1:] if argv is None else argv)
         if processes() > 1 and name not in SHARED:
             raise ValueError(f"{name} runs in one process: start it without torchrun, which is for {', '.join(SHARED)}")
-        recipe(options)
+        RECIPES[name][1](options)
     except (DataError, DetectorError, ValueError, FileNotFoundError, FloatingPointError) as error:
         print(f"{error}", file=sys.stderr)
         return 1
