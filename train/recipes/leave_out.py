@@ -57,6 +57,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_partners": {"partners": 0.0},
     "light": {"augmentation": "light"},
     "strong": {"augmentation": "strong"},
+    "small_batches": {"augmentation": "light", "twins": 0.15, "batch_size": 16, "lr": 2e-4},
     "size_144": {"size_px": 144},
     "window_144": {"size_px": 144, "window": 0.67},
     GENERATED: {},
@@ -79,7 +80,7 @@ _MEASURED_STEPS = 12
 class LeaveOut:
     """Train small networks without whole sources, and measure on these what each choice of recipe is worth."""
 
-    variants: str = "baseline,no_twins,twins_70,cross_30,light,strong,size_144,window_144"
+    variants: str = "baseline,no_twins,twins_70,cross_30,light,strong,small_batches,size_144,window_144"
     """Names from VARIANTS with commas, or all; the baseline among them, or nothing is compared."""
     folds: str = "all"
     """Names from FOLDS (train/data/folds.py) with commas, or all."""
@@ -139,7 +140,7 @@ class LeaveOut:
     def cell_options(self, variant: str) -> Cnn:
         """What `cnn` is asked to do for a cell of this variant."""
         per_epoch = math.ceil(self.images / EPOCHS)
-        steps = math.ceil(per_epoch / self.batch_size) * EPOCHS
+        steps = math.ceil(per_epoch / int(VARIANTS[variant].get("batch_size", self.batch_size))) * EPOCHS
         baseline = Cnn(
             model=self.model,
             data_root=self.data_root,
