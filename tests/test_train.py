@@ -543,6 +543,8 @@ def test_a_recorded_command_asks_for_the_same_again(options: Cnn) -> None:
 def test_a_recorded_command_says_switches_as_they_are_said() -> None:
     said = command_line("gan", {"mirror": False, "spectral_norm": True, "resume": None, "extra": []})
     assert said == "python -m train gan --no-mirror --spectral_norm"
+    options = asked(shlex.split(said)[3:])[1]
+    assert options.spectral_norm and not options.mirror
 
 
 def _asked(command: str) -> Cnn:
