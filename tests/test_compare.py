@@ -165,6 +165,15 @@ def test_short_runs_average_their_last_steps_only() -> None:
     assert decays == pytest.approx([0.0, 0.95, 0.998])
 
 
+def test_the_learning_rate_is_that_of_the_start() -> None:
+    options = Compare(lr=0.1, scratch_lr=0.2)
+    rates = [
+        compare_recipe.protocol(options, Entry("meso4", start, 0), Path("x")).lr
+        for start in ("file", "a.run", "scratch")
+    ]
+    assert rates == [0.1, 0.1, 0.2]
+
+
 def test_comparison_writes_tables_and_goes_on_after_an_interruption(
     tiny: Compare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -264,7 +273,15 @@ def test_ranks_stay_within_equal_starts(data: FaceData, tmp_path: Path) -> None:
     assert "figures" not in rows[3] and rows[3]["failed"] == "the loss is nan"
     text = compare_recipe.markdown(
         {
-            "protocol": {"epochs": 1, "images_per_epoch": 10, "size_px": 32, "batch_size": 2, "lr": 0.1, "seeds": [0]},
+            "protocol": {
+                "epochs": 1,
+                "images_per_epoch": 10,
+                "size_px": 32,
+                "batch_size": 2,
+                "lr": 0.1,
+                "scratch_lr": 0.2,
+                "seeds": [0],
+            },
             "training_faces": 1,
             "validation_faces": 24,
             "environment": {"device": "cpu", "torch": "2"},

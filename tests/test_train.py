@@ -44,7 +44,7 @@ from train.experiment import Run, command_line, options_record
 from train.loop import wants_amp
 from train.recipes.cnn import Cnn
 from train.recipes.labels import Labels
-from train.recipes.leave_out import VARIANTS, LeaveOut
+from train.recipes.leave_out import BASELINE_OPTIONS, VARIANTS, LeaveOut
 from train.recipes.publish import Publish
 from train.recipes.sbi import Sbi
 from train.recipes.small_set import SmallSet
@@ -475,7 +475,7 @@ def test_leave_out_goes_on_where_it_was_stopped(
     assert len(before) == 2
     assert leave_out_recipe.run(replace(few, resume=folder)) == folder
     # the cell that was stopped goes on from its own checkpoint; finished ones are left alone
-    assert trained[3:] == [(Cnn().twins, True), (0.0, False)]
+    assert trained[3:] == [(BASELINE_OPTIONS["twins"], True), (0.0, False)]
     assert all(p.read_bytes() == kept for p, kept in before.items())
     # a variant can be added later, and a fold
     assert leave_out_recipe.run(replace(few, resume=folder, variants="light", folds="a,b")) == folder
@@ -655,6 +655,8 @@ def test_a_plain_recipe_and_ours_get_the_same_few_faces(
     (plain, first), (ours, second) = given
     assert first == second and (plain.twins, plain.batch_size, plain.ema_decay) == (0, 16, 0) and ours.twins > 0
     assert plain.images_per_epoch == ours.images_per_epoch == 20 and plain.start == ours.start
+    # windows of larger crops have the pixels of the plain recipe's crops
+    assert (plain.size_px, plain.window, ours.size_px) == (32, 1, 48) and round(ours.size_px * ours.window) == 32
     found = json.loads((folder / "report" / "small_set_val.json").read_text())
     gain, arms = found["gain"]["all slices"], found["figures"]
     assert gain["balanced_accuracy"]["value"] == pytest.approx(

@@ -17,7 +17,7 @@ from detector.types import Face
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Chances and ranges; the defaults are the reference recipe's."""
+    """Chances and ranges; the defaults are the standard strength."""
 
     clean: float = 0.35
     """Share of samples that keep their pixels (framing and flip apart), so that fine traces can be learned too."""

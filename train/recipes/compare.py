@@ -1,9 +1,10 @@
 """`python -m train compare`: every network of the registry under one protocol, ranked among equal starts only.
 
-All see the same pictures in the same order, at one size, with one augmentation and schedule. What they start from
-differs: some have starting weights on disk, the others begin from scratch, and a network that has seen a million
-pictures before is not compared with one that has not. ResNet-18 also runs from scratch: the distance between its rows
-shows what a start is worth (the bridge). Nobody gets pictures made for it: npr too is trained without its traces.
+All see the same pictures in the same order, at one size, with one augmentation and schedule; the learning rate is that
+of their start. What they start from differs: some have starting weights on disk, the others begin from scratch, and a
+network that has seen a million pictures before is not compared with one that has not. ResNet-18 also runs from scratch:
+the distance between its rows shows what a start is worth (the bridge). Nobody gets pictures made for it: npr too is
+trained without its traces.
 
 runs/compare-<time>/
   run.json                     the protocol
@@ -70,10 +71,12 @@ class Compare:
     images_per_epoch: int = 3_584
     """Faces in an epoch. Two cores need some 100 minutes for all networks with what is set here; that is little
     training, so give more where there is time or a GPU."""
-    batch_size: int = 32
+    batch_size: int = 16
     """Faces in a batch, half of them genuine."""
-    lr: float = 5e-4
-    """Highest learning rate, for all: a network that wants another one is at a disadvantage."""
+    lr: float = 1e-4
+    """Highest learning rate of networks that start from weights: one that wants another is at a disadvantage."""
+    scratch_lr: float = 5e-4
+    """The same of networks from scratch, which have further to go; ranks never cross starts."""
     data_root: Path | None = None
     """Folder with the data; else $UNMASK_DATA, else data/."""
     pretrained: Path | None = None
@@ -156,7 +159,7 @@ def run(options: Compare) -> Path:
 
 
 def protocol(options: Compare, entry: Entry, folder: Path) -> Cnn:
-    """The one protocol: nothing but network, start and seed differs."""
+    """The one protocol: nothing but network, start with its learning rate, and seed differs."""
     steps = options.epochs * math.ceil(options.images_per_epoch / options.batch_size)
     return Cnn(
         model=entry.model,
@@ -166,7 +169,7 @@ def protocol(options: Compare, entry: Entry, folder: Path) -> Cnn:
         epochs=options.epochs,
         images_per_epoch=options.images_per_epoch,
         batch_size=options.batch_size,
-        lr=options.lr,
+        lr=options.scratch_lr if entry.start == "scratch" else options.lr,
         traces=0.0,
         # an average over more than a tenth of a short run would still be full of random weights
         ema_decay=min(0.998, max(0.0, 1 - 10 / steps)),
@@ -323,7 +326,8 @@ def markdown(said: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
         "# Networks under one protocol",
         "",
         f"{options['epochs']} epochs of {options['images_per_epoch']:,} faces of {options['size_px']} px (drawn from "
-        f"{said['training_faces']:,}), batches of {options['batch_size']}, learning rate {options['lr']:g}, cosine; "
+        f"{said['training_faces']:,}), batches of {options['batch_size']}, learning rate {options['lr']:g} "
+        f"({options['scratch_lr']:g} from scratch), cosine; "
         f"seeds {', '.join(map(str, options['seeds']))}; the same pictures in the same order for all. Validation: "
         f"{said['validation_faces']:,} faces. "
         f"On {said['environment']['device']}, torch {said['environment']['torch']}.",

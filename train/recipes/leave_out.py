@@ -62,7 +62,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "window_144": {"size_px": 144, "window": 0.67},
     GENERATED: {},
 }
-"""Name -> options of `cnn` that differ from the baseline, which is `cnn` as it is, small and short."""
+"""Name -> options of `cnn` that differ from the baseline."""
+
+BASELINE_OPTIONS: dict[str, Any] = {"augmentation": "standard", "twins": 0.35}
+"""What every variant is measured against keeps its meaning when the defaults of `cnn` change; beyond these, it is `cnn`
+as it is, small and short."""
 
 EPOCHS = 2
 """Validation is looked at so often in a cell; the learning rate falls over all of it. Variants with windows see whole
@@ -157,6 +161,7 @@ class LeaveOut:
             workers=self.workers,
             seed=self.seed,
             runs_dir=self.runs_dir,
+            **BASELINE_OPTIONS,
         )
         extra = self.extra if variant == GENERATED else None
         return settled(replace(baseline, **VARIANTS[variant], extra=extra))
