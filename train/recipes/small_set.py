@@ -220,8 +220,8 @@ def markdown(options: SmallSet, found: dict[str, Any]) -> str:
         "",
         f"{options.model}, {options.size_px} px of a face, {found['training_faces']:,} training faces, "
         f"{options.epochs} epochs ({found['images_seen']:,} faces seen), seed {options.seed}; slices of "
-        f"{found['split']} at {found['decided_at']}. Gains of ours over plain: paired bootstrap over groups, 95 %. A star: against all "
-        "genuine faces of the split.",
+        f"{found['split']} at {found['decided_at']}. Gains of ours over plain: paired bootstrap over groups, 95 %. A "
+        "star: against all genuine faces of the split.",
         "",
         "| slice | genuine | manipulated | accuracy, plain | ours | gain | AUC, plain | ours | gain |",
         "|---|---|---|---|---|---|---|---|---|",
