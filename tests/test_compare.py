@@ -271,6 +271,12 @@ def test_ranks_stay_within_equal_starts(data: FaceData, tmp_path: Path) -> None:
         rows[2]["figures"]["score"]["value"] - both["figures"]["score"]["value"], abs=2e-4
     )
     assert "figures" not in rows[3] and rows[3]["failed"] == "the loss is nan"
+    # the bridge: what its start was worth to one network, paired
+    assert ["score_minus_scratch" in row for row in rows] == [True, False, False, False]
+    worth = rows[0]["score_minus_scratch"]
+    assert worth["value"] == pytest.approx(
+        rows[0]["figures"]["score"]["value"] - both["figures"]["score"]["value"], abs=2e-4
+    )
     text = compare_recipe.markdown(
         {
             "protocol": {
@@ -289,6 +295,8 @@ def test_ranks_stay_within_equal_starts(data: FaceData, tmp_path: Path) -> None:
         [{**row, "cpu_ms_a_face": 1.0} for row in rows],
     )
     assert "did not train: the loss is nan" in text
+    assert f"; score minus resnet18 from scratch: +{worth['value']:.3f} (" in text and text.startswith("# ")
+    assert "1 epoch of 10 faces" in text
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
     assert len(widths) == 1
 

@@ -47,6 +47,7 @@ NOTE = (
 )
 _OUTSIDE_PROTOCOL = ("models", "trunks", "scratch_too", "seeds", "workers")
 _MAIN = ("score", "auc_slices", "auc_unseen", "tpr_at_2")
+_DISTANCES = ("score_minus_first", "score_minus_scratch")
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,10 @@ class Compare:
     """Each network is trained once with each."""
     size_px: int = 128
     """Side of the crops, for all."""
-    epochs: int = 2
+    epochs: int = 1
     """Epochs; the best by validation is kept, none stops early."""
-    images_per_epoch: int = 3_584
-    """Faces in an epoch. Two cores need some 100 minutes for all networks with what is set here; that is little
+    images_per_epoch: int = 7_168
+    """Faces in an epoch. Two cores need two to three hours for all networks with what is set here; that is little
     training, so give more where there is time or a GPU."""
     batch_size: int = 16
     """Faces in a batch, half of them genuine."""
@@ -306,6 +307,11 @@ def compared(
             if rank > 1:
                 behind = paired_gain_of_runs(val, logits[i], logits[places[0]], unseen, np.random.default_rng(0))
                 rows[i]["score_minus_first"] = behind.to_dict()
+    scratch = next((i for i in logits if (rows[i]["model"], rows[i]["start"]) == (BRIDGE, "scratch")), None)
+    if scratch is not None:
+        for i in (i for i in logits if i != scratch and rows[i]["model"] == BRIDGE):
+            worth = paired_gain_of_runs(val, logits[i], logits[scratch], unseen, np.random.default_rng(0))
+            rows[i]["score_minus_scratch"] = worth.to_dict()
     # ranked rows of a start stand together, failures last
     order = {start: n for n, start in enumerate(("pretrained", "own trunk", "scratch"))}
     return sorted(rows, key=lambda r: (order[r["start"]], r["rank"] is None, r["rank"] or 0))
@@ -325,7 +331,8 @@ def markdown(said: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     lines = [
         "# Networks under one protocol",
         "",
-        f"{options['epochs']} epochs of {options['images_per_epoch']:,} faces of {options['size_px']} px (drawn from "
+        f"{options['epochs']} epoch{'s' * (options['epochs'] > 1)} of {options['images_per_epoch']:,} faces of "
+        f"{options['size_px']} px (drawn from "
         f"{said['training_faces']:,}), batches of {options['batch_size']}, learning rate {options['lr']:g} "
         f"({options['scratch_lr']:g} from scratch), cosine; "
         f"seeds {', '.join(map(str, options['seeds']))}; the same pictures in the same order for all. Validation: "
@@ -348,19 +355,28 @@ def markdown(said: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
         first = [row["start"], row["rank"] or "", row["model"], f"{row['parameters'] / 1e6:.2f}", row["megabytes"]]
         first += [f"{row['cpu_ms_a_face']:.1f}", row.get("images_s", "")]
         lines.append("| " + " | ".join(str(c) for c in (*first, *cells, behind)) + " |")
-    starts = [f"- {row['model']}, {row['start']}: {row['start_words']}" for row in rows if row["start"] != "scratch"]
+    starts = [
+        f"- {row['model']}, {row['start']}: {row['start_words']}" + _worth(row)
+        for row in rows
+        if row["start"] != "scratch"
+    ]
     lines += ["", *starts]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _worth(row: dict[str, Any]) -> str:
+    """What its start was worth to the bridge."""
+    found = row.get("score_minus_scratch")
+    return f"; score minus {row['model']} from scratch: {shown(found, sign=True)}" if found else ""
 
 
 def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     flat = []
     for row in rows:
-        line = {k: v for k, v in row.items() if k not in ("figures", "score_minus_first")}
+        line = {k: v for k, v in row.items() if k != "figures" and k not in _DISTANCES}
         line |= {k: " ".join(map(str, row[k])) for k in ("seeds", "score_of_seeds") if k in row}
-        for name, found in {**row.get("figures", {}), "score_minus_first": row.get("score_minus_first")}.items():
-            if found:
-                line |= {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
+        for name, found in {**row.get("figures", {}), **{k: row[k] for k in _DISTANCES if k in row}}.items():
+            line |= {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
         flat.append(line)
     with path.open("w", newline="") as handle:
         writer = csv.DictWriter(handle, list(dict.fromkeys(k for line in flat for k in line)))
