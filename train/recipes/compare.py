@@ -147,6 +147,8 @@ def run(options: Compare) -> Path:
         folder = record.folder / entry.key
         if (folder / RESULT).is_file():
             say(f"{number} of {len(entries)}, {entry.key}: finished before")
+            if number < len(entries):
+                continue
         else:
             say(f"{number} of {len(entries)}, {entry.key}:")
             _train(options, entry, folder, data)
