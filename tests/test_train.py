@@ -40,6 +40,7 @@ from train.data.detections import find_faces
 from train.data.faces import FaceData
 from train.data.folds import Fold
 from train.data.samples import DataError, Sample
+from train.even_odds import EVEN_ODDS
 from train.experiment import Run, command_line, options_record
 from train.loop import wants_amp
 from train.recipes.cnn import Cnn
@@ -209,6 +210,8 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
         row = found["choices"][name]
         assert set(row["robustness"]) == set(CHANGES) and row["cpu_ms_a_face"] > 0
         assert row["slices"].keys() == manifest.entry(name).record["metrics"]["slices"].keys()
+        both = {s for s, figures in row["slices"].items() if figures["manipulated"] and figures["against"] == "own"}
+        assert row[EVEN_ODDS] and row[EVEN_ODDS].keys() <= both
     for name, record in manifest.ensembles.items():
         ensemble = load_ensemble(manifest, name)
         assert ensemble(golden_logits_of_members(3)) == pytest.approx(record["golden_scores"], abs=1e-3)

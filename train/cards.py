@@ -53,8 +53,8 @@ def metrics_table(record: Mapping[str, Any]) -> list[str]:
     ]
     for name, row in record["metrics"]["slices"].items():
         lines.append(
-            f"| {name} | {row['genuine']} | {row['manipulated']} | {_auc(row)} | {_rate(row.get('accuracy'))} "
-            f"| {_rate(row.get('fpr'))} | {_rate(row.get('tpr'))} |"
+            f"| {name} | {row['genuine']} | {row['manipulated']} | {_auc(row)} | {rate_cell(row.get('accuracy'))} "
+            f"| {rate_cell(row.get('fpr'))} | {rate_cell(row.get('tpr'))} |"
         )
     return lines
 
@@ -83,7 +83,7 @@ def robustness_table(found: Mapping[str, Any], name: str) -> list[str]:
         lost = _figure(row["auc_lost"], sign=True) if "auc_lost" in row else ""
         lines.append(
             f"| {change} | {row['genuine'] + row['manipulated']} | {_figure(row.get('auc'))} | {lost} "
-            f"| {_rate(row.get('fpr'))} | {_rate(row.get('tpr'))} |"
+            f"| {rate_cell(row.get('fpr'))} | {rate_cell(row.get('tpr'))} |"
         )
     return lines
 
@@ -110,7 +110,7 @@ def label_rows(labels: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What `false_alarms_by_labels` found, as a Markdown table."""
     lines = ["| label | n | false alarms |", "|---|---|---|"]
     for title, rows in labels.items():
-        lines += [f"| {title} {label} | {row['n']} | {_rate(row)} |" for label, row in rows.items()]
+        lines += [f"| {title} {label} | {row['n']} | {rate_cell(row)} |" for label, row in rows.items()]
     return lines
 
 
@@ -321,7 +321,8 @@ def _data(manifest: Manifest, record: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _rate(row: Mapping[str, Any] | None) -> str:
+def rate_cell(row: Mapping[str, Any] | None) -> str:
+    """As a cell of a table; empty for a figure that there is not."""
     if row is None:
         return ""
     if row["low"] is None:

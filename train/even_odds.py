@@ -10,6 +10,9 @@ from train.data.samples import Sample
 from train.evaluate import opponents
 from train.metrics import auc, rate_interval
 
+EVEN_ODDS = "accuracy_at_even_odds"
+"""Where the leaderboard keeps the accuracy of a choice by slice."""
+
 
 def slices_at_even_odds(samples: Sequence[Sample], logits: np.ndarray) -> dict[str, dict[str, Any]]:
     """Figures of every slice that holds manipulated faces; those without genuine ones are scored against all.

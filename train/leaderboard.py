@@ -22,6 +22,7 @@ from train import curves, scoring
 from train.data.faces import FaceData
 from train.data.samples import Sample, unseen_sources
 from train.evaluate import LABELS_WORTH, false_alarms_by_labels, figures, opponents, slice_figures, slice_rows
+from train.even_odds import EVEN_ODDS, slices_at_even_odds
 from train.experiment import write_text
 from train.kept_scores import KeptScores, digest, key
 from train.metrics import Interval, auc, auc_draws, bootstrapped, class_balanced_weights, enough_groups, group_draws
@@ -140,6 +141,7 @@ def board(manifest: Manifest, data: FaceData, scores: KeptScores) -> dict[str, A
             "members": list(entry.members),
             **{k: round(sum(c[k] for c in costs), 3) for k in costs[0]},
             **slice_figures(test, logits[name], entry.curve, fresh, small),
+            EVEN_ODDS: _at_even_odds(test, logits[name]),
             "auc_minus_default": _against_default(test, logits, name, manifest.default, fresh, small),
             "robustness": _robustness(manifest, scores, every, name),
             "labels": _labels(manifest, scores, every, name),
@@ -222,6 +224,11 @@ def _cost(manifest: Manifest, name: str) -> dict[str, float]:
         "megabytes": record["bytes"] / 1e6,
         "cpu_ms_a_face": cpu_ms_a_face(load_network(manifest, name), int(record["input_size_px"])),
     }
+
+
+def _at_even_odds(test: Sequence[Sample], logits: np.ndarray) -> dict[str, Any]:
+    """Slices with both classes only: among all genuine faces of the split an accuracy says little of the others."""
+    return {s: row["accuracy"] for s, row in slices_at_even_odds(test, logits).items() if row["against"] == "own"}
 
 
 def _against_default(
