@@ -258,19 +258,17 @@ def _goals(record: Mapping[str, Any]) -> list[str]:
 def _accuracy_goals(manifest: Manifest) -> list[str]:
     """Goals at even odds, as others report accuracy; the threshold gives up accuracy for few false alarms."""
     choices = (manifest.leaderboard() or {"choices": {}})["choices"]
-    singles = {name for name, choice in choices.items() if len(choice["members"]) == 1}
     among = {
-        "the default": {manifest.default},
-        "highest of the single networks": singles,
-        "highest of the ensembles": choices.keys() - singles,
+        "the default": (manifest.default,),
+        "highest of the single networks": manifest.models,
+        "highest of the ensembles": manifest.ensembles,
     }
     lines = []
     for source, which, goal in ACCURACY_GOALS:
-        known = {n: choices[n].get(EVEN_ODDS, {}).get(source) for n in among[which] & choices.keys()}
+        known = {name: choices.get(name, {}).get(EVEN_ODDS, {}).get(source) for name in among[which]}
         found = {name: accuracy for name, accuracy in known.items() if accuracy}
         if found:
-            # names decide between equals, so that the line is the same every time
-            best = max(sorted(found), key=lambda name: found[name]["value"])
+            best = max(found, key=lambda name: found[name]["value"])
             lines.append(
                 f"- {source}: accuracy at even odds {rate_cell(found[best])}, {which} ({best}), goal {goal:.0%}: "
                 f"{'met' if found[best]['value'] >= goal else 'missed'}."
