@@ -302,7 +302,7 @@ class FileVerdict:
     date: str
 
     def to_dict(self) -> dict[str, Any]:
-        """The versioned JSON schema: plain values, stable keys (see tests/test_schema.py)."""
+        """The versioned JSON schema: plain values, stable keys (see tests/detector/test_schema.py)."""
         return {
             "schema_version": SCHEMA_VERSION,
             "file": self.file,

@@ -31,7 +31,7 @@ from detector import (
 )
 from detector.__main__ import main
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 ENTRY = SimpleNamespace(false_alarms={"strong": {"n": 1000, "k": 21, "low": 0.014, "high": 0.032}})
 
 

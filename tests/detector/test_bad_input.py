@@ -27,7 +27,7 @@ from detector.errors import MediaError
 from detector.media import read_image, sniff_kind
 from detector.video import iter_frames, probe
 
-_REPO_ROOT = Path(__file__).resolve().parent.parent
+_REPO_ROOT = Path(__file__).resolve().parents[2]
 _BADINPUT = Path(os.environ.get("UNMASK_BADINPUT", _REPO_ROOT.parent / "shared" / "badinput"))
 
 LIMIT_S = 20.0

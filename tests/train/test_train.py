@@ -52,7 +52,7 @@ from train.recipes.small_set import SmallSet
 from train.robustness import CHANGES
 from train.staging import staging_in
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 PICTURES = 40
 
@@ -283,7 +283,7 @@ def test_what_a_killed_publisher_left_is_cleared_away_and_two_do_not_meet(tmp_pa
         "import os, pathlib, sys; from train.staging import staging_in\n"
         "with staging_in(pathlib.Path(sys.argv[1])): os._exit(9)"
     )
-    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[1])
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT)
     assert killed.returncode == 9
     assert len(list(tmp_path.glob(".publishing-*"))) == 1
     with staging_in(tmp_path) as folder:

@@ -1,6 +1,6 @@
 """A detector with known output, to test the page without networks: `install()` in a test, or run as a program.
 
-python tests/fake_app.py --server.port 8600        # serves app/main.py with the fake behind it
+python tests/fakes/fake_app.py --server.port 8600        # serves app/main.py with the fake behind it
 """
 
 import math
@@ -334,4 +334,4 @@ if __name__ == "__main__":
     from streamlit.web import cli
 
     install()
-    cli.main(["run", str(Path(__file__).parents[1] / "app" / "main.py"), *sys.argv[1:]])
+    cli.main(["run", str(Path(__file__).parents[2] / "app" / "main.py"), *sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""The page, driven by Streamlit's AppTest, with a detector of known output behind it (`fake_app.py`)."""
+"""The page, driven by Streamlit's AppTest, with a detector of known output behind it (`fakes/fake_app.py`)."""
 
 import gc
 import importlib.util
@@ -31,7 +31,7 @@ _FORBIDDEN = re.compile(r"\b(real|fake|authentic)\b|\b100 %", re.IGNORECASE)
 
 @pytest.fixture(scope="module")
 def fakes(repo_root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fake_app", repo_root / "tests" / "fake_app.py")
+    spec = importlib.util.spec_from_file_location("fake_app", repo_root / "tests" / "fakes" / "fake_app.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -149,7 +149,7 @@ def test_two_processes_train_what_one_trains(runs: Path, data: Path, tmp_path: P
     cnn = ["cnn", "--data_root", str(data), *(w for k, v in OPTIONS.items() for w in (f"--{k}", str(v)))]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--"]
     done = subprocess.run(
-        [*torchrun, str(repo_root / "tests" / "two_processes.py"), str(tmp_path), str(killed), *cnn],
+        [*torchrun, str(repo_root / "tests" / "fakes" / "two_processes.py"), str(tmp_path), str(killed), *cnn],
         env={**os.environ, "PYTHONPATH": str(repo_root), "OMP_NUM_THREADS": "1"},
         cwd=tmp_path,
         capture_output=True,

@@ -1,7 +1,7 @@
 """The page in a real browser: Chromium, headless, driven by Playwright. Screenshots are left in tests/artifacts/.
 
-The flows through every part of the page run on a detector of known output (`fake_app.py`); the last one runs the app
-as users start it, with the networks in `weights/`.
+The flows through every part of the page run on a detector of known output (`tests/fakes/fake_app.py`); the last one
+runs the app as users start it, with the networks in `weights/`.
 """
 
 import json
@@ -87,7 +87,7 @@ def browser(chromium_path: str) -> Iterator[Browser]:
 def fake_address(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app with a detector of known output behind it."""
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    with _server([sys.executable, str(repo_root / "tests" / "fake_app.py")], repo_root, log) as address:
+    with _server([sys.executable, str(repo_root / "tests" / "fakes" / "fake_app.py")], repo_root, log) as address:
         yield address
     assert not _failures(log)
 
