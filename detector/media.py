@@ -23,9 +23,9 @@ from detector.errors import MediaError
 from detector.types import Kind
 
 try:
-    import pi_heif  # type: ignore[import-not-found,unused-ignore]  # pillow-heif without its GPL encoder
+    import pillow_heif
 except ImportError:
-    pi_heif = None  # type: ignore[assignment,unused-ignore]
+    pillow_heif = None  # type: ignore[assignment]
 
 Source = Path | bytes
 RGB = npt.NDArray[np.uint8]
@@ -316,9 +316,9 @@ def _opened(source: Source, clock: Clock) -> Iterator[Image.Image]:
         if name not in IMAGE_FORMATS:
             raise MediaError(f"This is not a picture that can be read. Bring one of: {SUPPORTED}.", "unsupported")
         if name == "HEIF":
-            if pi_heif is None:
-                raise MediaError("HEIC pictures need the package pi-heif. Save the picture as JPEG.", "unsupported")
-            pi_heif.register_heif_opener(thumbnails=False, decode_threads=2)
+            if pillow_heif is None:
+                raise MediaError("HEIC pictures need the package pillow-heif. Save the picture as JPEG.", "unsupported")
+            pillow_heif.register_heif_opener(thumbnails=False, decode_threads=2)
         # Pillow's documented way to make its warning an error; and what it says of damaged metadata would only puzzle
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")

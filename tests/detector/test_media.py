@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
@@ -117,6 +118,20 @@ def test_the_pictures_of_telephones_are_read() -> None:
     pixels = read_image(HEIC)
     assert pixels.shape == (16, 24, 3)
     assert near(pixels, 3, 3, (200, 40, 30), 25) and near(pixels, 13, 20, (20, 60, 220), 25)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_heic_photo_of_a_telephone_is_upright_and_whole(orientation: int) -> None:
+    """Telephones note how the picture is turned, and store a thumbnail in front of it."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pillow_heif.register_heif_opener()
+    data = encoded(quarters(192, 128), "HEIF", quality=95, exif=exif.tobytes(), thumbnails=[64])
+    pixels = read_image(data)
+    turned = {1: 0, 3: 2, 6: 3, 8: 1}[orientation]
+    expected = np.rot90(np.asarray(quarters(192, 128)), turned)
+    assert pixels.shape == expected.shape
+    assert np.abs(pixels.astype(int) - expected).mean() < 8
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
