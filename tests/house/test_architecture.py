@@ -18,7 +18,10 @@ PROJECT = ("app", "detector", "train")
 
 ROWS: tuple[tuple[str, ...], ...] = (
     ("types", "errors", "version", "palette", "clock", "progress"),
-    ("media", "video", "movie", "drawing", "models", "weights", "calibration", "ensemble", "aggregate", "provenance"),
+    (
+        *("media", "colour", "video", "movie", "drawing", "provenance"),
+        *("models", "weights", "calibration", "ensemble", "aggregate"),
+    ),
     ("engine", "runtime", "converted"),
     ("faces", "explain"),
     ("persons",),
