@@ -48,7 +48,7 @@ class PersonScore:
 
 @dataclass(frozen=True, slots=True)
 class ClipRule:
-    """How persons of a video are judged, as measured on clips (`train.clips`).
+    """How persons of a video are judged, as measured on clips (`train.measure.clips`).
 
     Attributes:
         calibration: from a person's mean logit to the one whose sigmoid is the probability.

@@ -8,29 +8,16 @@ import tyro
 
 from detector.errors import DetectorError
 from train.data.samples import DataError
-from train.distributed import is_main, processes
-from train.recipes import (
-    attack,
-    clips,
-    cnn,
-    compare,
-    evaluate,
-    faces,
-    fid,
-    gan,
-    gan_judge,
-    gan_publish,
-    gan_samples,
-    labels,
-    leave_out,
-    publish,
-    reference,
-    sbi,
-    small_set,
-    temporal,
-    temporal_publish,
-    traces,
-)
+from train.gan import judge as gan_judge
+from train.gan import measure_fid
+from train.gan import play as gan
+from train.gan import publish as gan_publish
+from train.gan import samples as gan_samples
+from train.processes import is_main, processes
+from train.recipes import clips, cnn, evaluate, faces, publish, reference, sbi
+from train.studies import attack, compare, labels, leave_out, small_set, traces
+from train.temporal import learn as temporal
+from train.temporal import publish as temporal_publish
 
 RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "reference": (reference.Reference, reference.run),
@@ -47,7 +34,7 @@ RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "gan-samples": (gan_samples.GanSamples, gan_samples.run),
     "gan-judge": (gan_judge.GanJudge, gan_judge.run),
     "gan-publish": (gan_publish.GanPublish, gan_publish.run),
-    "fid": (fid.Fid, fid.run),
+    "fid": (measure_fid.Fid, measure_fid.run),
     "publish": (publish.Publish, publish.run),
     "clips": (clips.Clips, clips.run),
     "temporal": (temporal.Temporal, temporal.run),

@@ -15,7 +15,7 @@ _NAMES = {"resnet32": "DCGAN against ResNet-32", "stylegan2-ada": "StyleGAN2-ADA
 
 
 def generators(folder: Path) -> None:
-    """What generators were trained, where any were published by `train.recipes.gan_publish`, a folder each."""
+    """What generators were trained, where any were published by `train.gan.publish`, a folder each."""
     records = sorted(folder.glob("*/record.json"))
     if not records:
         return

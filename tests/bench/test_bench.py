@@ -20,7 +20,7 @@ from train.bench import files
 from train.bench.measure import Options
 from train.bench.table import Row, show
 from train.bench.usual import Seen, UsualWay, difference, seen_by
-from train.readme import _speed
+from train.store.readme import _speed
 
 
 def test_photo_is_1024_square(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from detector.aggregate import ClipRule, PersonScore, person_score, smooth, windows
 from detector.calibration import BAND_RATES, Calibration, FalseAlarmCurve, edges
 from detector.types import BANDS, BandCap
-from train.calibrate import CURVE_RATES
+from train.measure.calibrate import CURVE_RATES
 
 EXPONENTIAL = FalseAlarmCurve(CURVE_RATES, tuple(-np.log(CURVE_RATES)))
 """Of scores with P(score > x) = exp(-x), whose edge at rate r is -log r."""

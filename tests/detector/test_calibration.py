@@ -16,8 +16,8 @@ from detector.calibration import (
     sigmoid,
     thresholds,
 )
-from train.calibrate import CURVE_RATES, first_kept, fit_calibration, fit_curve, held_out_edges
 from train.data.samples import DataError, Sample
+from train.measure.calibrate import CURVE_RATES, first_kept, fit_calibration, fit_curve, held_out_edges
 
 
 def exponential_curve() -> FalseAlarmCurve:

@@ -9,9 +9,9 @@ import torch.distributed as dist
 from timm.layers import BatchNormAct2d
 from torch import nn
 
-from train import distributed
+from train import processes
 from train.__main__ import main
-from train.distributed import join_world
+from train.processes import join_world
 
 
 def norms_against_one_process() -> dict[str, float]:
@@ -69,7 +69,7 @@ def run(out: Path, killed: Path, cnn: list[str]) -> None:
         "alone_only": main(["evaluate"]),
     }
     # with norms of each process's own part: what the comparison must be able to tell
-    distributed._share_norms = lambda network: None
+    processes._share_norms = lambda network: None
     made["codes"].append(main([*cnn, "--runs_dir", str(out / "apart")]))
     (out / f"made{world.rank}.json").write_text(json.dumps(made))
 

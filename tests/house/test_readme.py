@@ -9,9 +9,9 @@ import pytest
 from detector.__main__ import command_line_parser
 from detector.weights import read_manifest
 from train.__main__ import asked
-from train.cards import card, metrics_table
-from train.even_odds import EVEN_ODDS
-from train.readme import END, GENERATORS, START, figures, generators, update_readme
+from train.measure.even_odds import EVEN_ODDS
+from train.store.cards import card, metrics_table
+from train.store.readme import END, GENERATORS, START, figures, generators, update_readme
 
 EVALUATION = {
     "product_against_loader": [{"slice": "140k", "faces": 10, "verdict_share": 1.0, "loader": 0.9, "product": 0.91}],

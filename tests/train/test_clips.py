@@ -17,9 +17,11 @@ from detector.pipeline import MAX_FRAMES, Detector
 from detector.types import BandCap
 from detector.weights import default_folder, read_manifest, write_manifest
 from train.__main__ import main
-from train.calibrate import CURVE_RATES, fit_calibration
-from train.cards import card
-from train.clips import (
+from train.data.datasets.clips import person_of, read_clips
+from train.data.samples import DataError, fingerprint
+from train.data.sources import load_samples
+from train.measure.calibrate import CURVE_RATES, fit_calibration
+from train.measure.clips import (
     ClipPerson,
     cap_of,
     choose_calibration,
@@ -33,14 +35,12 @@ from train.clips import (
     tolerated,
     without_memory,
 )
-from train.data.datasets.clips import person_of, read_clips
-from train.data.samples import DataError, fingerprint
-from train.data.sources import load_samples
-from train.evaluate import clip_figures
-from train.readme import clip_bands_text
+from train.measure.slices import clip_figures
 from train.recipes import publish
 from train.recipes.clips import Clips, clip_sections, run, with_sections
 from train.recipes.publish import Publish
+from train.store.cards import card
+from train.store.readme import clip_bands_text
 
 FACES = FalseAlarmCurve(CURVE_RATES, tuple(-np.log(CURVE_RATES)))
 
@@ -179,7 +179,7 @@ def test_files_are_judged_by_edges_that_their_persons_took_no_part_in() -> None:
 
 def test_composed_files_alarm_no_more_often_than_promised(monkeypatch: pytest.MonkeyPatch) -> None:
     """Genuine persons whose scores are somewhat higher than the curve of faces says."""
-    monkeypatch.setattr("train.clips.FILES", 150)
+    monkeypatch.setattr("train.measure.clips.FILES", 150)
     logits = 0.4 + np.random.default_rng(0).exponential(size=160)
     edge = edges(FACES)["weak"]
     assert (logits > edge).mean() > 0.1, "by the edges of faces alone they would alarm too often"
@@ -317,7 +317,7 @@ def made_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Pat
     data = dict(read_manifest(weights).data)
     write_manifest(weights, {**data, "data": {**data["data"], "fingerprint": fingerprint(load_samples(root, 0))}})
     monkeypatch.setattr("detector.pipeline.Detector", FakeDetector)
-    monkeypatch.setattr("train.clips.FILES", 30)
+    monkeypatch.setattr("train.measure.clips.FILES", 30)
     FakeDetector.asked = 0
     return root, weights
 

@@ -11,22 +11,22 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import train.recipes.attack as attack_recipe
 import train.recipes.cnn as cnn_recipe
-import train.recipes.compare as compare_recipe
-import train.recipes.traces as traces_recipe
+import train.studies.attack as attack_recipe
+import train.studies.compare as compare_recipe
+import train.studies.traces as traces_recipe
 from detector.models import registry
 from detector.models.registry import build
 from detector.types import Face
-from train import trace_response
 from train.__main__ import main
 from train.data.faces import FaceData
 from train.data.samples import DataError, Sample, Split
-from train.experiment import Run
-from train.recipes.attack import AttackRuns
+from train.learn.start import STARTS, Started, load_start, starting_file
 from train.recipes.cnn import Cnn
-from train.recipes.compare import Compare, Entry, compared, planned
-from train.start import STARTS, Started, load_start, starting_file
+from train.run import Run
+from train.studies import trace_response
+from train.studies.attack import AttackRuns
+from train.studies.compare import Compare, Entry, compared, planned
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,12 @@ from torch.utils.data import Sampler
 
 import train.recipes.cnn as cnn_recipe
 from detector.models.registry import build
+from train.console import Bar
 from train.data.detections import find_faces
 from train.data.sources import load_samples
-from train.distributed import ALONE, World, join_world
-from train.experiment import Run
-from train.progress import Bar
+from train.processes import ALONE, World, join_world
 from train.recipes.cnn import Cnn
+from train.run import Run
 
 OPTIONS: dict[str, Any] = {
     "model": "resnet18", "epochs": 2, "batch_size": 8, "size_px": 64, "images_per_epoch": 24, "start": "scratch",

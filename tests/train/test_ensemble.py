@@ -13,9 +13,9 @@ from detector.ensemble import Ensemble, Stacker, average, golden_logits_of_membe
 from detector.errors import WeightsError
 from detector.weights import Manifest, load_ensemble, read_manifest, save_stacker
 from train.data.samples import Sample
-from train.ensembles import choose_default, export, fit_ensembles, fit_pipeline, fit_stacker, vote_weights
-from train.metrics import auc
-from train.selection import paired_gain, selection_figures
+from train.measure.ensembles import choose_default, export, fit_ensembles, fit_pipeline, fit_stacker, vote_weights
+from train.measure.metrics import auc
+from train.measure.selection import paired_gain, selection_figures
 
 PLAIN = Calibration(1.0, 0.0)
 RBF: dict[str, Any] = {"components": 2, "kernel": "rbf", "C": 3.0, "gamma": 0.5}

@@ -20,13 +20,13 @@ import pytest
 from detector.faces.align import MARGIN
 from detector.media import read_image
 from detector.video import iter_frames
-from train import extract
 from train.__main__ import main
+from train.data import extract
 from train.data.datasets.clips import Clip
+from train.data.extract import Cutting, extract_faces
 from train.data.samples import DataError
 from train.data.sources import load_clips, load_samples
-from train.extract import Cutting, extract_faces
-from train.same_frames import frame_figures, moment, store_frames
+from train.measure.same_frames import frame_figures, moment, store_frames
 
 CUTTING = Cutting(frames=3, margin=1.5, size_px=200, min_face_px=40, quality=95)
 TABLE_HEAD = "path,pack,label,method,slice,group,split,width,height,native_face_px,video,time_s"
@@ -148,7 +148,7 @@ def test_a_killed_process_leaves_nothing_half_done(
     code = f"""
 import os, signal
 from pathlib import Path
-from train import extract
+from train.data import extract
 from train.data.sources import load_clips
 stored, count = extract._store, 0
 def store(folder, *rest):
@@ -163,7 +163,7 @@ def store(folder, *rest):
 extract._store = store
 extract.extract_faces(load_clips(Path({str(videos)!r}), 0).clips, Path({str(out)!r}), extract.{CUTTING!r}, workers=1)
 """
-    environment = {**os.environ, "PYTHONPATH": str(Path(extract.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(extract.__file__).parents[2])}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == -signal.SIGKILL
     assert sum(p.name == "clip.json" for p in out.rglob("*")) == 1
     extract_faces(clips, out, CUTTING, workers=1)

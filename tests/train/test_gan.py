@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 import train.data.extra as extra_module
-import train.recipes.gan as gan_recipe
-import train.recipes.gan_judge as judge_recipe
-import train.recipes.gan_publish as publish_recipe
-import train.recipes.gan_samples as samples_recipe
+import train.gan.judge as judge_recipe
+import train.gan.play as gan_recipe
+import train.gan.publish as publish_recipe
+import train.gan.samples as samples_recipe
 from detector.calibration import Calibration
 from detector.models.registry import build
 from detector.types import Face
@@ -27,13 +27,15 @@ from train.data.batches import PairedBatches
 from train.data.extra import drawn_alike, learned_from, load_extra, made_by
 from train.data.faces import FaceData, load_faces, with_fakes_of
 from train.data.samples import DataError, Sample
-from train.even_odds import slices_at_even_odds
-from train.experiment import Run
 from train.gan import milestone
 from train.gan.ada import AdaController, augment
 from train.gan.faces import FaceSet, choose_genuine
+from train.gan.judge import GanJudge
 from train.gan.loop import Callbacks, Game, play
 from train.gan.losses import Loss, discriminator_loss, generator_loss, path_lengths, path_penalty, r1_penalty
+from train.gan.measure_fid import Fid
+from train.gan.measure_fid import run as run_fid
+from train.gan.play import Gan
 from train.gan.players import (
     DETECTOR,
     DetectorDiscriminator,
@@ -44,17 +46,15 @@ from train.gan.players import (
     draw_latents,
     generate,
 )
+from train.gan.publish import GanPublish
+from train.gan.samples import GanSamples
 from train.gan.stylegan2 import StyleGan2Discriminator, StyleGan2Generator, modulated_conv
-from train.kept_scores import KeptScores
-from train.readme import GENERATORS
+from train.measure.even_odds import slices_at_even_odds
 from train.recipes.cnn import Cnn
 from train.recipes.cnn import run as run_cnn
-from train.recipes.fid import Fid
-from train.recipes.fid import run as run_fid
-from train.recipes.gan import Gan
-from train.recipes.gan_judge import GanJudge
-from train.recipes.gan_publish import GanPublish
-from train.recipes.gan_samples import GanSamples
+from train.run import Run
+from train.store.kept_scores import KeptScores
+from train.store.readme import GENERATORS
 
 
 def spec(variant: Variant, size_px: int = 16) -> GeneratorSpec:

@@ -17,9 +17,7 @@ from sklearn.metrics import (
 
 from detector.calibration import FalseAlarmCurve
 from train.data.samples import Sample
-from train.evaluate import false_alarms_by_faces, false_alarms_by_labels, roc_points, slice_figures
-from train.leaderboard import paired_auc
-from train.metrics import (
+from train.measure.metrics import (
     auc,
     auc_draws,
     auc_interval,
@@ -36,7 +34,9 @@ from train.metrics import (
     source_balanced_weights,
     wilson,
 )
-from train.selection import selection_figures, weighted_quantile
+from train.measure.selection import selection_figures, weighted_quantile
+from train.measure.slices import false_alarms_by_faces, false_alarms_by_labels, roc_points, slice_figures
+from train.store.leaderboard import paired_auc
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from detector.pipeline import Detector
 from train.data.detections import find_faces
 from train.data.samples import Sample
 from train.data.sources import load_samples
-from train.leaderboard import choice_logits
-from train.scoring import score
+from train.measure.scoring import score
+from train.store.leaderboard import choice_logits
 
 
 def by_both(samples: Sequence[Sample], cache: Path) -> tuple[np.ndarray, np.ndarray]:

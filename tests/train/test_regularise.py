@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from train.attacks import fgsm, pgd
-from train.regularise import Regularisation, backward, frozen_statistics, loss_of_logits, uphill
+from train.learn.attacks import fgsm, pgd
+from train.learn.regularise import Regularisation, backward, frozen_statistics, loss_of_logits, uphill
 
 
 class Line(nn.Module):

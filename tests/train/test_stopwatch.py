@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from train.stopwatch import Stopwatch
+from train.learn.stopwatch import Stopwatch
 
 _WORKER = """
 import sys, time
-from train import stopwatch
+from train.learn import stopwatch
 stopwatch._BEAT_S, stopwatch._LATE_S = 0.02, 0.3
 watch, wall = stopwatch.Stopwatch(100.0), time.monotonic()
 print("begun", flush=True)

@@ -27,17 +27,17 @@ from detector.types import Face
 from detector.video import VideoInfo
 from detector.weights import default_folder, load_temporal, read_manifest, write_manifest
 from train.__main__ import main
-from train.clips import person_folds
 from train.data.clip_frames import PATCH_PX, Fit, load_persons, patch_of, person_frames
 from train.data.datasets.clips import Clip, person_of
-from train.data.flicker import Flicker, flicker_blend
 from train.data.samples import DataError
 from train.data.self_blend import SelfBlend, self_blend
-from train.experiment import Run
-from train.recipes.temporal import Temporal, run
-from train.recipes.temporal_publish import TemporalPublish
-from train.recipes.temporal_publish import run as publish
+from train.measure.clips import person_folds
+from train.run import Run
+from train.temporal.flicker import Flicker, flicker_blend
 from train.temporal.judge import Fitting, Strip, clip_scores, compare, fit_strips, helps, judge_strips, pooled
+from train.temporal.learn import Temporal, run
+from train.temporal.publish import TemporalPublish
+from train.temporal.publish import run as publish
 from train.temporal.report import AVERAGE, MODEL, RULE, SHIPPED, SHUFFLED
 
 FACE = Face((20.0, 20.0, 76.0, 90.0), ((35.0, 45.0), (61.0, 45.0), (48.0, 61.0), (38.0, 73.0), (58.0, 73.0)), 0.99)

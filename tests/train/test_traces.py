@@ -10,13 +10,13 @@ import torch
 from detector.models.npr import Npr
 from detector.models.registry import build
 from detector.types import Face
-from train import trace_response
 from train.data.augment import Augmentation
 from train.data.batches import Draw, PairedBatches, TrainFaces
 from train.data.samples import Sample
 from train.data.traces import KERNELS, double, leave_trace, soften
-from train.experiment import Run
-from train.trace_response import gate, measure_response, write_response
+from train.run import Run
+from train.studies import trace_response
+from train.studies.trace_response import gate, measure_response, write_response
 
 
 def photo(side: int = 96, seed: int = 0) -> np.ndarray:

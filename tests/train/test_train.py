@@ -20,11 +20,11 @@ import torch
 from safetensors.torch import load_file
 
 import train.recipes.cnn as cnn_recipe
-import train.recipes.labels as labels_recipe
-import train.recipes.leave_out as leave_out_recipe
 import train.recipes.publish as publish_recipe
 import train.recipes.reference as reference_recipe
-import train.recipes.small_set as small_recipe
+import train.studies.labels as labels_recipe
+import train.studies.leave_out as leave_out_recipe
+import train.studies.small_set as small_recipe
 from detector.calibration import Calibration
 from detector.ensemble import golden_logits_of_members
 from detector.errors import WeightsError
@@ -32,25 +32,25 @@ from detector.models.registry import build
 from detector.pipeline import Detector
 from detector.types import Face
 from detector.weights import load_ensemble, read_manifest
-from train import scoring
 from train.__main__ import asked, main
-from train.calibrate import MIN_GENUINE, fit_calibration
 from train.data.augment import AUGMENTATIONS
 from train.data.detections import find_faces
 from train.data.faces import FaceData
 from train.data.folds import Fold
 from train.data.samples import DataError, Sample
-from train.even_odds import EVEN_ODDS
-from train.experiment import Run, command_line, options_record
-from train.loop import wants_amp
+from train.learn.loop import wants_amp
+from train.measure import scoring
+from train.measure.calibrate import MIN_GENUINE, fit_calibration
+from train.measure.even_odds import EVEN_ODDS
+from train.measure.robustness import CHANGES
 from train.recipes.cnn import Cnn
-from train.recipes.labels import Labels
-from train.recipes.leave_out import BASELINE_OPTIONS, VARIANTS, LeaveOut
 from train.recipes.publish import Publish
 from train.recipes.sbi import Sbi
-from train.recipes.small_set import SmallSet
-from train.robustness import CHANGES
-from train.staging import staging_in
+from train.run import Run, command_line, options_record
+from train.store.staging import staging_in
+from train.studies.labels import Labels
+from train.studies.leave_out import BASELINE_OPTIONS, VARIANTS, LeaveOut
+from train.studies.small_set import SmallSet
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -151,10 +151,10 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("train.calibrate.MIN_GENUINE", 3)
-    monkeypatch.setattr("train.limits.SIZES_PX", (24, 60))
-    monkeypatch.setattr("train.limits.BLURS", (4.0, 1.0))
-    monkeypatch.setattr("train.robustness.FACES", 4)
+    monkeypatch.setattr("train.measure.calibrate.MIN_GENUINE", 3)
+    monkeypatch.setattr("train.measure.limits.SIZES_PX", (24, 60))
+    monkeypatch.setattr("train.measure.limits.BLURS", (4.0, 1.0))
+    monkeypatch.setattr("train.measure.robustness.FACES", 4)
     # the made validation set is too small to teach an epoch anything: calibration must see a rising score
     folder, other, third = (
         cnn_recipe.run(replace(tiny, epochs=1, model=m)) for m in ("resnet32", "mesoinception4", "meso4")
@@ -280,7 +280,7 @@ def test_what_a_killed_publisher_left_is_cleared_away_and_two_do_not_meet(tmp_pa
     assert not list(tmp_path.iterdir())
     # a process that is killed gives its lock back and leaves its folder
     code = (
-        "import os, pathlib, sys; from train.staging import staging_in\n"
+        "import os, pathlib, sys; from train.store.staging import staging_in\n"
         "with staging_in(pathlib.Path(sys.argv[1])): os._exit(9)"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT)
@@ -346,11 +346,11 @@ def sources(made_data: Path, monkeypatch: pytest.MonkeyPatch) -> FaceData:
         fingerprint="made",
         without_face={},
     )
-    for module in ("train.recipes.leave_out", "train.data.folds"):
+    for module in ("train.studies.leave_out", "train.data.folds"):
         monkeypatch.setattr(f"{module}.FOLDS", {n: Fold(f"is {n}", (n,)) for n in ("a", "b", "c")})
-    monkeypatch.setattr("train.recipes.leave_out.check_folds", lambda samples: None)
-    monkeypatch.setattr("train.recipes.leave_out.load_faces", lambda *_: data)
-    monkeypatch.setattr("train.calibrate.MIN_GENUINE", 2)
+    monkeypatch.setattr("train.studies.leave_out.check_folds", lambda samples: None)
+    monkeypatch.setattr("train.studies.leave_out.load_faces", lambda *_: data)
+    monkeypatch.setattr("train.measure.calibrate.MIN_GENUINE", 2)
     return data
 
 

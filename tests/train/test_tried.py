@@ -5,8 +5,16 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from train.data.samples import DataError
-from train.metrics import auc_draws, group_draws
-from train.tried import BASELINE, Cell, cell_figures, mean_figures, paired_differences, summary, table
+from train.measure.metrics import auc_draws, group_draws
+from train.studies.left_out_figures import (
+    BASELINE,
+    Cell,
+    cell_figures,
+    mean_figures,
+    paired_differences,
+    summary,
+    table,
+)
 
 
 def cell(labels: list[int], logits: list[float], *, groups: list[str] | None = None, own: int | None = None) -> Cell:

@@ -97,7 +97,7 @@ def _machine(cores: int) -> dict[str, Any]:
     # after the cores are limited: this imports torch
     import torch
 
-    from train.experiment import environment
+    from train.run import environment
 
     return {
         **environment(),

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from detector.types import Face
+from train.console import Bar
 from train.data.datasets.pack import TABLE, is_pack_folder, read_packs
 from train.data.detections import find_faces
 from train.data.samples import DataError, Sample, Split, fingerprint
-from train.progress import Bar
 
 MADE = "made.json"
 """Beside the table: which checkpoint made the faces, and whom it had learned from."""

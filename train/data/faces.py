@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from detector.types import Face
+from train.console import Bar, say
 from train.data.batches import twins_of
 from train.data.detections import find_faces
 from train.data.extra import drawn_alike, load_extra
 from train.data.samples import DataError, Sample, fingerprint, unseen_sources
 from train.data.sources import find_data_root, load_samples
-from train.distributed import join_world
-from train.progress import Bar, say
+from train.processes import join_world
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from detector.weights import save_network
-from train.experiment import Run
 from train.gan.ada import AdaController, augment
 from train.gan.losses import Loss, discriminator_loss, generator_loss, path_lengths, path_penalty, r1_penalty
 from train.gan.players import to_pictures
 from train.gan.stylegan2 import StyleGan2Generator
-from train.stopwatch import Stopwatch
+from train.learn.stopwatch import Stopwatch
+from train.run import Run
 
 OnStep = Callable[[int, int, str], None]
 """(steps done, steps in all, a note) of one epoch."""

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 
 from detector.weights import save_network
 from train.data.samples import DataError
-from train.experiment import Run
 from train.gan.loop import Game
 from train.gan.players import GENERATOR_FILE, GeneratorSpec, build_discriminator, load_generator
+from train.run import Run
 
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 RECORD = "record.json"

@@ -10,9 +10,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from detector.models.registry import Network, build
 from train.data.samples import DataError
-from train.experiment import Run
 from train.gan.dcgan import DcganGenerator
 from train.gan.stylegan2 import Noise, StyleGan2Discriminator, StyleGan2Generator
+from train.run import Run
 
 Variant = Literal["resnet32", "stylegan2-ada"]
 DETECTOR = "resnet32_discriminator"

@@ -18,15 +18,15 @@ import numpy as np
 from detector.calibration import BAND_RATES
 from detector.media import sha256_of
 from detector.weights import Manifest, default_folder, read_manifest, write_manifest
-from train.cards import write_cards
-from train.clips import clip_persons, fit_clips
+from train.console import Bar, say
 from train.data.clip_frames import reading_code
 from train.data.datasets.clips import TABLE, Clip, person_of, read_clips
 from train.data.samples import DataError, fingerprint
 from train.data.sources import find_data_root, load_samples
-from train.leaderboard import choice_logits
-from train.progress import Bar, say
-from train.published import fingerprint_of_networks, seed_of_networks
+from train.measure.clips import clip_persons, fit_clips
+from train.store.cards import write_cards
+from train.store.leaderboard import choice_logits
+from train.store.published import fingerprint_of_networks, seed_of_networks
 from train.temporal.heads import judges_of
 
 if TYPE_CHECKING:

@@ -13,21 +13,21 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from detector.models.registry import Network, build, spec_of
+from train.console import Bar, say
 from train.data.augment import AUGMENTATIONS
 from train.data.batches import PairedBatches, TrainFaces, eval_crops, train_loader
 from train.data.faces import FaceData, load_faces, source_counts, with_extra, with_fakes_of
 from train.data.samples import DataError
 from train.data.self_blend import SelfBlend
 from train.data.sources import find_data_root
-from train.distributed import ALONE, World, join_world
-from train.experiment import Run, environment, options_record
-from train.loop import FitOptions, fit, predict, wants_amp
-from train.progress import Bar, say
-from train.regularise import Regularisation
-from train.report import write_report
-from train.scoring import EVAL_BATCH
-from train.selection import selection_figures
-from train.start import find_pretrained, load_start
+from train.learn.loop import FitOptions, fit, predict, wants_amp
+from train.learn.regularise import Regularisation
+from train.learn.start import find_pretrained, load_start
+from train.measure.report import write_report
+from train.measure.scoring import EVAL_BATCH
+from train.measure.selection import selection_figures
+from train.processes import ALONE, World, join_world
+from train.run import Run, environment, options_record
 
 VAL_LOGITS = "val_logits.npz"
 """What a run writes at its end, before its report: raw logits of the validation faces, by the weights that it kept."""
@@ -138,7 +138,7 @@ def settled(options: Cnn) -> Cnn:
 def run(options: Cnn, data: FaceData | None = None) -> Path:
     """Trains, scores validation, writes the report; returns the run folder.
 
-    Several processes (`train.distributed`) train together; the main one alone evaluates and writes.
+    Several processes (`train.processes`) train together; the main one alone evaluates and writes.
 
     Args:
         options: what to train and how.

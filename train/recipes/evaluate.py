@@ -18,16 +18,20 @@ import numpy as np
 from detector.engine import Engine
 from detector.types import FileVerdict, VideoVerdict
 from detector.weights import Manifest, default_folder, read_manifest
-from train.cards import choices_table, metrics_table
+from train.console import Bar, say
 from train.data.datasets.clips import Clip, read_clips
 from train.data.detections import find_faces
 from train.data.faces import load_faces
 from train.data.samples import DataError, Sample
 from train.data.sources import find_data_root
-from train.evaluate import clip_figures
-from train.experiment import Run, environment, write_json
-from train.kept_scores import TEST_SCORES
-from train.leaderboard import (
+from train.measure.metrics import auc
+from train.measure.same_frames import Moment, frame_figures, store_frames
+from train.measure.scoring import score
+from train.measure.slices import clip_figures
+from train.run import Run, environment, write_json
+from train.store.cards import choices_table, metrics_table
+from train.store.kept_scores import TEST_SCORES
+from train.store.leaderboard import (
     TEST,
     board,
     choice_logits,
@@ -36,12 +40,8 @@ from train.leaderboard import (
     write_plots,
     write_tables,
 )
-from train.metrics import auc
-from train.progress import Bar, say
-from train.published import fingerprint_of_networks, seed_of_networks
-from train.readme import clip_bands_text, update_readme
-from train.same_frames import Moment, frame_figures, store_frames
-from train.scoring import score
+from train.store.published import fingerprint_of_networks, seed_of_networks
+from train.store.readme import clip_bands_text, update_readme
 
 if TYPE_CHECKING:
     from detector.pipeline import Detector

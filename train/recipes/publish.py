@@ -31,18 +31,22 @@ from detector.weights import (
     save_stacker,
     write_manifest,
 )
-from train import scoring
-from train.calibrate import fit_calibration, fit_curve
-from train.cards import write_cards
+from train.console import say
 from train.data.datasets.clips import read_clips
 from train.data.faces import FaceData, load_faces
 from train.data.samples import DataError
 from train.data.sources import find_data_root
-from train.ensembles import Fitted, choose_default, fit_ensembles
-from train.evaluate import false_alarms, false_alarms_by_faces
-from train.experiment import Run, command_line
-from train.kept_scores import TEST_SCORES, KeptScores
-from train.leaderboard import (
+from train.measure import scoring
+from train.measure.calibrate import fit_calibration, fit_curve
+from train.measure.ensembles import Fitted, choose_default, fit_ensembles
+from train.measure.limits import measure_limits
+from train.measure.selection import selection_figures
+from train.measure.slices import false_alarms, false_alarms_by_faces
+from train.recipes.clips import SECTION, clip_sections, with_sections
+from train.run import Run, command_line
+from train.store.cards import write_cards
+from train.store.kept_scores import TEST_SCORES, KeptScores
+from train.store.leaderboard import (
     KEPT,
     TEST,
     board,
@@ -52,11 +56,7 @@ from train.leaderboard import (
     scores_on_test,
     write_board,
 )
-from train.limits import measure_limits
-from train.progress import say
-from train.recipes.clips import SECTION, clip_sections, with_sections
-from train.selection import selection_figures
-from train.staging import files_of, install, staging_in
+from train.store.staging import files_of, install, staging_in
 
 MEMBERS = "members.json"
 _NO_CURVE = {"rates": [0.5, 0.1], "logits": [0.0, 1.0]}

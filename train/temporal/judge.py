@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from detector.models.temporal import frame_windows
-from train.calibrate import fit_calibration
-from train.clips import person_folds
 from train.data.datasets.clips import Clip
 from train.data.samples import DataError
-from train.loop import lr_factor
-from train.metrics import (
+from train.learn.loop import lr_factor
+from train.measure.calibrate import fit_calibration
+from train.measure.clips import person_folds
+from train.measure.metrics import (
     MIN_GROUPS,
     Interval,
     auc,

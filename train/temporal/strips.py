@@ -17,11 +17,12 @@ from detector.aggregate import person_score
 from detector.media import sha256_of
 from detector.models.temporal import ClipNetwork, InOrder
 from detector.weights import Manifest
-from train.data import clip_frames, flicker, self_blend
+from train.console import Bar
+from train.data import clip_frames, self_blend
 from train.data.clip_frames import Fit, PersonFrames, crops_of, person_frames, reading_code, save_arrays
 from train.data.datasets.clips import Clip
-from train.data.flicker import flicker_blend
-from train.progress import Bar
+from train.temporal import flicker
+from train.temporal.flicker import flicker_blend
 from train.temporal.judge import Score, Strip
 
 _FACES_AT_ONCE = 32

@@ -1,0 +1,108 @@
+"""`python -m train fid RUN`: how near a run's generated faces are to the genuine ones it learned from."""
+
+import hashlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+
+from train.console import say
+from train.data.faces import load_faces
+from train.gan.faces import FaceSet
+from train.gan.fid import OURS, Extractor, find_extractor
+from train.gan.play import Gan, genuine_faces, measure_generator, pretrained_of
+from train.gan.players import GENERATOR_FILE, load_generator
+from train.run import Run, write_json
+
+REPORT = "fid.json"
+
+
+@dataclass(frozen=True)
+class Fid:
+    """Measure FID, KID, precision and recall of a run of `gan`, with the same figure between genuine halves."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """A run folder of `gan`."""
+    n: int = 10_000
+    """Generated faces; at most as many as there are genuine ones."""
+    extractor: str = "auto"
+    """As in `gan`: auto, the name of a published network, or a file with torchvision's Inception-v3."""
+    pretrained: Path | None = None
+    """Folder of starting weights, as in `gan`."""
+    data_root: Path | None = None
+    """Folder with the data that the run was trained on; else $UNMASK_DATA, else data/."""
+    faces: Path | None = None
+    """Instead, the file of faces that it was trained on."""
+    runs_dir: Path = Path("runs")
+    """Where the caches are."""
+    workers: int = 2
+    """Processes that prepare pictures."""
+    seed: int = 0
+
+
+def run(options: Fid) -> Path:
+    """Prints the figures and writes them into the run's report; returns the run folder."""
+    record = Run(options.run)
+    generator, spec = load_generator(record)
+    genuine = (
+        FaceSet.load(options.faces)
+        if options.faces
+        else genuine_faces(
+            game_of(record, options.runs_dir, options.workers),
+            load_faces(options.data_root, options.runs_dir, split_seed(record), options.workers),
+        )
+    )
+    if genuine.key() != record.record()["genuine_key"]:
+        raise ValueError(f"these are not the faces that {options.run.name} learned from: name the same data or file")
+    folder = pretrained_of(options.pretrained, options.faces, options.data_root)
+    extractor = find_extractor(options.extractor, pretrained=folder)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    generator.to(device)
+
+    def measured(by: Extractor) -> dict[str, Any]:
+        torch.manual_seed(options.seed)
+        return measure_generator(generator, spec, genuine, by, options.n, options.seed, options.runs_dir)
+
+    found = measured(extractor)
+    ours = find_extractor(OURS)
+    if ours.sha256 != extractor.sha256:
+        # who has no other weights can repeat this one
+        found["on_ours"] = {k: v for k, v in measured(ours).items() if k in ("extractor", "fid", "halves")}
+    found["generator"] = generator_hash(record)
+    found["generator_epoch"] = record.record().get("generator_epoch")
+    found["size_px"] = spec.size_px
+    write_json(record.report / REPORT, found)
+    say(f"features: {found['extractor']['name']} (sha256 {found['extractor']['sha256'][:12]})")
+    say(
+        f"FID {found['fid']:.2f}, KID {found['kid']:.5f} ± {found['kid_deviation']:.5f}, precision "
+        f"{found['precision']:.3f}, recall {found['recall']:.3f}: {found['n_generated']} generated against "
+        f"{found['n_genuine']} genuine faces of {spec.size_px} px"
+    )
+    half = found["halves"]
+    say(
+        f"at {half['n']} against {half['n_reference']}: generated {half['fid_generated']:.2f}, genuine "
+        f"{half['fid_genuine']:.2f}, ratio {half['ratio']:.2f} (1 = as near as genuine faces are to each other)"
+    )
+    return record.folder
+
+
+def split_seed(record: Run) -> int:
+    """By which a plain folder of data was split for a run: with another, what it learned from could be held out."""
+    return int(record.record()["options"]["seed"])
+
+
+def generator_hash(record: Run) -> str:
+    """SHA-256 of the stored generator, which joins figures and samples of one checkpoint."""
+    return hashlib.sha256((record.folder / GENERATOR_FILE).read_bytes()).hexdigest()
+
+
+def game_of(record: Run, runs_dir: Path, workers: int) -> Gan:
+    """The options of a run that decide which genuine faces it learned from."""
+    stored: dict[str, Any] = record.record()["options"]
+    known = {f.name for f in fields(Gan)}
+    values: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in stored.items() if k in known and v is not None
+    }
+    return Gan(**{**values, "workers": workers, "runs_dir": runs_dir})

@@ -1,0 +1,305 @@
+"""The long tables of a published set: every choice on every test slice, its curves, robustness and cost.
+
+Networks see the test faces once: their logits are kept (`KeptScores`) and ship beside the weights, and every table, now
+or later, is made from them.
+"""
+
+import csv
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from detector.calibration import Calibration, sigmoid
+from detector.engine import Engine
+from detector.models.registry import Network
+from detector.weights import LEADERBOARD, Manifest, golden_crops, load_ensemble, load_network
+from train.console import say
+from train.data.faces import FaceData
+from train.data.samples import Sample, unseen_sources
+from train.measure import plots, scoring
+from train.measure.even_odds import EVEN_ODDS, slices_at_even_odds
+from train.measure.metrics import (
+    Interval,
+    auc,
+    auc_draws,
+    bootstrapped,
+    class_balanced_weights,
+    enough_groups,
+    group_draws,
+)
+from train.measure.robustness import UNCHANGED, changed_logits, drawn_faces
+from train.measure.slices import LABELS_WORTH, false_alarms_by_labels, figures, opponents, slice_figures, slice_rows
+from train.run import write_text
+from train.store.kept_scores import KeptScores, digest, key
+
+EXTRA_PACK = "faces-extra"
+"""The pack of many small slices, which are also reported pooled."""
+LABELLED = "utkface"
+"""The source whose names say age and ethnicity."""
+TEST, CHANGED = "test", "changed/"
+KEPT = ("genuine", "manipulated", "auc", "against", "eer", "tpr", "fpr", "accuracy")
+"""Figures of a slice that the manifest keeps too."""
+_COLUMNS = ("accuracy", "precision", "tpr", "f1", "auc", "eer", "fpr")
+_TITLES = {"tpr": "recall", "fpr": "false_positive_rate"}
+
+
+def scores_on_test(
+    manifest: Manifest, data: FaceData, runs_dir: Path, shipped: Path, workers: int
+) -> tuple[KeptScores, bool]:
+    """Raw logits of every network on what only tests, and whether this was a look at test.
+
+    They are kept in the runs folder: the same networks on the same data are not scored twice, however they are
+    calibrated and combined.
+
+    Args:
+        manifest: of the networks.
+        data: whose test faces are scored.
+        runs_dir: where they are kept.
+        shipped: a file beside published weights, which may hold them as well.
+        workers: processes that prepare pictures.
+    """
+    models = {n: r["sha256"] for n, r in manifest.models.items()}
+    of = digest(json.dumps([data.fingerprint, models], sort_keys=True))
+    here = runs_dir / "scores" / f"{of}.npz"
+    for path in (here, shipped):
+        known = KeptScores.load(path, of)
+        if known is not None:
+            say(f"Test logits of these networks are known ({path.name}): no new look at test")
+            return known, False
+    names = list(manifest.models)
+    engines = [Engine(manifest, name) for name in names]
+
+    def scored(samples: Sequence[Sample], title: str) -> tuple[list[str], np.ndarray]:
+        columns = [scoring.score(e, samples, data.faces, workers, f"{title}, {e.name}") for e in engines]
+        return [key(s) for s in samples], raw(np.stack(columns, axis=1))
+
+    def raw(calibrated: np.ndarray) -> np.ndarray:
+        """(N, M) calibrated logits back to those that no later calibration changes."""
+        return np.stack([calibration_of(manifest, n).raw(c) for n, c in zip(names, calibrated.T, strict=True)], axis=1)
+
+    sets = {TEST: scored(data.test, "test")}
+    # the same faces for all networks; a second seed would be a second look
+    drawn = drawn_faces(data.test, np.random.default_rng(0))
+    for change, logits in changed_logits(drawn, data.faces, engines).items():
+        sets[CHANGED + change] = ([key(s) for s in drawn], raw(logits))
+    labelled, _ = labelled_faces(data, manifest.models)
+    if labelled:
+        sets[LABELLED] = scored(labelled, LABELLED)
+    scores = KeptScores(of, tuple(names), sets)
+    scores.save(here)
+    return scores, True
+
+
+def calibration_of(manifest: Manifest, network: str) -> Calibration:
+    """How a network by itself is calibrated."""
+    return Calibration(**manifest.models[network]["calibration"])
+
+
+def member_logits(manifest: Manifest, scores: KeptScores, title: str) -> dict[str, np.ndarray]:
+    """Network -> (N,) logits of a kept set, as the manifest calibrates them."""
+    return {name: calibration_of(manifest, name)(found) for name, found in scores.logits(title).items()}
+
+
+def choice_logits(manifest: Manifest, members: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """Calibrated logits (N,) of a choice from those of its members."""
+    names = manifest.entry(name).members
+    return load_ensemble(manifest, name)(np.stack([members[m] for m in names], axis=1))
+
+
+def fresh_sources(data: FaceData) -> set[str]:
+    """Sources of genuine test faces that neither trained anything nor set the edges of the bands."""
+    unseen = unseen_sources(data.train + data.val + data.test, "test")
+    return {s for s in unseen if s not in data.unseen}
+
+
+def small_sources(samples: Sequence[Sample]) -> set[str]:
+    """Sources of the pack of small slices."""
+    return {s.source for s in samples if s.path.stem == EXTRA_PACK}
+
+
+def labelled_faces(data: FaceData, models: Mapping[str, Mapping[str, Any]]) -> tuple[list[Sample], bool]:
+    """Faces with labels of age and ethnicity, and whether any network was trained on that source.
+
+    Where one was, only the test faces count.
+    """
+    trained = any(LABELLED in record["training"]["sources"]["train"] for record in models.values())
+    pool = data.test if trained else data.train + data.val + data.test
+    return [s for s in pool if s.source == LABELLED], trained
+
+
+def board(manifest: Manifest, data: FaceData, scores: KeptScores) -> dict[str, Any]:
+    """The leaderboard of a set as plain values, for `weights/leaderboard.json`."""
+    every = data.train + data.val + data.test
+    test = scores.samples(TEST, every)
+    members = member_logits(manifest, scores, TEST)
+    logits = {name: choice_logits(manifest, members, name) for name in manifest.names()}
+    cost = {name: _cost(manifest, name) for name in manifest.models}
+    fresh, small = fresh_sources(data), small_sources(data.test)
+    choices: dict[str, Any] = {}
+    for name in manifest.names():
+        entry = manifest.entry(name)
+        costs = [cost[m] for m in entry.members]
+        choices[name] = {
+            "kind": load_ensemble(manifest, name).kind,
+            "members": list(entry.members),
+            **{k: round(sum(c[k] for c in costs), 3) for k in costs[0]},
+            **slice_figures(test, logits[name], entry.curve, fresh, small),
+            EVEN_ODDS: _at_even_odds(test, logits[name]),
+            "auc_minus_default": _against_default(test, logits, name, manifest.default, fresh, small),
+            "robustness": _robustness(manifest, scores, every, name),
+            "labels": _labels(manifest, scores, every, name),
+        }
+    return {
+        "date": manifest.date,
+        "networks": {name: record["sha256"] for name, record in manifest.models.items()},
+        "default": manifest.default,
+        "test_faces": len(test),
+        "labels": _about_labels(manifest, data, scores),
+        "choices": choices,
+    }
+
+
+def table(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One flat row for each choice and slice: counts, figures, and the ends of their 95 % intervals."""
+    rows = []
+    for name, choice in found["choices"].items():
+        for title, measured in choice["slices"].items():
+            row: dict[str, Any] = {
+                "choice": name, "slice": title, "genuine": measured["genuine"], "manipulated": measured["manipulated"]
+            }  # fmt: skip
+            for column in _COLUMNS:
+                known = measured.get(column) or {"value": None, "low": None, "high": None}
+                head = _TITLES.get(column, column)
+                row |= {head: known["value"], f"{head}_low": known["low"], f"{head}_high": known["high"]}
+            gain = choice["auc_minus_default"].get(title) or {"value": None, "low": None, "high": None}
+            row |= {f"auc_minus_default{'_' * bool(k)}{k}": gain[k or "value"] for k in ("", "low", "high")}
+            rows.append(row)
+    return rows
+
+
+def write_board(found: Mapping[str, Any], path: Path) -> None:
+    """The whole leaderboard; without line breaks, since git keeps every version."""
+    write_text(path, json.dumps(found, separators=(",", ":")) + "\n")
+
+
+def write_tables(found: Mapping[str, Any], folder: Path) -> None:
+    """`leaderboard.json` and `leaderboard.csv`."""
+    write_board(found, folder / LEADERBOARD)
+    rows = table(found)
+    with (folder / "leaderboard.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_plots(manifest: Manifest, data: FaceData, scores: KeptScores, folder: Path) -> None:
+    """Confusion matrix, ROC and reliability diagram of every choice on all test faces, as PNG files."""
+    labels = np.array([s.label for s in scores.samples(TEST, data.test)])
+    members = member_logits(manifest, scores, TEST)
+    for name in manifest.names():
+        logits = choice_logits(manifest, members, name)
+        flagged = sigmoid(logits) > manifest.entry(name).record["thresholds"]["strong"]
+        title = f"{name}, {len(labels)} test faces"
+        plots.confusion_matrix(labels, flagged, folder / f"{name}-confusion_matrix.png", title)
+        plots.roc(labels, logits, folder / f"{name}-roc.png", title)
+        weights = class_balanced_weights(labels)
+        plots.reliability_diagram(labels, sigmoid(logits), weights, folder / f"{name}-reliability.png", title)
+
+
+def cpu_ms_a_face(network: Network, size_px: int, batch: int = 16, rounds: int = 3) -> float:
+    """Processor time of a network for one face, in ms: torch, float32, in batches; time of waiting does not count."""
+    network = network.cpu().float().eval().to(memory_format=torch.channels_last)
+    crops = golden_crops(size_px, batch).to(memory_format=torch.channels_last)
+    seconds = []
+    with torch.inference_mode():
+        network(crops)
+        for _ in range(rounds):
+            start = time.process_time()
+            network(crops)
+            seconds.append(time.process_time() - start)
+    return 1000 * min(seconds) / batch
+
+
+def _cost(manifest: Manifest, name: str) -> dict[str, float]:
+    record = manifest.models[name]
+    return {
+        "parameters": record["parameters"],
+        "megabytes": record["bytes"] / 1e6,
+        "cpu_ms_a_face": cpu_ms_a_face(load_network(manifest, name), int(record["input_size_px"])),
+    }
+
+
+def _at_even_odds(test: Sequence[Sample], logits: np.ndarray) -> dict[str, Any]:
+    """Slices with both classes only: among all genuine faces of the split an accuracy says little of the others."""
+    return {s: row["accuracy"] for s, row in slices_at_even_odds(test, logits).items() if row["against"] == "own"}
+
+
+def _against_default(
+    test: Sequence[Sample], logits: Mapping[str, np.ndarray], name: str, default: str, fresh: set[str], small: set[str]
+) -> dict[str, Any]:
+    """AUC of a choice minus the default's, paired bootstrap over groups: slice -> interval, also of all test faces."""
+    if name == default:
+        return {}
+    labels = np.array([s.label for s in test])
+    rows = {"all": np.ones(len(test), bool), **slice_rows(test, fresh, small)}
+    picked = {t: opponents(labels, r) for t, r in rows.items() if (labels[r] == 1).any()}
+    return {title: paired_auc(test, logits[name], logits[default], r) for title, r in picked.items()}
+
+
+def paired_auc(samples: Sequence[Sample], new: np.ndarray, old: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+    """AUC of `new` minus that of `old` (N,) on the picked rows (N,) bool, both on the same draws of groups."""
+    labels = np.array([s.label for s in samples])[rows]
+    groups = np.array([s.group for s in samples])[rows].tolist()
+    point = auc(labels, new[rows]) - auc(labels, old[rows])
+    if not enough_groups(labels, groups):
+        return Interval(point, None, None, len(labels)).to_dict()
+    draws = group_draws(groups, labels, np.random.default_rng(0))
+    values = auc_draws(labels, new[rows], draws) - auc_draws(labels, old[rows], draws)
+    return bootstrapped(point, values, len(labels)).to_dict()
+
+
+def _robustness(
+    manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str
+) -> dict[str, dict[str, Any]]:
+    """Change -> figures on the changed faces, with the loss of AUC against the same faces as they came."""
+    curve = manifest.entry(name).curve
+    titles = [t for t in scores.sets if t.startswith(CHANGED)]
+    logits = {
+        t.removeprefix(CHANGED): choice_logits(manifest, member_logits(manifest, scores, t), name) for t in titles
+    }
+    if not titles:
+        return {}
+    samples = scores.samples(titles[0], known)
+    every = np.ones(len(samples), bool)
+    found = {}
+    for change, values in logits.items():
+        found[change] = figures(samples, values, curve, every)
+        if change != UNCHANGED:
+            found[change]["auc_lost"] = paired_auc(samples, logits[UNCHANGED], values, every)
+    return found
+
+
+def _labels(manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str) -> dict[str, Any]:
+    if LABELLED not in scores.sets:
+        return {}
+    samples = scores.samples(LABELLED, known)
+    logits = choice_logits(manifest, member_logits(manifest, scores, LABELLED), name)
+    return false_alarms_by_labels(samples, logits, manifest.entry(name).curve)
+
+
+def _about_labels(manifest: Manifest, data: FaceData, scores: KeptScores) -> dict[str, Any]:
+    if LABELLED not in scores.sets:
+        return {}
+    _, trained = labelled_faces(data, manifest.models)
+    return {
+        "source": LABELLED,
+        "faces": len(scores.sets[LABELLED][0]),
+        "trained_on": trained,
+        "set_edges": LABELLED in data.unseen,
+        "worth": LABELS_WORTH,
+    }

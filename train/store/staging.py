@@ -1,0 +1,66 @@
+"""A set of weights in the making: a folder beside the files that it is to replace, one at a time."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from detector.weights import LEADERBOARD, write_manifest
+from train.data.samples import DataError
+from train.store.kept_scores import TEST_SCORES
+
+BESIDE = (LEADERBOARD, TEST_SCORES)
+"""Files of a set that its manifest does not name."""
+_PREFIX = ".publishing-"
+
+
+@contextmanager
+def staging_in(target: Path) -> Iterator[Path]:
+    """A folder in `target`, gone afterwards; those that killed processes left there go as well.
+
+    The folder lies in `target` so that a finished file is moved into place, never copied. The lock is on `target`
+    itself and ends with the process, however that ends: whoever has it knows that nobody uses what lies there.
+
+    Raises:
+        DataError: another process has the lock.
+    """
+    descriptor = os.open(target, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(f"something else is being published into {target.name}/: wait until it is done") from error
+        for left in target.glob(f"{_PREFIX}*"):
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(dir=target, prefix=_PREFIX) as name:
+            yield Path(name)
+    finally:
+        os.close(descriptor)
+
+
+def files_of(record: Mapping[str, Any]) -> list[str]:
+    """Files that an entry of the manifest names: its own, and of what judges its frames in order."""
+    return [part["file"] for part in (record, record.get("temporal", {})) if "file" in part]
+
+
+def install(staging: Path, target: Path, manifest: Mapping[str, Any]) -> None:
+    """Moves a complete set into place, the manifest last, and removes files that it does not name."""
+    records = [*manifest["models"].values(), *manifest["ensembles"].values()]
+    named = {file for record in records for file in files_of(record)}
+    for file in named:
+        # safetensors writes files that nobody else may read; a server often runs as another user
+        (staging / file).chmod(0o644)
+        (staging / file).replace(target / file)
+    for file in BESIDE:
+        if (staging / file).is_file():
+            (staging / file).replace(target / file)
+        else:
+            (target / file).unlink(missing_ok=True)
+    write_manifest(target, manifest)
+    for path in target.glob("*.safetensors"):
+        if path.name not in named:
+            path.unlink()

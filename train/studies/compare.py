@@ -1,0 +1,390 @@
+"""`python -m train compare`: every network of the registry under one protocol, ranked among equal starts only.
+
+All see the same pictures in the same order, at one size, with one augmentation and schedule; the learning rate is that
+of their start. What they start from differs: some have starting weights on disk, the others begin from scratch, and a
+network that has seen a million pictures before is not compared with one that has not. ResNet-18 also runs from scratch:
+the distance between its rows shows what a start is worth (the bridge). Nobody gets pictures made for it: npr too is
+trained without its traces.
+
+runs/compare-<time>/
+  run.json                     the protocol
+  <model>-<start>-<seed>/      a run folder of `cnn` each; with result.json when it is finished
+  report/compare.{md,csv,json} written anew after every network
+"""
+
+import csv
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from detector.models.registry import MODELS, build, spec_of
+from train.console import say
+from train.data.faces import FaceData, load_faces
+from train.data.samples import DataError, Sample
+from train.data.sources import find_data_root
+from train.learn.start import find_pretrained, starting_file
+from train.measure.metrics import shown
+from train.measure.selection import paired_gain_of_runs, selection_intervals
+from train.recipes import cnn
+from train.recipes.cnn import Cnn
+from train.run import Run, environment, options_record, write_json, write_text
+from train.store.leaderboard import cpu_ms_a_face
+
+BRIDGE = "resnet18"
+RESULT = "result.json"
+NOTE = (
+    "Ranks hold within one start. Networks of different starts saw different pictures before this protocol began, so a "
+    f"difference between their rows says nothing about the architectures; where {BRIDGE} has two rows, the "
+    "distance between them is what a start is worth. Pretrained weights and own trunks differ among themselves "
+    "too: below the table stands what each is. Intervals: 95 %, over groups of validation faces, not over seeds. A "
+    "rank means something only where the interval of the distance to the first excludes zero."
+)
+_OUTSIDE_PROTOCOL = ("models", "trunks", "scratch_too", "seeds", "workers")
+_MAIN = ("score", "auc_slices", "auc_unseen", "tpr_at_2")
+_DISTANCES = ("score_minus_first", "score_minus_scratch")
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Train every network under one protocol and compare them among equal starts."""
+
+    models: tuple[str, ...] = tuple(MODELS)
+    """Names of the registry."""
+    trunks: tuple[str, ...] = ()
+    """Further rows that start from weights of ours: NAME=FILE or NAME=RUN_FOLDER."""
+    start: Literal["auto", "online", "scratch"] = "auto"
+    """auto: a file of starting weights where there is one, else scratch; online: the publisher's weights where there
+    are any, else scratch."""
+    scratch_too: bool = False
+    """Whether networks that have starting weights also run from scratch; resnet18 always does."""
+    seeds: tuple[int, ...] = (0,)
+    """Each network is trained once with each."""
+    size_px: int = 128
+    """Side of the crops, for all."""
+    epochs: int = 1
+    """Epochs; the best by validation is kept, none stops early."""
+    images_per_epoch: int = 7_168
+    """Faces in an epoch. Two cores need two to three hours for all networks with what is set here; that is little
+    training, so give more where there is time or a GPU."""
+    batch_size: int = 16
+    """Faces in a batch, half of them genuine."""
+    lr: float = 1e-4
+    """Highest learning rate of networks that start from weights: one that wants another is at a disadvantage."""
+    scratch_lr: float = 5e-4
+    """The same of networks from scratch, which have further to go; ranks never cross starts."""
+    data_root: Path | None = None
+    """Folder with the data; else $UNMASK_DATA, else data/."""
+    pretrained: Path | None = None
+    """Folder of starting weights; else $UNMASK_PRETRAINED, else pretrained/ beside the data."""
+    amp: Literal["auto", "on", "off"] = "auto"
+    """bfloat16 autocast, as in `cnn`."""
+    workers: int = 2
+    """Processes that prepare pictures."""
+    runs_dir: Path = Path("runs")
+    """Where the run folder goes and the cache of found faces is."""
+    resume: Path | None = None
+    """A run folder to go on with: what is finished stays. Networks, trunks and seeds may be added."""
+
+    def __post_init__(self) -> None:
+        for name in self.models:
+            spec_of(name)
+        if not self.seeds or not (self.models or self.trunks):
+            raise ValueError("name at least one seed, and at least one network or trunk")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One training run of the comparison: a network, what `cnn --start` takes, and a seed."""
+
+    model: str
+    start: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Name of its folder."""
+        start = self.start if self.start in ("file", "online", "scratch") else f"trunk-{_short(Path(self.start))}"
+        return f"{self.model}-{start}-{self.seed}"
+
+
+def planned(options: Compare, pretrained: Path | None) -> list[Entry]:
+    """What is to be trained, each network's own start first, the bridge among them."""
+    pairs: list[tuple[str, str]] = []
+    for name in options.models:
+        if options.start == "auto" and starting_file(name, pretrained):
+            pairs.append((name, "file"))
+        elif options.start == "online" and spec_of(name).pretrained:
+            pairs.append((name, "online"))
+        if options.scratch_too or not pairs or pairs[-1][0] != name:
+            pairs.append((name, "scratch"))
+    for trunk in options.trunks:
+        name, equals, place = trunk.partition("=")
+        if not equals or not Path(place).exists():
+            raise DataError(f"--trunks {trunk}: write NAME=FILE or NAME=RUN_FOLDER, of something that is there")
+        spec_of(name)
+        pairs.append((name, place))
+    if (BRIDGE, "scratch") not in pairs:
+        pairs.append((BRIDGE, "scratch"))
+    return [Entry(name, start, seed) for seed in options.seeds for name, start in dict.fromkeys(pairs)]
+
+
+def run(options: Compare) -> Path:
+    """Trains what is not finished yet and writes the tables; returns the run folder."""
+    root = find_data_root(options.data_root)
+    entries = planned(options, find_pretrained(options.pretrained, root))
+    # splits must be the same for every seed
+    data = load_faces(options.data_root, options.runs_dir, 0, options.workers)
+    record = _opened(options, data)
+    say(f"{len(entries)} runs of {options.epochs * options.images_per_epoch:,} faces, into {record.folder.name}/")
+    speed: dict[str, float] = {}
+    for number, entry in enumerate(entries, 1):
+        folder = record.folder / entry.key
+        if (folder / RESULT).is_file():
+            say(f"{number} of {len(entries)}, {entry.key}: finished before")
+            if number < len(entries):
+                continue
+        else:
+            say(f"{number} of {len(entries)}, {entry.key}:")
+            _train(options, entry, folder, data)
+        results = _finished(record.folder)
+        for name in {r["model"] for r in results} - speed.keys():
+            # all by this process: figures of speed of different days say little about each other
+            speed[name] = cpu_ms_a_face(build(name), options.size_px)
+        _write(record, data, results, speed)
+    say((record.report / "compare.md").read_text())
+    return record.folder
+
+
+def protocol(options: Compare, entry: Entry, folder: Path) -> Cnn:
+    """The one protocol: nothing but network, start with its learning rate, and seed differs."""
+    steps = options.epochs * math.ceil(options.images_per_epoch / options.batch_size)
+    return Cnn(
+        model=entry.model,
+        start=entry.start,
+        seed=entry.seed,
+        size_px=options.size_px,
+        epochs=options.epochs,
+        images_per_epoch=options.images_per_epoch,
+        batch_size=options.batch_size,
+        lr=options.scratch_lr if entry.start == "scratch" else options.lr,
+        traces=0.0,
+        # an average over more than a tenth of a short run would still be full of random weights
+        ema_decay=min(0.998, max(0.0, 1 - 10 / steps)),
+        patience=options.epochs,
+        data_root=options.data_root,
+        pretrained=options.pretrained,
+        amp=options.amp,
+        workers=options.workers,
+        runs_dir=options.runs_dir,
+        resume=folder,
+    )
+
+
+def _opened(options: Compare, data: FaceData) -> Run:
+    """The run's folder, which must be of the same protocol when it is gone on with."""
+    said = {k: v for k, v in options_record(replace(options, resume=None)).items() if k not in _OUTSIDE_PROTOCOL}
+    if options.resume is None:
+        record = Run.create(options.runs_dir, "compare")
+    else:
+        record = Run(options.resume)
+        before = record.record()
+        if before.get("recipe") != "compare":
+            raise DataError(f"{options.resume.name} is no run folder of `compare`")
+        changed = sorted(k for k, v in said.items() if before["options"].get(k) != v)
+        if changed or before["data"] != data.fingerprint:
+            raise DataError(
+                f"{options.resume.name} has another protocol ({', '.join(changed) or 'other data'}): give the same "
+                "options, or start a new comparison"
+            )
+    record.write_record(recipe="compare", options=said, environment=environment(), data=data.fingerprint)
+    return record
+
+
+def _train(options: Compare, entry: Entry, folder: Path, data: FaceData) -> None:
+    (folder / "report").mkdir(parents=True, exist_ok=True)
+    member = Run(folder)
+    network = build(entry.model)
+    tensors = network.state_dict().values()
+    result: dict[str, Any] = {
+        "model": entry.model,
+        "seed": entry.seed,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        # as the store keeps them: half precision
+        "megabytes": sum(t.numel() * (2 if t.is_floating_point() else t.element_size()) for t in tensors) / 1e6,
+    }
+    del network
+    try:
+        cnn.run(protocol(options, entry, folder), data)
+    except FloatingPointError as error:
+        # that a network does not learn under this protocol is a result too
+        result["failed"] = str(error)
+    written = member.record()
+    epochs = member.events("epoch")
+    result |= {
+        "start": written["start_kind"],
+        "start_words": written["start"],
+        "images_seen": written["images_planned"] * len(epochs) // options.epochs,
+        "hours": written.get("train_hours"),
+    }
+    if epochs:
+        faces = written["images_planned"] / options.epochs
+        result["images_s"] = faces / statistics.median(row["train_s"] for row in epochs)
+    write_json(folder / RESULT, result)
+
+
+def _finished(folder: Path) -> list[dict[str, Any]]:
+    """Results of all finished runs, those of earlier calls too."""
+    paths = sorted(folder.glob(f"*/{RESULT}"))
+    return [{**json.loads(path.read_text()), "folder": path.parent.name} for path in paths]
+
+
+def _write(record: Run, data: FaceData, results: Sequence[dict[str, Any]], speed: dict[str, float]) -> None:
+    rows = compared(record.folder, data.val, data.unseen, results)
+    for row in rows:
+        row["cpu_ms_a_face"] = round(speed[row["model"]], 2)
+    said = {
+        "protocol": {**record.record()["options"], "seeds": sorted({r["seed"] for r in results})},
+        "environment": record.record()["environment"],
+        "data": data.fingerprint,
+        "training_faces": len(data.train),
+        "validation_faces": len(data.val),
+        "note": NOTE,
+    }
+    write_json(record.report / "compare.json", {**said, "rows": rows})
+    _write_csv(record.report / "compare.csv", rows)
+    write_text(record.report / "compare.md", markdown(said, rows))
+
+
+def compared(
+    folder: Path, val: Sequence[Sample], unseen: set[str], results: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """One row for each network and start: its costs, its figures over all seeds, its rank among equal starts.
+
+    Args:
+        folder: that holds the runs' folders.
+        val: validation samples, in the order of the runs' logits.
+        unseen: sources of genuine faces that train nothing.
+        results: of the runs, with their `folder`.
+    """
+    grouped: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for result in results:
+        # two trunks of one network are two rows
+        grouped.setdefault((result["model"], result["start"], result["start_words"]), []).append(result)
+    rows: list[dict[str, Any]] = []
+    logits: dict[int, list[np.ndarray]] = {}
+    for members in grouped.values():
+        first = members[0]
+        row: dict[str, Any] = {
+            **{k: first[k] for k in ("model", "start", "start_words", "parameters")},
+            "megabytes": round(first["megabytes"], 2),
+            "seeds": [m["seed"] for m in members],
+            "images_seen": first["images_seen"],
+            "rank": None,
+        }
+        failed = [m["failed"] for m in members if "failed" in m]
+        if failed:
+            row["failed"] = failed[0]
+        else:
+            runs = [_logits(folder / m["folder"], val) for m in members]
+            found = selection_intervals(val, runs, unseen, np.random.default_rng(0))
+            row["images_s"] = round(statistics.median(m["images_s"] for m in members), 1)
+            row["figures"] = {k: v.to_dict() for k, v in found.items()}
+            row["score_of_seeds"] = [
+                round(selection_intervals(val, [r], unseen, np.random.default_rng(0), 2)["score"].value, 4)
+                for r in runs
+            ]
+            logits[len(rows)] = runs
+        rows.append(row)
+    for start in dict.fromkeys(row["start"] for row in rows):
+        places = [i for i in logits if rows[i]["start"] == start]
+        places.sort(key=lambda i: -rows[i]["figures"]["score"]["value"])
+        for rank, i in enumerate(places, 1):
+            rows[i]["rank"] = rank
+            if rank > 1:
+                behind = paired_gain_of_runs(val, logits[i], logits[places[0]], unseen, np.random.default_rng(0))
+                rows[i]["score_minus_first"] = behind.to_dict()
+    scratch = next((i for i in logits if (rows[i]["model"], rows[i]["start"]) == (BRIDGE, "scratch")), None)
+    if scratch is not None:
+        for i in (i for i in logits if i != scratch and rows[i]["model"] == BRIDGE):
+            worth = paired_gain_of_runs(val, logits[i], logits[scratch], unseen, np.random.default_rng(0))
+            rows[i]["score_minus_scratch"] = worth.to_dict()
+    # ranked rows of a start stand together, failures last
+    order = {start: n for n, start in enumerate(("pretrained", "own trunk", "scratch"))}
+    return sorted(rows, key=lambda r: (order[r["start"]], r["rank"] is None, r["rank"] or 0))
+
+
+def _logits(folder: Path, val: Sequence[Sample]) -> np.ndarray:
+    with np.load(folder / "val_logits.npz", allow_pickle=False) as kept:
+        if kept["names"].tolist() != [s.name for s in val]:
+            raise DataError(f"{folder.name} was validated on other faces: start a new comparison")
+        return np.asarray(kept["logits"])
+
+
+def markdown(said: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
+    """The table for people, with the protocol above it and what may be read from it."""
+    options = said["protocol"]
+    columns = [k for k in _MAIN if any(k in row.get("figures", {}) for row in rows)]
+    lines = [
+        "# Networks under one protocol",
+        "",
+        f"{options['epochs']} epoch{'s' * (options['epochs'] > 1)} of {options['images_per_epoch']:,} faces of "
+        f"{options['size_px']} px (drawn from "
+        f"{said['training_faces']:,}), batches of {options['batch_size']}, learning rate {options['lr']:g} "
+        f"({options['scratch_lr']:g} from scratch), cosine; "
+        f"seeds {', '.join(map(str, options['seeds']))}; the same pictures in the same order for all. Validation: "
+        f"{said['validation_faces']:,} faces. "
+        f"On {said['environment']['device']}, torch {said['environment']['torch']}.",
+        "",
+        NOTE,
+        "",
+        "| start | rank | model | M parameters | MB | ms a face (CPU) | images/s in training | "
+        + " | ".join((*columns, "score minus first"))
+        + " |",
+        "|---" * (8 + len(columns)) + "|",
+    ]
+    for row in rows:
+        figures = row.get("figures", {})
+        cells = [shown(figures[k]) if k in figures else "" for k in columns]
+        if "failed" in row:
+            cells = [f"did not train: {row['failed']}", *[""] * (len(columns) - 1)]
+        behind = shown(row["score_minus_first"], sign=True) if "score_minus_first" in row else ""
+        first = [row["start"], row["rank"] or "", row["model"], f"{row['parameters'] / 1e6:.2f}", row["megabytes"]]
+        first += [f"{row['cpu_ms_a_face']:.1f}", row.get("images_s", "")]
+        lines.append("| " + " | ".join(str(c) for c in (*first, *cells, behind)) + " |")
+    starts = [
+        f"- {row['model']}, {row['start']}: {row['start_words']}" + _worth(row)
+        for row in rows
+        if row["start"] != "scratch"
+    ]
+    lines += ["", *starts]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _worth(row: dict[str, Any]) -> str:
+    """What its start was worth to the bridge."""
+    found = row.get("score_minus_scratch")
+    return f"; score minus {row['model']} from scratch: {shown(found, sign=True)}" if found else ""
+
+
+def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    flat = []
+    for row in rows:
+        line = {k: v for k, v in row.items() if k != "figures" and k not in _DISTANCES}
+        line |= {k: " ".join(map(str, row[k])) for k in ("seeds", "score_of_seeds") if k in row}
+        for name, found in {**row.get("figures", {}), **{k: row[k] for k in _DISTANCES if k in row}}.items():
+            line |= {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
+        flat.append(line)
+    with path.open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(dict.fromkeys(k for line in flat for k in line)))
+        writer.writeheader()
+        writer.writerows(flat)
+
+
+def _short(path: Path) -> str:
+    return path.name if path.is_dir() else path.stem

@@ -1,0 +1,61 @@
+"""`python -m train traces RUN`: at which JPEG quality and scale a network still tells traces of up-sampling.
+
+Networks that live by such traces (npr) are worth nothing beyond that gate. Written into the run's own report.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+
+from train.console import Bar, say
+from train.data.faces import load_faces
+from train.measure.finished import Finished
+from train.measure.metrics import shown
+from train.studies.trace_response import ENOUGH, QUALITIES, SCALES, gate, measure_response, write_response
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Measure a finished run's response to traces of up-sampling after JPEG and rescaling, on validation."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Run folder of `cnn`, usually one that was trained with --traces."""
+    data_root: Path | None = None
+    """Folder with the data that the run was trained on; else $UNMASK_DATA, else data/."""
+    runs_dir: Path = Path("runs")
+    """Where the cache of found faces is."""
+    workers: int = 2
+    """Processes that look for faces that are not in the cache."""
+
+
+def run(options: Traces) -> Path:
+    """Prints a table and the gate, and writes both into the run's report; returns the run folder."""
+    finished = Finished.open(options.run)
+    data = load_faces(options.data_root, options.runs_dir, int(finished.options["seed"]), options.workers)
+    finished.check(data)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with Bar("Traces") as bar:
+        rows = measure_response(
+            finished.network(device), data.val, data.faces, finished.options["size_px"], device, bar.at
+        )
+    write_response(finished.run, rows, title=f"{finished.options['model']}, traces of up-sampling on validation")
+    _show(rows)
+    return finished.run.folder
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    say(f"AUC of faces with a trace against the same faces without, n = {rows[0]['n']}; JPEG quality across")
+    say(f"{'scale':>5} " + " ".join(f"{quality:>22}" for quality in QUALITIES))
+    for scale in SCALES:
+        say(f"{scale:5g} " + " ".join(f"{shown(row):>22}" for row in rows if row["scale"] == scale))
+    found = gate(rows)
+    if found is None:
+        say(f"no gate: traces are not told (AUC of at least {ENOUGH}) even where nothing was done to the picture")
+    else:
+        say(
+            f"gate: JPEG quality {found['min_jpeg_quality']:g} at full scale, scale {found['min_scale']:g} without "
+            f"JPEG (lower bound of AUC at least {ENOUGH})"
+        )

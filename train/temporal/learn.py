@@ -1,0 +1,383 @@
+"""`python -m train temporal`: a network that reads one person's frames in order, and whether it beats their average.
+
+Training and validation clips of videos.csv, and flickering self-blends of their genuine persons, train a head over a
+published network's features (ResNet and LSTM by default). Every person's clips are scored by a head that saw none of
+them. It helps if the head gains over the average of the same frames, and if the product's rule for persons (the worst
+run of frames), with each frame raised by what the head adds, gains over that rule as it is. `temporal-publish` ships
+what helps. Test clips are read only for `--test`, a look that is counted and decides nothing. Patches and features are
+kept in the runs folder, and finished folds in the run's: a stopped run goes on with `--resume RUN`.
+
+    runs/temporal-resnet18-lstm-<time>/
+      folds/<number>.*         scores of the clips of each fold, and the head that gave them
+      best.safetensors         the head, or with --unfreeze the whole network, trained on all clips in the end
+      report/temporal.json, report/temporal.md
+"""
+
+import copy
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from detector.calibration import Calibration
+from detector.models.temporal import HEADS, ClipNetwork, InOrder
+from detector.weights import Manifest, default_folder, load_network, read_manifest
+from train.console import say
+from train.data.datasets.clips import TABLE, Clip, person_of, read_clips
+from train.data.samples import DataError, fingerprint
+from train.data.sources import find_data_root, load_samples
+from train.learn.loop import save_weights_file
+from train.measure.clips import person_folds
+from train.measure.metrics import auc_interval
+from train.run import Run, environment, options_record, write_json, write_text
+from train.store.published import fingerprint_of_networks, seed_of_networks
+from train.temporal.heads import FOLDS
+from train.temporal.judge import (
+    Fitting,
+    Score,
+    Strip,
+    calibration_of,
+    clip_scores,
+    compare,
+    fit_strips,
+    fold_auc,
+    helps,
+    judge_strips,
+    pooled,
+)
+from train.temporal.report import AVERAGE, MODEL, RULE, SHIPPED, SHUFFLED, in_words
+from train.temporal.strips import ClipData, Embedded, features_folder, read_strips, whole_score
+
+_SHUFFLES = 4
+_EVERY_SLICE = "all test clips"
+
+
+@dataclass(frozen=True)
+class Temporal:
+    """Train a network over frames in order, on clips and flickering self-blends; measure what it gains."""
+
+    network: Literal["lstm", "conv"] = "lstm"
+    """What reads the sequence: a recurrent network, or convolutions over time."""
+    model: str = "resnet18"
+    """The published network whose features it reads."""
+    frames: int = 16
+    """Frames that are seen together; longer clips are judged by the mean of windows that overlap."""
+    size_px: int = 0
+    """Side of the crops; 0 = as the network was trained."""
+    max_frames: int = 0
+    """Frames looked at of a clip, evenly spread; 0 = as many as the product looks at."""
+    blends: int = 2
+    """Flickering self-blends of each genuine person; each trains with its genuine partner."""
+    folds: int = 5
+    """Of the cross-validation over persons."""
+    epochs: int = 30
+    """Passes over the clips; there is no early stop."""
+    batch_size: int = 16
+    """Clips a step."""
+    lr: float = 1e-3
+    """Highest learning rate; with --unfreeze the backbone wants some 1e-5."""
+    weight_decay: float = 0.02
+    """Of AdamW."""
+    unfreeze: bool = False
+    """Train the backbone too, from frames and not from kept features: a GPU is needed to see the end of it."""
+    test: bool = False
+    """Also score the test clips, once everything is decided: a look that is counted."""
+    data_root: Path | None = None
+    """Folder with the data that the networks were trained on, and its videos.csv; else $UNMASK_DATA, else data/."""
+    weights_dir: Path | None = None
+    """Published set; weights/ by default."""
+    seed: int = 0
+    runs_dir: Path = Path("runs")
+    """Where run folders go, and the cache of patches and features."""
+    resume: Path | None = None
+    """A run folder to go on with, made with the same options."""
+
+    def __post_init__(self) -> None:
+        if self.network not in HEADS:
+            raise ValueError(f"network is one of {', '.join(HEADS)}")
+        if self.frames < 2 or self.folds < 2 or self.epochs < 1 or self.batch_size < 1:
+            raise ValueError("frames and folds must be at least 2, epochs and batch_size at least 1")
+        if min(self.size_px, self.max_frames, self.blends) < 0:
+            raise ValueError("size_px, max_frames and blends cannot be negative")
+
+
+def run(options: Temporal) -> Path:
+    """The run's folder."""
+    began = time.monotonic()
+    manifest = read_manifest(options.weights_dir or default_folder())
+    if options.model not in manifest.models:
+        raise ValueError(f"no network {options.model!r} was published; there are: {', '.join(manifest.models)}")
+    root = find_data_root(options.data_root)
+    every = read_clips(root)
+    clips = [c for c in every if c.split != "test"]
+    if not clips:
+        raise DataError(f"{root.name}/ has no {TABLE} with training and validation clips")
+    samples = load_samples(root, seed_of_networks(manifest))
+    if fingerprint_of_networks(manifest) not in ("", fingerprint(samples)):
+        raise DataError("the published networks were trained on other data or splits than these: publish them anew")
+    settings = {
+        **{k: v for k, v in options_record(options).items() if k not in ("resume", "test")},
+        "backbone": manifest.models[options.model]["sha256"],
+        "data": fingerprint(samples),
+    }
+    record = _open(options, settings)
+    say(f"into {record.folder.name}/ (`--resume` goes on with it)")
+    known = {person_of(s.group) for s in samples if s.split == "train"}
+    data = read_strips(clips, manifest, known, _cache(options), options.max_frames, options.blends)
+    kept = _embedded(options, manifest, data)
+    # what is made trains from kept features, or is made anew at every step
+    wanted = [s for s in data.strips if not (options.unfreeze and s.made)]
+    kept.load_all(wanted)
+    record.log("features", strips=len(wanted), seconds=round(time.monotonic() - began, 1))
+    _cross_validate(options, manifest, record, data, kept)
+    found = _figures(options, record, data, kept)
+    trained = _train(options, manifest, data, kept, data.strips, options.seed)
+    save_weights_file(trained.network if options.unfreeze else trained.network.head, record.best)
+    record.log("final", loss=round(trained.loss, 5), seconds=round(time.monotonic() - began, 1))
+    found["final_loss"] = round(trained.loss, 5)
+    if options.test:
+        found["test"] = _on_test(options, manifest, record, [c for c in every if c.split == "test"], trained)
+    write_json(record.report / "temporal.json", found)
+    write_text(
+        record.report / "temporal.md", in_words(found, options.model, options.network, options.folds, options.unfreeze)
+    )
+    say((record.report / "temporal.md").read_text())
+    return record.folder
+
+
+def _open(options: Temporal, settings: Mapping[str, Any]) -> Run:
+    if options.resume is None:
+        record = Run.create(options.runs_dir, f"temporal-{options.model}-{options.network}")
+    else:
+        record = Run(options.resume)
+        before = record.record().get("settings")
+        if before is None:
+            raise DataError(f"{record.folder.name} is not a run of temporal")
+        differing = sorted(k for k in settings.keys() | before.keys() if settings.get(k) != before.get(k))
+        if differing:
+            raise DataError(
+                f"{record.folder.name} was made with other {', '.join(differing)}: give the same, or start a new run"
+            )
+    record.write_record(recipe="temporal", settings=dict(settings), environment=environment())
+    return record
+
+
+def _size(options: Temporal, manifest: Manifest) -> int:
+    return options.size_px or int(manifest.models[options.model]["input_size_px"])
+
+
+def _cache(options: Temporal) -> Path:
+    return options.runs_dir / "cache"
+
+
+def _embedded(options: Temporal, manifest: Manifest, data: ClipData) -> Embedded:
+    """What the published backbone sees in the strips."""
+    size_px = _size(options, manifest)
+    folder = features_folder(_cache(options), manifest, options.model, size_px, data.frames_key)
+    return Embedded(_build(options, manifest), data, size_px, folder)
+
+
+def _build(options: Temporal, manifest: Manifest) -> ClipNetwork:
+    """The published backbone and a new head, the same for the same seed."""
+    torch.manual_seed(options.seed)
+    calibration = Calibration(**manifest.models[options.model]["calibration"])
+    network = ClipNetwork(load_network(manifest, options.model), calibration, options.network, _size(options, manifest))
+    for parameter in network.network.parameters():
+        parameter.requires_grad_(options.unfreeze)
+    return network.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    network: ClipNetwork
+    score: Score
+    loss: float
+
+
+def _train(
+    options: Temporal, manifest: Manifest, data: ClipData, kept: Embedded, strips: Sequence[Strip], seed: int
+) -> _Trained:
+    """A new network fitted to these strips."""
+    network = _build(options, manifest)
+    score = whole_score(network, data, _size(options, manifest)) if options.unfreeze else kept.score(network)
+    fitting = Fitting(options.frames, options.epochs, options.batch_size, options.lr, options.weight_decay, seed)
+    network.train()
+    loss = fit_strips(network.parameters(), score, _labelled(strips, kept), fitting)
+    network.eval()
+    return _Trained(network, score, loss)
+
+
+def _labelled(strips: Sequence[Strip], kept: Embedded) -> list[Strip]:
+    """Strips whose label is known: of a manipulated clip the most suspicious person, since no label says who."""
+    best: dict[int, Strip] = {}
+    for s in strips:
+        if s.label and not s.made:
+            before = best.get(s.clip)
+            if before is None or kept.logits(s).mean() > kept.logits(before).mean():
+                best[s.clip] = s
+    return [s for s in strips if not s.label or s.made or best[s.clip] is s]
+
+
+def _reader(trained: "_Trained", options: Temporal) -> InOrder:
+    """The head as the product runs it, on the CPU."""
+    return InOrder(copy.deepcopy(trained.network.head).cpu(), options.frames)
+
+
+def _on_test(
+    options: Temporal, manifest: Manifest, record: Run, clips: Sequence[Clip], trained: _Trained
+) -> dict[str, Any]:
+    """What the final network makes of the test clips, slice by slice, beside the average of the same frames."""
+    if not clips:
+        raise DataError(f"{TABLE} has no test clips")
+    looks = int(record.record().get("test_looks", 0)) + 1
+    record.write_record(test_looks=looks)
+    say(f"look number {looks} of this run at the test clips")
+    data = read_strips(clips, manifest, set(), _cache(options), options.max_frames, blends=0)
+    kept = _embedded(options, manifest, data)
+    kept.load_all(data.strips)
+    score = (
+        whole_score(trained.network, data, _size(options, manifest))
+        if options.unfreeze
+        else kept.score(trained.network)
+    )
+    values = {
+        MODEL: judge_strips(score, data.strips, options.frames),
+        AVERAGE: np.array([kept.logits(s).mean() for s in data.strips]),
+        RULE: np.array([kept.rule(s) for s in data.strips]),
+    }
+    if not options.unfreeze:
+        reader = _reader(trained, options)
+        values[SHIPPED] = np.array([kept.rule(s, reader) for s in data.strips])
+    scores = {name: clip_scores(data.strips, found) for name, found in values.items()}
+    rows: dict[str, Any] = {}
+    for source in (*sorted({c.source for c in data.clips}), _EVERY_SLICE):
+        picked = [i for i, c in enumerate(data.clips) if source in (c.source, _EVERY_SLICE)]
+        labels = np.array([data.clips[i].label for i in picked])
+        rows[source] = {"genuine": int((labels == 0).sum()), "manipulated": int((labels == 1).sum())}
+        if len(np.unique(labels)) == 2:
+            persons = [data.clips[i].person for i in picked]
+            rows[source]["auc"] = {
+                name: auc_interval(
+                    labels, np.array([found[i] for i in picked]), persons, np.random.default_rng(0)
+                ).to_dict()
+                for name, found in scores.items()
+            }
+    return {"looks": looks, "without_a_person": data.left_out, "slices": rows}
+
+
+def _fold_file(record: Run, number: int) -> Path:
+    return record.folder / FOLDS / f"{number}.json"
+
+
+def _cross_validate(options: Temporal, manifest: Manifest, record: Run, data: ClipData, kept: Embedded) -> None:
+    """Scores each fold's clips by a network that saw none of its persons; finished folds are left as they are."""
+    (record.folder / FOLDS).mkdir(exist_ok=True)
+    for number, (inside, outside) in enumerate(_folds(options, data), 1):
+        if _fold_file(record, number).is_file():
+            continue
+        began = time.monotonic()
+        train, judge = set(inside.tolist()), set(outside.tolist())
+        trained = _train(
+            options, manifest, data, kept, [s for s in data.strips if s.clip in train], options.seed + number
+        )
+        strips = [s for s in data.strips if s.clip in judge and not s.made]
+        scores = clip_scores(strips, judge_strips(trained.score, strips, options.frames))
+        rng = np.random.default_rng([options.seed, number])
+        shuffled = clip_scores(
+            strips,
+            np.mean([judge_strips(trained.score, strips, options.frames, rng) for _ in range(_SHUFFLES)], axis=0),
+        )
+        row = {
+            "clips": [data.clips[i].name for i in sorted(judge)],
+            MODEL: [round(scores[i], 5) for i in sorted(judge)],
+            SHUFFLED: [round(shuffled[i], 5) for i in sorted(judge)],
+        }
+        if not options.unfreeze:
+            reader = _reader(trained, options)
+            shipped = clip_scores(strips, np.array([kept.rule(s, reader) for s in strips]))
+            row[SHIPPED] = [round(shipped[i], 5) for i in sorted(judge)]
+            # for the calibration of videos, if the head ships
+            save_weights_file(trained.network.head, _fold_file(record, number).with_suffix(".safetensors"))
+        write_json(_fold_file(record, number), row)
+        seconds = round(time.monotonic() - began, 1)
+        record.log("fold", fold=number, clips=len(judge), loss=round(trained.loss, 5), seconds=seconds)
+        say(f"fold {number} of {options.folds}: {len(judge)} clips scored, {seconds:.0f} s")
+
+
+def _folds(options: Temporal, data: ClipData) -> list[tuple[np.ndarray, np.ndarray]]:
+    fewest = min(len({c.person for c in data.clips if c.label == label}) for label in (0, 1))
+    if fewest < options.folds:
+        raise DataError(f"{fewest} persons of one class cannot be divided into {options.folds} folds")
+    return person_folds(data.clips, options.folds)
+
+
+def _figures(options: Temporal, record: Run, data: ClipData, kept: Embedded) -> dict[str, Any]:
+    """What the folds showed, of persons that took no part in what scored them."""
+    own = [s for s in data.strips if not s.made]
+    logits = [kept.logits(s) for s in own]
+    average = clip_scores(own, np.array([row.mean() for row in logits]))
+    rule = clip_scores(own, np.array([kept.rule(s) for s in own]))
+    # a backbone that was trained along has other logits: it cannot be added to the product's
+    shown = (MODEL, SHUFFLED) if options.unfreeze else (MODEL, SHUFFLED, SHIPPED)
+    scores = {
+        MODEL: np.zeros(len(data.clips)),
+        AVERAGE: np.array([average[i] for i in range(len(data.clips))]),
+        RULE: np.array([rule[i] for i in range(len(data.clips))]),
+        **{name: np.zeros(len(data.clips)) for name in shown if name != MODEL},
+    }
+    by_fold = []
+    for number, (_, outside) in enumerate(_folds(options, data), 1):
+        row = json.loads(_fold_file(record, number).read_text())
+        rows = sorted(outside.tolist())
+        for name in shown:
+            scores[name][rows] = row[name]
+        judged = [data.clips[i] for i in rows]
+        by_fold.append(
+            {
+                "fold": number,
+                "clips": len(rows),
+                "persons": sorted({c.person for c in judged}),
+                "auc": {name: fold_auc(judged, found[rows]) for name, found in scores.items()},
+            }
+        )
+    everyone = compare(data.clips, scores, MODEL, (AVERAGE, RULE, SHUFFLED), options.seed)
+    across = compare(pooled(data.clips), scores, MODEL, (AVERAGE, RULE, SHUFFLED), options.seed)
+    shipped = None if options.unfreeze else compare(data.clips, scores, SHIPPED, (RULE,), options.seed)
+    new = np.flatnonzero(~data.known)
+    strangers = compare(
+        [data.clips[i] for i in new],
+        {name: found[new] for name, found in scores.items()},
+        MODEL,
+        (AVERAGE, RULE),
+        options.seed,
+    )
+    return {
+        "clips": {
+            "used": len(data.clips),
+            "manipulated": sum(c.label for c in data.clips),
+            "persons": len({c.person for c in data.clips}),
+            "in_training_pictures": int(data.known.sum()),
+            "without_a_person": data.left_out,
+            "made": sum(s.made for s in data.strips),
+        },
+        "folds": by_fold,
+        "everyone": everyone,
+        "across_slices": across,
+        "strangers": strangers,
+        "calibration": calibration_of(data.clips, scores[MODEL], options.folds),
+        "shipped": shipped,
+        "helps": _helps(everyone, shipped),
+    }
+
+
+def _helps(everyone: Mapping[str, Any] | None, shipped: Mapping[str, Any] | None) -> bool:
+    """Beyond chance better than the average of frames, and as the product would judge, better than it judges now."""
+    if everyone is None:
+        return False
+    over_rule = everyone["gain"] if shipped is None else shipped["gain"]
+    return helps({"gain": {AVERAGE: everyone["gain"][AVERAGE], RULE: over_rule[RULE]}})
