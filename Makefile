@@ -25,7 +25,7 @@ train: setup
 	@.venv/bin/python -m train
 
 bench: setup
-	@.venv/bin/python -m train.bench
+	@.venv/bin/python -m tests.bench
 
 lint: setup-dev
 	.venv/bin/ruff check .

@@ -466,7 +466,7 @@ def camera_browser(browser: Browser, chromium_path: str, tmp_path: Path) -> Iter
     """A browser whose camera plays a file: two faces that move, 854 x 480."""
     import av
 
-    from train.bench.files import make_clip
+    from tests.bench.files import make_clip
 
     clip, camera = tmp_path / "clip.mp4", tmp_path / "camera.mjpeg"
     make_clip(clip, seconds=3.0, size=(854, 480))

@@ -16,10 +16,10 @@ from detector.calibration import FalseAlarmCurve
 from detector.engine import Engine
 from detector.pipeline import Detector
 from detector.video import iter_frames
-from train.bench import files
-from train.bench.measure import Options
-from train.bench.table import Row, show
-from train.bench.usual import Seen, UsualWay, difference, seen_by
+from tests.bench import files
+from tests.bench.measure import Options
+from tests.bench.table import Row, show
+from tests.bench.usual import Seen, UsualWay, difference, seen_by
 from train.store.readme import _speed
 
 
@@ -70,7 +70,7 @@ def test_a_long_clip_is_one_piece_over_and_over(long_clip: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_length_of_a_video(long_clip: Path) -> None:
-    """As far as arrays go; what FFmpeg and the networks hold beside them, `python -m train.bench --hour` measures."""
+    """As far as arrays go; what FFmpeg and the networks hold beside them, `python -m tests.bench --hour` measures."""
     detector = Detector("resnet18")
     detector.video(long_clip, max_frames=8)
     tracemalloc.start()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from train.bench import sbi
+from tests.bench import sbi
 
 
 def test_picture_is_256_square_and_mirrors() -> None:

@@ -9,7 +9,7 @@ MTCNN's five points.
 Beside the paper's blends there are local edits (masks of eyes, nose, mouth or lower face) and blends across
 identities (Li et al., "Face X-ray for More General Face Forgery Detection", CVPR 2020).
 
-Work is done inside the face's region only and in 8-bit tables where OpenCV has them: `python -m train.bench.sbi`.
+Work is done inside the face's region only and in 8-bit tables where OpenCV has them: `python -m tests.bench.sbi`.
 """
 
 import math

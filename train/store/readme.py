@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from detector.weights import Manifest
-from train.bench.table import amount, times_as_fast
 from train.measure.even_odds import EVEN_ODDS
 from train.run import write_text
 from train.store.cards import choices_table, labels_table, metrics_table, rate_cell, robustness_table
+from train.store.tables import amount, times_as_fast
 
 START, END = "<!-- figures -->", "<!-- /figures -->"
 GENERATORS = "<!-- generators -->", "<!-- /generators -->"
@@ -363,7 +363,7 @@ def _speed(bench: Path | None) -> list[str]:
         return []
     data = json.loads(bench.read_text())
     machine = data["machine"]
-    command = "python -m train.bench --hour" if any("one hour" in row["work"] for row in data["rows"]) else "make bench"
+    command = "python -m tests.bench --hour" if any("one hour" in row["work"] for row in data["rows"]) else "make bench"
     lines = [
         f"Speed (`{command}`; {machine['processor']}, {machine['cores']} cores, {data['models']}, "
         f"{data['backends']['faces']}, {data['clip_mbit_s']:.1f} Mbit/s clip):",

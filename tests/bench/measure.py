@@ -1,4 +1,4 @@
-"""All that `python -m train.bench` measures."""
+"""All that `python -m tests.bench` measures."""
 
 import os
 import platform
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from train.bench.apart import idle_mib, judged_long
-from train.bench.files import PORTRAIT, SECONDS, SEED, make_clip, make_long, make_photo, pictures
-from train.bench.table import Row
+from tests.bench.apart import idle_mib, judged_long
+from tests.bench.files import PORTRAIT, SECONDS, SEED, make_clip, make_long, make_photo, pictures
+from tests.bench.table import Row
 
 if TYPE_CHECKING:
     from detector.pipeline import Detector
@@ -197,7 +197,7 @@ def _clip_rows(options: Options, network: str, clip: Path, cores: int) -> list[R
     """The clip by one network, the product's way and the usual way."""
     from detector.engine import Engine
     from detector.pipeline import Detector
-    from train.bench.usual import UsualWay, difference, seen_by
+    from tests.bench.usual import UsualWay, difference, seen_by
 
     detector = Detector(network)
     usual = UsualWay(Engine(detector.manifest, network, "torch"))
@@ -223,7 +223,7 @@ def _frame_row(options: Options, cores: int) -> Row:
     from detector.faces.align import overlap
     from detector.pipeline import video_faces
     from detector.weights import read_manifest
-    from train.bench.usual import UsualWay
+    from tests.bench.usual import UsualWay
 
     frame = next(pictures(1, *FRAME))
     finder = video_faces()

@@ -1,4 +1,4 @@
-"""Measures how many self-blended pairs a core makes: `python -m train.bench.sbi`.
+"""Measures how many self-blended pairs a core makes: `python -m tests.bench.sbi`.
 
 A pair is a genuine face and its blended twin in pictures of 256 x 256, made from the portrait in `app/samples`. Times
 are processor time of one thread, so that a busy machine does not change them much. The first rows make the two sides of
@@ -22,7 +22,7 @@ from rich.table import Table
 
 from detector.faces.detect import FaceDetector
 from detector.types import Face
-from train.bench.files import HEAD, PORTRAIT
+from tests.bench.files import HEAD, PORTRAIT
 from train.data.augment import Augmentation
 from train.data.batches import Draw, TrainFaces
 from train.data.samples import Sample

@@ -1,4 +1,4 @@
-"""Make the sample files that the app offers to try: `python -m train.make_samples [--out DIR]`.
+"""Make the sample files that the app offers to try: `python -m tests.fakes.make_samples [--out DIR]`.
 
 The picture is scikit-image's `astronaut` (NASA, public domain). The edited one carries this project's own manipulation
 of its face, and the clip shows the edited face from 2.0 s to 4.0 s. Same input, same files: there is no randomness
@@ -158,7 +158,7 @@ def make(out_dir: Path) -> tuple[Path, ...]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m train.make_samples", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.fakes.make_samples", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("app/samples"), help="folder to write to")
     for path in make(parser.parse_args().out):
         print(f"{path}  {path.stat().st_size / 1024:.0f} KB")

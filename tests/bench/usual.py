@@ -1,4 +1,4 @@
-"""A clip judged the usual way, for `train.bench` to compare with: every frame read, the whole frame searched by
+"""A clip judged the usual way, for `tests.bench` to compare with: every frame read, the whole frame searched by
 facenet-pytorch's MTCNN as it comes, crops scored in eager torch.
 
 Only what comes before the weighing is done here: a person's figure is the mean of the logits over frames, taken from

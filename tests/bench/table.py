@@ -1,12 +1,13 @@
 """What was measured, as rows with goals and ratios, for the terminal and for README."""
 
 import statistics
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from train.store.tables import amount, times_as_fast
 
 _QUIET_LOAD = 0.5
 """Load average of the last minute above which the measured times are said to be disturbed."""
@@ -79,16 +80,3 @@ def show(figures: dict[str, Any], console: Console) -> None:
     for name, digest in figures["sha256"].items():
         console.print(f"{name}: sha256 {digest}", soft_wrap=True)
     console.print(f"the clip has {figures['persons_in_clip']} person(s) at {figures['clip_mbit_s']:.1f} Mbit/s")
-
-
-def amount(value: float, unit: str) -> str:
-    """A figure of the table with its unit."""
-    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.2f} {unit}" if unit == "s" else f"{value:.1f} {unit}"
-
-
-def times_as_fast(row: Mapping[str, Any]) -> str:
-    """How many times as much the usual way takes, the goal for it, or why the two may not be compared."""
-    if row["differs"]:
-        return f"does not count: {row['differs']}"
-    goal = f" (goal {row['ratio_goal']:g}x)" if row["ratio_goal"] else ""
-    return "" if row["ratio"] is None else f"{row['ratio']:.1f}x{goal}"

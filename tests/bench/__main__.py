@@ -1,8 +1,8 @@
-"""Measures speed and memory on this machine: `python -m train.bench` (or `make bench`).
+"""Measures speed and memory on this machine: `python -m tests.bench` (or `make bench`).
 
 Files are made for it, the same ones every time: a photo of 1024 x 1024 from the portrait in `app/samples`, and a 10 s
 clip of 1280 x 720 at 30 frames a second, H.264 with B-frames and film grain, a moving camera and two moving faces.
-Beside each figure stands that of the usual way to do the same (`train.bench.usual`), measured in the same run; how many
+Beside each figure stands that of the usual way to do the same (`tests.bench.usual`), measured in the same run; how many
 times as fast the product is counts only where both come to the same result, else the table says what differs.
 
 Prints a table, and writes the same figures to `runs/bench.json`.
@@ -15,12 +15,12 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from train.bench.measure import Options, measure
-from train.bench.table import show
+from tests.bench.measure import Options, measure
+from tests.bench.table import show
 
 
 def main() -> None:
-    options = tyro.cli(Options, description=__doc__)
+    options = tyro.cli(Options, description=__doc__, prog="python -m tests.bench")
     console = Console()
     if not console.is_terminal:
         console = Console(width=180)  # a file takes long lines
