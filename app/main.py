@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
 
 from app.components.page import navigation, one_line_errors, style
 from app.views import about, live, models, verify
 
+# Streamlit 1.67 leaves a fragment's containers open when it has run. A click on another page that came meanwhile is run
+# by the same thread: what it draws would land inside them, "Bad delta path index" in the browser, and a white page.
+context_dg_stack.set(get_default_dg_stack_value())
 st.set_page_config(
     page_title="Unmask",
     page_icon=str(Path(__file__).parent / "static" / "icon.png"),

@@ -460,6 +460,31 @@ def test_cancel_and_errors(browser: Browser, fake_address: str, portrait_path: P
         _drop(page, portrait_path, "noface.jpg")
         expect(page.get_by_role("heading", level=1)).to_have_text("No verdict")
 
+def test_twenty_clicks_between_the_pages_during_a_check_on_a_busy_machine(
+    browser: Browser, fake_address: str, portrait_path: Path
+) -> None:
+    """Whatever the server does just then: the page that was clicked last comes, and no script of the page breaks."""
+    headings = {"Live": "Live camera", "Models": "Models", "Check": re.compile("Reading frames")}
+    hog = [sys.executable, "-c", "while True: pass"]
+    hogs = [subprocess.Popen(hog) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        # fails on any error of the page's scripts
+        with _visit(browser, fake_address) as page:
+            _drop(page, portrait_path, "endless.jpg")
+            page.get_by_role("button", name="Cancel").wait_for()
+            for click, name in enumerate(("About", "Check", "Models", "Check", "Live") * 4):
+                page.locator(".st-key-um-nav").get_by_role("link", name=name, exact=True).click()
+                # most clicks come before the page of the one before has
+                if click % 5 in (2, 3):
+                    page.get_by_role("heading", level=1, name=headings[name], exact=True).wait_for()
+            page.locator(".st-key-um-nav").get_by_role("link", name="Check", exact=True).click()
+            page.get_by_role("button", name="Cancel").click()
+            page.get_by_role("heading", name="Check a photo or a video").wait_for()
+    finally:
+        for process in hogs:
+            process.kill()
+            process.wait()
+
 
 @pytest.fixture
 def camera_browser(browser: Browser, chromium_path: str, tmp_path: Path) -> Iterator[Browser]:

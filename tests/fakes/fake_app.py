@@ -148,7 +148,8 @@ def _point(time_s: float, face: Face, prob: float | None) -> TimelinePoint:
 
 
 class FakeDetector:
-    """Answers after `steps` steps; a photo has three faces, a video three persons. "slow" in a name takes 8 s."""
+    """Answers after `steps` steps; a photo has three faces, a video three persons. "slow" in a name takes 8 s,
+    "endless" ten minutes."""
 
     name = "average"
 
@@ -168,7 +169,7 @@ class FakeDetector:
         name = name or "bytes"
         if "bug" in name:
             raise ZeroDivisionError(f"a bug that quotes {name}")
-        steps = 100 if "slow" in name else 4
+        steps = 7500 if "endless" in name else 100 if "slow" in name else 4
         for step in range(steps):
             if should_stop is not None and should_stop():
                 raise Cancelled("stopped")
