@@ -7,7 +7,7 @@ from typing import Any
 import tyro
 
 from detector.errors import DetectorError
-from train.data.samples import DataError
+from train.errors import DataError
 from train.gan import judge as gan_judge
 from train.gan import measure_fid
 from train.gan import play as gan

@@ -16,7 +16,8 @@ from detector.calibration import (
     sigmoid,
     thresholds,
 )
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 from train.measure.calibrate import CURVE_RATES, first_kept, fit_calibration, fit_curve, held_out_edges
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from train.data.datasets.clips import Clip
-from train.data.samples import DataError, check_groups, split_by_person
+from train.data.samples import check_groups, split_by_person
 from train.data.sources import load_clips, load_samples
+from train.errors import DataError
 
 
 def touch(root: Path, names: Iterable[str]) -> None:

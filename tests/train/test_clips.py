@@ -18,8 +18,9 @@ from detector.types import BandCap
 from detector.weights import default_folder, read_manifest, write_manifest
 from train.__main__ import main
 from train.data.datasets.clips import person_of, read_clips
-from train.data.samples import DataError, fingerprint
+from train.data.samples import fingerprint
 from train.data.sources import load_samples
+from train.errors import DataError
 from train.measure.calibrate import CURVE_RATES, fit_calibration
 from train.measure.clips import (
     ClipPerson,

@@ -20,7 +20,8 @@ from detector.models.registry import build
 from detector.types import Face
 from train.__main__ import main
 from train.data.faces import FaceData
-from train.data.samples import DataError, Sample, Split
+from train.data.samples import Sample, Split
+from train.errors import DataError
 from train.learn.start import STARTS, Started, load_start, starting_file
 from train.recipes.cnn import Cnn
 from train.run import Run

@@ -20,7 +20,6 @@ from train.data.datasets.pack import read_packs
 from train.data.folds import FOLDS, Fold, check_folds, leave_out
 from train.data.samples import (
     HELD_OUT_SOURCES,
-    DataError,
     Sample,
     check_splits,
     fingerprint,
@@ -39,6 +38,7 @@ from train.data.self_blend import (
     similarity,
 )
 from train.data.sources import find_data_root, load_samples
+from train.errors import DataError
 
 FACE = Face((70, 50, 170, 190), ((95, 105), (145, 105), (120, 135), (100, 160), (140, 160)), 0.99)
 

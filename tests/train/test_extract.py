@@ -24,8 +24,8 @@ from train.__main__ import main
 from train.data import extract
 from train.data.datasets.clips import Clip
 from train.data.extract import Cutting, extract_faces
-from train.data.samples import DataError
 from train.data.sources import load_clips, load_samples
+from train.errors import DataError
 from train.measure.same_frames import frame_figures, moment, store_frames
 
 CUTTING = Cutting(frames=3, margin=1.5, size_px=200, min_face_px=40, quality=95)

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from detector.models.registry import build
 from detector.weights import read_manifest
-from train.data.samples import DataError
+from train.errors import DataError
 from train.gan.fid import (
     features,
     find_extractor,

@@ -26,7 +26,8 @@ from train.__main__ import main
 from train.data.batches import PairedBatches
 from train.data.extra import drawn_alike, learned_from, load_extra, made_by
 from train.data.faces import FaceData, load_faces, with_fakes_of
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 from train.gan import milestone
 from train.gan.ada import AdaController, augment
 from train.gan.faces import FaceSet, choose_genuine

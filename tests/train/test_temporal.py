@@ -29,8 +29,8 @@ from detector.weights import default_folder, load_temporal, read_manifest, write
 from train.__main__ import main
 from train.data.clip_frames import PATCH_PX, Fit, load_persons, patch_of, person_frames
 from train.data.datasets.clips import Clip, person_of
-from train.data.samples import DataError
 from train.data.self_blend import SelfBlend, self_blend
+from train.errors import DataError
 from train.measure.clips import person_folds
 from train.run import Run
 from train.temporal.flicker import Flicker, flicker_blend

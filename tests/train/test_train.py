@@ -37,7 +37,8 @@ from train.data.augment import AUGMENTATIONS
 from train.data.detections import find_faces
 from train.data.faces import FaceData
 from train.data.folds import Fold
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 from train.learn.loop import wants_amp
 from train.measure import scoring
 from train.measure.calibrate import MIN_GENUINE, fit_calibration

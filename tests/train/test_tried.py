@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from train.data.samples import DataError
+from train.errors import DataError
 from train.measure.metrics import auc_draws, group_draws
 from train.studies.left_out_figures import (
     BASELINE,

@@ -19,7 +19,8 @@ from detector.faces.detect import MIN_CONFIDENCE, FaceDetector
 from detector.media import read_image
 from detector.runtime import limit_threads
 from detector.types import Face
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from detector.types import Face
 from train.console import Bar
 from train.data.datasets.pack import TABLE, is_pack_folder, read_packs
 from train.data.detections import find_faces
-from train.data.samples import DataError, Sample, Split, fingerprint
+from train.data.samples import Sample, Split, fingerprint
+from train.errors import DataError
 
 MADE = "made.json"
 """Beside the table: which checkpoint made the faces, and whom it had learned from."""

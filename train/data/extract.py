@@ -32,8 +32,8 @@ from detector.runtime import limit_threads
 from detector.types import Face
 from train.data.datasets.clips import Clip
 from train.data.datasets.pack import TABLE
-from train.data.samples import DataError
 from train.data.sources import EXTRACTION
+from train.errors import DataError
 from train.run import write_json, write_text
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from train.console import Bar, say
 from train.data.batches import twins_of
 from train.data.detections import find_faces
 from train.data.extra import drawn_alike, load_extra
-from train.data.samples import DataError, Sample, fingerprint, unseen_sources
+from train.data.samples import Sample, fingerprint, unseen_sources
 from train.data.sources import find_data_root, load_samples
+from train.errors import DataError
 from train.processes import join_world
 
 

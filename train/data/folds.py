@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)

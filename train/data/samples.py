@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 
+from train.errors import DataError
+
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
@@ -21,10 +23,6 @@ HELD_OUT_SOURCES = ("us-portraits", "no-mask", "talking-heads")
 """Whole sources of genuine faces that never train anything: studio portraits, street and web pictures, webcam and
 broadcast interviews. Their train and val faces, with the unseen val sources of the pack `faces-extra`, set the band
 edges; their test faces only report."""
-
-
-class DataError(Exception):
-    """The data are missing or not laid out as documented; the message says what to do."""
 
 
 class Grouped(Protocol):

@@ -15,7 +15,8 @@ from train.data.datasets.faces140k import is_faces140k, read_faces140k
 from train.data.datasets.ffpp import is_ffpp, read_ffpp
 from train.data.datasets.folder import labelled_files, read_folder
 from train.data.datasets.pack import is_pack_folder, read_packs
-from train.data.samples import DataError, Sample, check_groups, check_splits, hold_out_sources
+from train.data.samples import Sample, check_groups, check_splits, hold_out_sources
+from train.errors import DataError
 
 HELP = """\
 No training data were found at {where}.

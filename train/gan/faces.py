@@ -15,7 +15,8 @@ from torch import Tensor
 from detector.faces.align import crop_frame
 from detector.types import Face
 from train.data.batches import eval_crops, to_tensor
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 
 _SHARP_ENOUGH = 0.9
 """Faces whose crop is smaller than this share of the wanted side would teach the generator blur."""

@@ -28,7 +28,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from detector.models.registry import Network, build, spec_of
 from detector.weights import load_network, read_manifest
-from train.data.samples import DataError
+from train.errors import DataError
 from train.learn.start import load_start, starting_file
 
 INCEPTION_FILE = "inception_v3_google-0cc3c7bd.pth"

@@ -24,7 +24,8 @@ from detector.models.registry import build
 from train.console import say
 from train.data.extra import learned_from, load_extra, made_by
 from train.data.faces import load_faces
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 from train.gan.measure_fid import REPORT as FID_REPORT
 from train.measure import plots
 from train.measure.calibrate import fit_calibration

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from detector.weights import save_network
-from train.data.samples import DataError
+from train.errors import DataError
 from train.gan.loop import Game
 from train.gan.players import GENERATOR_FILE, GeneratorSpec, build_discriminator, load_generator
 from train.run import Run

@@ -25,8 +25,9 @@ from train.console import Bar, say
 from train.data.batches import eval_crops, source_weights
 from train.data.faces import FaceData, load_faces, source_counts
 from train.data.folds import FOLDS, leave_out
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
 from train.data.sources import find_data_root
+from train.errors import DataError
 from train.gan.faces import FaceSet, choose_genuine, cut_faces
 from train.gan.fid import Extractor, features, find_extractor, genuine_features, quality
 from train.gan.loop import Callbacks, Game, GameOptions, play

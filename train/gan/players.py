@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from detector.models.registry import Network, build
-from train.data.samples import DataError
+from train.errors import DataError
 from train.gan.dcgan import DcganGenerator
 from train.gan.stylegan2 import Noise, StyleGan2Discriminator, StyleGan2Generator
 from train.run import Run

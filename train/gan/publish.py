@@ -23,7 +23,7 @@ from PIL import Image
 from detector.weights import default_folder
 from train.console import say
 from train.data.extra import learned_from
-from train.data.samples import DataError
+from train.errors import DataError
 from train.gan.judge import JUDGED
 from train.gan.measure_fid import REPORT, generator_hash
 from train.gan.milestone import RECORD, write_players

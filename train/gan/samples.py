@@ -26,7 +26,8 @@ from train.data.batches import eval_crops, source_weights
 from train.data.datasets.pack import TABLE
 from train.data.extra import MADE
 from train.data.faces import FaceData, load_faces
-from train.data.samples import SPLITS, DataError, Sample, Split
+from train.data.samples import SPLITS, Sample, Split
+from train.errors import DataError
 from train.gan.measure_fid import generator_hash, split_seed
 from train.gan.players import draw_latents, generate, load_generator
 from train.run import Run, write_json

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from detector.models.registry import Network, spec_of
-from train.data.samples import DataError
+from train.errors import DataError
 
 StartKind = Literal["pretrained", "own trunk", "scratch"]
 

@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from detector.calibration import Calibration, FalseAlarmCurve
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 from train.measure.metrics import source_balanced_weights
 from train.measure.selection import weighted_quantile
 

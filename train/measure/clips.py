@@ -24,7 +24,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from detector.aggregate import MIN_FRAMES, ClipRule, PersonScore, person_score
 from detector.calibration import BAND_RATES, Calibration, FalseAlarmCurve, band_of
 from detector.types import BANDS, Band, BandCap
-from train.data.samples import DataError
+from train.errors import DataError
 from train.measure.calibrate import fit_calibration, rounded_up
 from train.measure.metrics import group_draws, wilson
 

@@ -21,7 +21,8 @@ from sklearn.svm import SVC
 from detector.calibration import Calibration
 from detector.ensemble import Ensemble, Kind, Stacker
 from train.console import say
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 from train.measure.calibrate import fit_calibration
 from train.measure.metrics import Interval, source_balanced_weights
 from train.measure.selection import paired_gain, selection_figures

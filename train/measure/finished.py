@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from detector.models.registry import Network, build
 from train.data.faces import FaceData
-from train.data.samples import DataError
+from train.errors import DataError
 from train.run import Run
 
 

@@ -21,8 +21,9 @@ from detector.weights import Manifest, default_folder, read_manifest, write_mani
 from train.console import Bar, say
 from train.data.clip_frames import reading_code
 from train.data.datasets.clips import TABLE, Clip, person_of, read_clips
-from train.data.samples import DataError, fingerprint
+from train.data.samples import fingerprint
 from train.data.sources import find_data_root, load_samples
+from train.errors import DataError
 from train.measure.clips import clip_persons, fit_clips
 from train.store.cards import write_cards
 from train.store.leaderboard import choice_logits

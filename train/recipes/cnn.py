@@ -17,9 +17,9 @@ from train.console import Bar, say
 from train.data.augment import AUGMENTATIONS
 from train.data.batches import PairedBatches, TrainFaces, eval_crops, train_loader
 from train.data.faces import FaceData, load_faces, source_counts, with_extra, with_fakes_of
-from train.data.samples import DataError
 from train.data.self_blend import SelfBlend
 from train.data.sources import find_data_root
+from train.errors import DataError
 from train.learn.loop import FitOptions, fit, predict, wants_amp
 from train.learn.regularise import Regularisation
 from train.learn.start import find_pretrained, load_start

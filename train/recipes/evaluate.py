@@ -22,8 +22,9 @@ from train.console import Bar, say
 from train.data.datasets.clips import Clip, read_clips
 from train.data.detections import find_faces
 from train.data.faces import load_faces
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
 from train.data.sources import find_data_root
+from train.errors import DataError
 from train.measure.metrics import auc
 from train.measure.same_frames import Moment, frame_figures, store_frames
 from train.measure.scoring import score

@@ -8,8 +8,8 @@ from pathlib import Path
 from detector.faces.align import MARGIN
 from train.console import Bar, say
 from train.data.extract import SKIPPED, Cutting, extract_faces
-from train.data.samples import DataError
 from train.data.sources import find_data_root, load_clips
+from train.errors import DataError
 
 
 @dataclass(frozen=True)

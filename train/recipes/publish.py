@@ -34,8 +34,8 @@ from detector.weights import (
 from train.console import say
 from train.data.datasets.clips import read_clips
 from train.data.faces import FaceData, load_faces
-from train.data.samples import DataError
 from train.data.sources import find_data_root
+from train.errors import DataError
 from train.measure import scoring
 from train.measure.calibrate import fit_calibration, fit_curve
 from train.measure.ensembles import Fitted, choose_default, fit_ensembles

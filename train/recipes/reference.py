@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from train.console import say
-from train.data.samples import DataError
 from train.data.sources import find_data_root
+from train.errors import DataError
 from train.recipes import cnn, publish
 from train.recipes.cnn import VAL_LOGITS, Cnn
 from train.run import Run, environment, write_json

@@ -13,7 +13,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 
 TEST_SCORES = "test_scores.npz"
 """Beside published weights."""

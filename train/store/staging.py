@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.weights import LEADERBOARD, write_manifest
-from train.data.samples import DataError
+from train.errors import DataError
 from train.store.kept_scores import TEST_SCORES
 
 BESIDE = (LEADERBOARD, TEST_SCORES)

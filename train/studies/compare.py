@@ -26,8 +26,9 @@ import numpy as np
 from detector.models.registry import MODELS, build, spec_of
 from train.console import say
 from train.data.faces import FaceData, load_faces
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
 from train.data.sources import find_data_root
+from train.errors import DataError
 from train.learn.start import find_pretrained, starting_file
 from train.measure.metrics import shown
 from train.measure.selection import paired_gain_of_runs, selection_intervals

@@ -21,7 +21,8 @@ from detector.models.registry import build
 from train.console import say
 from train.data.faces import FaceData, load_faces
 from train.data.folds import Fold, leave_out
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 from train.measure.calibrate import fit_calibration, fit_curve
 from train.measure.metrics import rate_interval, shown
 from train.measure.scoring import score_faces

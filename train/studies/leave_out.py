@@ -38,7 +38,8 @@ from train.data.batches import eval_crops
 from train.data.extra import made_by
 from train.data.faces import FaceData, load_faces, with_extra
 from train.data.folds import FOLDS, Fold, check_folds, leave_out
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 from train.learn.loop import fit, predict, wants_amp
 from train.measure.calibrate import fit_curve
 from train.measure.scoring import EVAL_BATCH

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 from train.measure.metrics import (
     Interval,
     auc,

@@ -25,7 +25,8 @@ import torch
 
 from train.console import say
 from train.data.faces import FaceData, load_faces
-from train.data.samples import DataError, Sample
+from train.data.samples import Sample
+from train.errors import DataError
 from train.measure.calibrate import fit_calibration
 from train.measure.even_odds import slices_at_even_odds
 from train.measure.finished import Finished

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from detector.models.temporal import HEADS, InOrder, golden_features
 from detector.weights import Manifest, read_manifest, save_network, write_manifest
 from train.data.datasets.clips import Clip
-from train.data.samples import DataError
+from train.errors import DataError
 
 FOLDS = "folds"
 """Folder of a run of `temporal`: of each fold the clips' scores and the head that gave them."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from detector.models.temporal import frame_windows
 from train.data.datasets.clips import Clip
-from train.data.samples import DataError
+from train.errors import DataError
 from train.learn.loop import lr_factor
 from train.measure.calibrate import fit_calibration
 from train.measure.clips import person_folds

@@ -29,8 +29,9 @@ from detector.models.temporal import HEADS, ClipNetwork, InOrder
 from detector.weights import Manifest, default_folder, load_network, read_manifest
 from train.console import say
 from train.data.datasets.clips import TABLE, Clip, person_of, read_clips
-from train.data.samples import DataError, fingerprint
+from train.data.samples import fingerprint
 from train.data.sources import find_data_root, load_samples
+from train.errors import DataError
 from train.learn.loop import save_weights_file
 from train.measure.clips import person_folds
 from train.measure.metrics import auc_interval

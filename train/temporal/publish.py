@@ -17,8 +17,9 @@ import tyro
 from detector.weights import Manifest, default_folder, read_manifest, write_manifest
 from train.console import say
 from train.data.datasets.clips import read_clips
-from train.data.samples import DataError, fingerprint
+from train.data.samples import fingerprint
 from train.data.sources import find_data_root, load_samples
+from train.errors import DataError
 from train.recipes.clips import clip_sections, with_sections
 from train.run import Run
 from train.store.cards import write_cards

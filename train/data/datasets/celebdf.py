@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from train.data.datasets.clips import Clip, ClipSet, need_both_classes, only_present
-from train.data.samples import DataError, split_by_person
+from train.data.samples import split_by_person
+from train.errors import DataError
 
 TEST_LIST = "List_of_testing_videos.txt"
 _FOLDERS = {"Celeb-real": 0, "YouTube-real": 0, "Celeb-synthesis": 1}

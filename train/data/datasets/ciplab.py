@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data.samples import DataError, Sample, split_by_group
+from train.data.samples import Sample, split_by_group
+from train.errors import DataError
 
 _FOLDERS = {"training_real": re.compile(r"real_\d+"), "training_fake": re.compile(r"(easy|mid|hard)_\d+_[01]{4}")}
 _INSIDE = ("", "real_and_fake_face", "real_and_fake_face_detection/real_and_fake_face")

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from train.data.datasets.folder import file_splits, labelled_files
-from train.data.samples import SPLITS, DataError, Split
+from train.data.samples import SPLITS, Split
+from train.errors import DataError
 
 TABLE = "videos.csv"
 SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts"}

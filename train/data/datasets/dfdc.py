@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from train.data.datasets.clips import Clip, ClipSet, need_both_classes, only_present
-from train.data.samples import DataError, Split, split_by_group, split_by_person
+from train.data.samples import Split, split_by_group, split_by_person
+from train.errors import DataError
 
 _METADATA, _PREVIEW, _LABELS = "metadata.json", "dataset.json", "labels.csv"
 _SHARE = 0.15

@@ -11,7 +11,8 @@ Every picture is a group: FFHQ has few persons twice and does not say which, Sty
 import csv
 from pathlib import Path
 
-from train.data.samples import DataError, Sample, Split
+from train.data.samples import Sample, Split
+from train.errors import DataError
 
 _TABLES: dict[str, Split] = {"train.csv": "train", "valid.csv": "val", "test.csv": "test"}
 _PICTURES = Path("real_vs_fake") / "real-vs-fake"

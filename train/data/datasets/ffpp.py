@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from train.data.datasets.clips import Clip, ClipSet, need_both_classes, only_present
-from train.data.samples import SPLITS, DataError, Split, split_by_person
+from train.data.samples import SPLITS, Split, split_by_person
+from train.errors import DataError
 
 QUALITIES = ("raw", "c0", "c23", "c40")
 _ORIGINAL, _MANIPULATED = "original_sequences", "manipulated_sequences"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from train.data.samples import SPLITS, DataError, GroupedT, Sample, Split, split_by_group
+from train.data.samples import SPLITS, GroupedT, Sample, Split, split_by_group
+from train.errors import DataError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 LABELS = {"real": 0, "real_data": 0, "fake": 1, "fake_data": 1}

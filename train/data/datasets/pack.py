@@ -9,7 +9,8 @@ import csv
 import tarfile
 from pathlib import Path
 
-from train.data.samples import SPLITS, DataError, Sample
+from train.data.samples import SPLITS, Sample
+from train.errors import DataError
 
 TABLE = "faces.csv"
 
