@@ -17,7 +17,7 @@ from detector.errors import MediaError
 from detector.explain.gradcam import Heatmap, heatmap, scaled_cam
 from detector.faces.align import crop_face, crop_frame, paste_heat, resize, sharpness
 from detector.faces.detect import FaceDetector
-from detector.media import HEAD_BYTES, SUPPORTED, jpeg, read_head, read_image, sha256_of, sniff_kind
+from detector.media import HEAD_BYTES, jpeg, no_picture, read_head, read_image, sha256_of, sniff_kind
 from detector.persons import Looked, follow_persons
 from detector.progress import OnProgress, ShouldStop, Steps
 from detector.types import (
@@ -147,7 +147,7 @@ class Detector:
                 return self.video(
                     source, name=name, max_frames=max_frames, on_progress=on_progress, should_stop=should_stop
                 )
-            raise MediaError(f"This is no photo or video that can be read. Supported: {SUPPORTED}.", "unsupported")
+            raise no_picture(head)
         except MediaError as error:
             return FileVerdict(
                 **self._about(source, name),

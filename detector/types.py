@@ -23,6 +23,7 @@ REASONS: dict[str, str] = {
     "empty": "The file is empty.",
     "unreadable": "The file could not be read.",
     "unsupported": "This kind of file is not supported.",
+    "raw": "A camera's raw file holds no finished picture.",
     "too_large": "The picture or video is too large.",
     "truncated": "The file is incomplete.",
     "no_video": "The file has no video that can be read.",

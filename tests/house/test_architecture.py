@@ -19,7 +19,7 @@ PROJECT = ("app", "detector", "train")
 ROWS: tuple[tuple[str, ...], ...] = (
     ("types", "errors", "version", "palette", "clock", "progress"),
     (
-        *("media", "colour", "video", "movie", "drawing", "provenance"),
+        *("media", "tiff", "pixels", "colour", "video", "movie", "drawing", "provenance"),
         *("models", "weights", "calibration", "ensemble", "aggregate"),
     ),
     ("engine", "runtime", "converted"),
