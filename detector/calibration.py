@@ -5,7 +5,6 @@ genuine photo is called suspicious, so that, and not a round probability, is wha
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,8 +101,3 @@ def band_of(logit: float, curve: FalseAlarmCurve, n: float = 1) -> Band:
 def sigmoid(logits: np.ndarray | float) -> np.ndarray:
     """Calibrated logits to probabilities, without overflow."""
     return np.asarray(0.5 * (1 + np.tanh(np.asarray(logits, np.float64) / 2)))
-
-
-def average_logit(calibrated: np.ndarray | Sequence[Sequence[float]]) -> np.ndarray:
-    """Mean over networks of calibrated logits (N, M) -> (N,): what the bundle's ensemble "average" is."""
-    return np.asarray(np.asarray(calibrated, np.float64).mean(axis=1))

@@ -10,11 +10,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from detector.calibration import Calibration, average_logit, sigmoid
+from detector.calibration import Calibration, sigmoid
 
-Kind = Literal["network", "average", "majority", "weighted_majority", "stacking", "mean_logit"]
-"""How members are combined. "network" is one alone; "mean_logit" is the "average" of sets from before there were
-kinds, a mean of logits instead of probabilities."""
+Kind = Literal["network", "average", "majority", "weighted_majority", "stacking"]
+"""How members are combined. "network" is one alone."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 VOTES: tuple[Kind, ...] = ("majority", "weighted_majority")
 
@@ -156,11 +155,11 @@ class Ensemble:
             return majority(self.votes(logits))
         if self.kind == "weighted_majority":
             return weighted_majority(self.votes(logits), self.weights)
-        if self.kind == "average":
-            # back on the scale of logits, where the calibration is a straight line
-            probs = np.clip(average(sigmoid(logits)), _LEAST_PROB, 1 - _LEAST_PROB)
-            return np.asarray(np.log(probs / (1 - probs)))
-        return average_logit(logits)
+        if self.kind == "network":
+            return np.asarray(logits[:, 0])
+        # back on the scale of logits, where the calibration is a straight line
+        probs = np.clip(average(sigmoid(logits)), _LEAST_PROB, 1 - _LEAST_PROB)
+        return np.asarray(np.log(probs / (1 - probs)))
 
     def votes(self, logits: np.ndarray) -> np.ndarray:
         """Which networks vote for manipulation: (N, M) bool.

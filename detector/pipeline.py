@@ -37,7 +37,7 @@ from detector.types import (
 )
 from detector.version import __version__
 from detector.video import covered_s
-from detector.weights import load_ensemble, load_temporal, read_manifest
+from detector.weights import load_ensemble, read_manifest
 
 Source = Path | bytes
 
@@ -62,16 +62,12 @@ _NEXT_STEP = {
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A face with the calibrated logits of each network, (M,), or the reason why there are none.
-
-    `features`: of each network the pooled features (C,), where its frames are judged in order, too.
-    """
+    """A face with the calibrated logits of each network, (M,), or the reason why there are none."""
 
     face: Face
     sharpness: float
     reason: str | None
     logits: np.ndarray | None
-    features: tuple[np.ndarray | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +107,6 @@ class Detector:
         self.name = self.entry.name
         self._ensemble = load_ensemble(self.manifest, self.name)
         self._engines = tuple(Engine(self.manifest, member, engine) for member in self.entry.members)
-        self._in_order = tuple(load_temporal(self.manifest, member) for member in self.entry.members)
         self._photo_faces = FaceDetector(engine=engine)
         self._video_faces = video_faces(engine)
         self.backends = {**{e.name: e.backend for e in self._engines}, "faces": self._photo_faces.backend}
@@ -236,13 +231,13 @@ class Detector:
         film = follow_persons(
             source,
             self._video_faces,
-            self._judge_film,
+            self._judge_frames,
             max_frames=max_frames,
             on_step=lambda share, what: step(0.95 * share, what),
         )
         info, times = film.info, film.times_s
         step(0.96, "Weighing the evidence")
-        points = [self._weighed_in_order([(s.time_s, s.judged) for s in person.sightings]) for person in film.persons]
+        points = [[(s.time_s, s.judged) for s in person.sightings] for person in film.persons]
         usable = [[(s, j) for s, j in seen if j.logits is not None] for seen in points]
         rule = self.entry.clips
         runs = {
@@ -299,11 +294,11 @@ class Detector:
         film = follow_persons(
             _as_source(source),
             self._video_faces,
-            self._judge_film,
+            self._judge_frames,
             max_frames=max_frames,
             on_step=Steps(None, should_stop),
         )
-        points = [self._weighed_in_order([(s.time_s, s.judged) for s in person.sightings]) for person in film.persons]
+        points = [[(s.time_s, s.judged) for s in person.sightings] for person in film.persons]
         judged = [[j.logits for _, j in seen if j.logits is not None] for seen in points]
         return tuple(np.reshape(rows, (-1, len(self._engines))) for rows in judged)
 
@@ -352,35 +347,15 @@ class Detector:
         """Logits of all faces of one image, with the faces too small or blurred left out."""
         return self._judge_frames([(image, tuple(faces))])[0]
 
-    def _judge_film(self, frames: Sequence[Looked]) -> list[list[_Judged]]:
-        """As `_judge_frames`, with what it takes to weigh a person's frames in order."""
-        return self._judge_frames(frames, in_order=any(self._in_order))
-
-    def _weighed_in_order(self, seen: Sequence[tuple[float, _Judged]]) -> Sequence[tuple[float, _Judged]]:
-        """One person's frames, the logits raised by what they say in order where a network has learned to read that."""
-        usable = [j for _, j in seen if j.logits is not None]
-        if not any(self._in_order) or len(usable) < MIN_FRAMES:
-            return seen
-        logits = np.stack([j.logits for j in usable if j.logits is not None])
-        for column, reader in enumerate(self._in_order):
-            if reader is not None:
-                found = [f for j in usable if (f := j.features[column]) is not None]
-                logits[:, column] += reader.added(np.stack(found))
-        changed = iter(logits)
-        return [(t, j if j.logits is None else replace(j, logits=next(changed))) for t, j in seen]
-
-    def _judge_frames(self, frames: Sequence[Looked], *, in_order: bool = False) -> list[list[_Judged]]:
+    def _judge_frames(self, frames: Sequence[Looked]) -> list[list[_Judged]]:
         """As `_judge_all` for several frames, their faces in common batches."""
         pairs = [(image, face) for image, faces in frames for face in faces]
         sharp = [sharpness(crop_face(image, face, _SHARPNESS_PX)) for image, face in pairs]
         reasons = [self._unfit(face, value) for (_, face), value in zip(pairs, sharp, strict=True)]
         fit = [i for i, reason in enumerate(reasons) if reason is None]
         crops = [[crop_face(*pairs[i], e.size_px) for i in fit] for e in self._engines]
-        scores, features = self._logits_and_features(crops) if in_order else (self._logits(crops), [()] * len(fit))
-        rows = dict(zip(fit, zip(scores, features, strict=True), strict=True))
-        judged = iter(
-            [_Judged(face, sharp[i], reasons[i], *rows.get(i, (None, ()))) for i, (_, face) in enumerate(pairs)]
-        )
+        rows = dict(zip(fit, self._logits(crops), strict=True))
+        judged = iter([_Judged(face, sharp[i], reasons[i], rows.get(i)) for i, (_, face) in enumerate(pairs)])
         return [list(islice(judged, len(faces))) for _, faces in frames]
 
     def _unfit(self, face: Face, sharp: float) -> str | None:
@@ -391,18 +366,6 @@ class Detector:
     def _logits(self, crops: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
         """Crops of each network, M lists of N, to calibrated logits (N, M)."""
         return np.stack([e.logits(c) for e, c in zip(self._engines, crops, strict=True)], axis=1)
-
-    def _logits_and_features(
-        self, crops: Sequence[Sequence[np.ndarray]]
-    ) -> tuple[np.ndarray, list[tuple[np.ndarray | None, ...]]]:
-        """As `_logits`, and of each face what `_Judged.features` holds."""
-        columns: list[np.ndarray] = []
-        features: list[Sequence[np.ndarray | None]] = []
-        for engine, reader, own in zip(self._engines, self._in_order, crops, strict=True):
-            logits, maps = engine.logits_and_features(own) if reader else (engine.logits(own), None)
-            columns.append(logits)
-            features.append([None] * len(own) if maps is None else list(maps.mean(axis=(2, 3))))
-        return np.stack(columns, axis=1), list(zip(*features, strict=True))
 
     def _combine(self, logits: Sequence[np.ndarray | None] | np.ndarray) -> np.ndarray:
         """Members' calibrated logits (N, M) to this choice's calibrated logits (N,)."""

@@ -5,8 +5,6 @@
     models      name -> architecture, file, sha256, bytes, input_size_px, calibration, curve, false_alarms, metrics, ...
     ensembles   name -> kind, members, calibration, curve, edges and weights of a vote, file and sha256 of a stacked
                 classifier, golden_scores, false_alarms, metrics, ...
-                of a network: temporal, where frames of a person are judged in order too: network (a name of
-                detector.models.temporal), frames, file, sha256, backbone (sha256 of what it reads), golden_added
                 of both: clips, what genuine videos showed, by `python -m train clips` (absent: not measured)
     limits      smallest face and least sharpness that get a verdict, with the measurements behind them
     default     the name that `Detector()` uses
@@ -27,7 +25,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
-from safetensors.torch import load as load_tensors
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -36,7 +33,6 @@ from detector.calibration import Calibration, FalseAlarmCurve
 from detector.ensemble import Ensemble, Stacker
 from detector.errors import UnknownModelError, WeightsError
 from detector.models.registry import Network, build
-from detector.models.temporal import HEADS, InOrder
 from detector.types import BandCap
 
 MANIFEST = "manifest.json"
@@ -205,26 +201,6 @@ def load_network(manifest: Manifest, name: str) -> Network:
     return network.eval().to(memory_format=torch.channels_last)
 
 
-def load_temporal(manifest: Manifest, name: str) -> InOrder | None:
-    """What judges a published network's frames of a person in order; None where it judges each alone.
-
-    Raises:
-        WeightsError: the file is missing or damaged, or belongs to other weights of that network.
-    """
-    record = manifest.models[name].get("temporal")
-    if record is None:
-        return None
-    try:
-        if record["backbone"] != manifest.models[name]["sha256"]:
-            raise WeightsError(f"weights/{record['file']} belongs to other weights of {name}. Fetch weights/ again.")
-        tensors = {k: _as_float(v) for k, v in load_tensors(_verified(manifest.folder, record)).items()}
-        head = HEADS[record["network"]](len(tensors["enter.0.weight"]), len(tensors["enter.2.weight"]))
-        head.load_state_dict(tensors, strict=True)
-        return InOrder(head, int(record["frames"]))
-    except (SafetensorError, RuntimeError, KeyError) as error:
-        raise WeightsError(f"what weights/{MANIFEST} says of {name} over time is not complete: {error!r}") from error
-
-
 def load_ensemble(manifest: Manifest, name: str) -> Ensemble:
     """How a choice combines its members; a network alone is a combination of one.
 
@@ -237,8 +213,8 @@ def load_ensemble(manifest: Manifest, name: str) -> Ensemble:
         # a network's engine calibrates by itself
         return Ensemble("network", 1, Calibration(1.0, 0.0))
     record = entry.record
-    kind = record.get("kind", "mean_logit")
     try:
+        kind = record["kind"]
         stacker = None
         if kind == "stacking":
             stacker = Stacker.from_arrays(load_arrays(_verified(manifest.folder, record)))

@@ -17,7 +17,6 @@ from train.processes import is_main, processes
 from train.recipes import clips, cnn, evaluate, faces, publish, reference, sbi
 from train.studies import attack, compare, labels, leave_out, small_set, traces
 from train.temporal import learn as temporal
-from train.temporal import publish as temporal_publish
 
 RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "reference": (reference.Reference, reference.run),
@@ -38,7 +37,6 @@ RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "publish": (publish.Publish, publish.run),
     "clips": (clips.Clips, clips.run),
     "temporal": (temporal.Temporal, temporal.run),
-    "temporal-publish": (temporal_publish.TemporalPublish, temporal_publish.run),
     "evaluate": (evaluate.Evaluate, evaluate.run),
 }
 """Name on the command line -> options (their fields are the command line) and what runs them."""

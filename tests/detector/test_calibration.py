@@ -9,7 +9,6 @@ from detector.calibration import (
     BAND_RATES,
     Calibration,
     FalseAlarmCurve,
-    average_logit,
     band_of,
     corrected_rate,
     edges,
@@ -67,10 +66,6 @@ def test_impossible_curves_are_refused(rates: tuple[float, ...], logits: tuple[f
 
 def test_sigmoid_does_not_overflow() -> None:
     assert sigmoid(np.array([-1e4, 0.0, 1e4])).tolist() == [0.0, 0.5, 1.0]
-
-
-def test_average_is_over_networks() -> None:
-    assert average_logit([[1.0, 3.0], [0.0, -2.0]]).tolist() == [2.0, -1.0]
 
 
 def made(label: int, source: str, n: int) -> list[Sample]:

@@ -12,7 +12,6 @@ from detector.calibration import Calibration, FalseAlarmCurve, edges
 from detector.ensemble import VOTES
 from detector.errors import UnknownModelError, WeightsError
 from detector.models.registry import MODELS, build
-from detector.models.temporal import golden_features
 from detector.types import BandCap
 from detector.weights import (
     Manifest,
@@ -21,7 +20,6 @@ from detector.weights import (
     list_models,
     load_ensemble,
     load_network,
-    load_temporal,
     read_manifest,
     save_network,
 )
@@ -44,15 +42,6 @@ def test_every_network_loads_and_reproduces_its_golden_logits(manifest: Manifest
         with torch.inference_mode():
             logits = network(golden_crops(record["input_size_px"]))
         torch.testing.assert_close(logits, torch.tensor(record["golden_logits"]), atol=0.02, rtol=0.01)
-
-
-def test_every_temporal_head_loads_and_adds_what_it_should(manifest: Manifest) -> None:
-    for name, record in manifest.models.items():
-        head = load_temporal(manifest, name)
-        assert (head is None) == ("temporal" not in record)
-        if head is not None:
-            golden = record["temporal"]["golden_added"]
-            assert head.added(golden_features(head.channels)) == pytest.approx(golden, abs=1e-3)
 
 
 def test_every_choice_has_rising_band_edges_and_a_card(manifest: Manifest) -> None:

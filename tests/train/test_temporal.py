@@ -16,16 +16,15 @@ from safetensors.torch import load_file
 
 from detector.calibration import Calibration
 from detector.engine import Engine
-from detector.errors import UnknownModelError, WeightsError
+from detector.errors import UnknownModelError
 from detector.faces.align import crop_face
 from detector.media import sha256_of
 from detector.models.registry import build
-from detector.models.temporal import HEADS, ClipNetwork, InOrder, frame_windows, golden_features
 from detector.persons import Film, Followed, Sighting
 from detector.pipeline import Detector, video_faces
 from detector.types import Face
 from detector.video import VideoInfo
-from detector.weights import default_folder, load_temporal, read_manifest, write_manifest
+from detector.weights import default_folder, read_manifest, write_manifest
 from train.__main__ import main
 from train.data.clip_frames import PATCH_PX, Fit, load_persons, patch_of, person_frames
 from train.data.datasets.clips import Clip, person_of
@@ -36,8 +35,7 @@ from train.run import Run
 from train.temporal.flicker import Flicker, flicker_blend
 from train.temporal.judge import Fitting, Strip, clip_scores, compare, fit_strips, helps, judge_strips, pooled
 from train.temporal.learn import Temporal, run
-from train.temporal.publish import TemporalPublish
-from train.temporal.publish import run as publish
+from train.temporal.networks import HEADS, ClipNetwork, InOrder, frame_windows
 from train.temporal.report import AVERAGE, MODEL, RULE, SHIPPED, SHUFFLED
 
 FACE = Face((20.0, 20.0, 76.0, 90.0), ((35.0, 45.0), (61.0, 45.0), (48.0, 61.0), (38.0, 73.0), (58.0, 73.0)), 0.99)
@@ -416,94 +414,6 @@ def test_the_recipe_writes_every_file_reads_no_test_clip_and_goes_on(
     assert set(tested["slices"]["a"]["auc"]) == {MODEL, AVERAGE, RULE, SHIPPED}
     assert sorted(film.asked[12:]) == ["c12.mp4", "c13.mp4"]
     capsys.readouterr()
-
-
-def test_a_head_that_helps_ships_and_videos_are_calibrated_by_heads_that_did_not_know_them(
-    made: Temporal, film: FakeFilm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("UNMASK_ENGINE", "torch")
-    monkeypatch.setattr("detector.pipeline.follow_persons", film)
-    weights = made.weights_dir
-    assert weights is not None
-    data = read_manifest(weights).data
-    alone = {**data, "models": {"resnet18": data["models"]["resnet18"]}, "ensembles": {}, "default": "resnet18"}
-    alone["data"] = {"terms": "none"}
-    write_manifest(weights, alone)
-    people: list[Any] = []
-
-    def fitted(found: Sequence[Any], curve: object) -> dict[str, Any]:
-        people.extend(found)
-        return dict(data["models"]["resnet18"]["clips"])
-
-    monkeypatch.setattr("train.recipes.clips.fit_clips", fitted)
-    folder = run(replace(made, size_px=0, lr=0.05, epochs=4))
-    options = TemporalPublish(folder, data_root=made.data_root, weights_dir=weights, runs_dir=made.runs_dir)
-    before = (weights / "manifest.json").read_bytes()
-    report = folder / "report" / "temporal.json"
-    report.write_text(json.dumps({**json.loads(report.read_text()), "helps": False}))
-    assert not publish(options) and (weights / "manifest.json").read_bytes() == before
-    assert "no gain beyond chance" in capsys.readouterr().out
-    clip = made.data_root / "videos" / "c1.mp4"  # type: ignore[operator]
-    plain = Detector("resnet18", weights_dir=weights)
-    (without,) = plain.person_logits(clip)
-
-    assert publish(replace(options, force=True))
-    manifest = read_manifest(weights)
-    entry = manifest.models["resnet18"]["temporal"]
-    head = load_temporal(manifest, "resnet18")
-    assert head is not None and head.added(golden_features(head.channels)) == pytest.approx(
-        entry["golden_added"], abs=1e-4
-    )
-    assert {p.name for p in weights.iterdir()} == {
-        "manifest.json", "cards", "resnet18.safetensors", "resnet18-temporal.safetensors",
-    }  # fmt: skip
-    card = (weights / "cards" / "resnet18.md").read_text()
-    assert "## Frames in order" in card and "over average of frames: " in card and "as shipped" in card
-    judge = Detector("resnet18", weights_dir=weights)
-    (with_head,) = judge.person_logits(clip)
-    # what it adds is the head's word on the features of these very frames
-    engine = Engine(manifest, "resnet18")
-    said = json.loads(clip.read_text())
-    seen: list[np.ndarray] = []
-    film(clip, None, lambda looked: [[seen.append(looked[0][0])]], max_frames=32, on_step=None)
-    _, maps = engine.logits_and_features([crop_face(image, FACE, engine.size_px) for image in seen])
-    assert maps is not None and len(seen) == said["frames"]
-    added = head.added(maps.mean(axis=(2, 3)))
-    assert np.abs(added).max() > 1e-3
-    assert with_head[:, 0] - without[:, 0] == pytest.approx(added, abs=1e-4)
-    # the verdict is of the raised frames; photos are judged as before
-    verdict, plainly = judge.video(clip), plain.video(clip)
-    assert verdict.prob_fake is not None and verdict.prob_fake != plainly.prob_fake
-    assert judge._judge_frames([(seen[0], (FACE,))])[0][0].logits == pytest.approx(
-        plain._judge_frames([(seen[0], (FACE,))])[0][0].logits
-    )
-
-    # calibration saw each clip judged by the head of the fold that left it out, not by the one that ships
-    assert len(people) == 12
-    files = (made.runs_dir / "cache").glob("clips-*.jsonl")
-    kept = [json.loads(line) for path in files for line in path.read_text().splitlines()]
-    key = sha256_of(clip)
-    (judged,) = [row["persons"][0] for row in kept if row["clip"] == key]
-    assert len(kept) == 12 and not np.allclose(judged, with_head, atol=1e-4)
-
-    # an altered or foreign head is refused; calibration without the folds' heads, too
-    file = weights / entry["file"]
-    right = file.read_bytes()
-    file.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
-    with pytest.raises(WeightsError, match="damaged"):
-        Detector("resnet18", weights_dir=weights)
-    file.write_bytes(right)
-    foreign = {**entry, "backbone": "0" * 64}
-    models = {"resnet18": {**manifest.models["resnet18"], "temporal": foreign}}
-    with pytest.raises(WeightsError, match="other weights of resnet18"):
-        load_temporal(replace(manifest, data={**manifest.data, "models": models}), "resnet18")
-    shutil.rmtree(folder / "folds")
-    arguments = ["--data_root", str(made.data_root), "--weights_dir", str(weights), "--runs_dir", str(made.runs_dir)]
-    capsys.readouterr()
-    assert main(["clips", *arguments]) == 1
-    assert "put the run" in capsys.readouterr().err
-    assert main(["publish", str(folder), *arguments]) == 1
-    assert "temporal-publish" in capsys.readouterr().err
 
 
 def test_a_whole_network_can_be_trained(made: Temporal, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,6 @@
 """`python -m train clips`: what the published networks say of whole clips, so that a video's bands keep their promises.
 
-Every training and validation clip goes once through the product (where a network has a temporal head, by that of the
-fold that left the clip's persons out); what the networks say of each person's frames is kept
+Every training and validation clip goes once through the product; what the networks say of each person's frames is kept
 in the runs folder under the networks' hashes. From that the section "clips" of every manifest entry is fitted, without
 any training, and the manifest and cards are written anew. Test clips are not touched: `evaluate` reports on them.
 """
@@ -28,7 +27,6 @@ from train.measure.clips import clip_persons, fit_clips
 from train.store.cards import write_cards
 from train.store.leaderboard import choice_logits
 from train.store.published import fingerprint_of_networks, seed_of_networks
-from train.temporal.heads import judges_of
 
 if TYPE_CHECKING:
     from detector.pipeline import Detector
@@ -145,16 +143,11 @@ def _member_logits(
     for choice in _covering(manifest):
         members = manifest.entry(choice).members
         keys = [sha256_of(clip.path) for clip in clips]
-        key_of = {clip.name: key for clip, key in zip(clips, keys, strict=True)}
-        known: dict[str, list[list[list[float]]]] = {}
-        with judges_of(manifest, members, clips, runs_dir) as judges:
-            for judge, some in judges:
-                path = kept_file(judge, members, runs_dir, frames)
-                kept = _read(path)
-                missing = {key: clip for clip in some if (key := key_of[clip.name]) not in kept}
-                if missing:
-                    _score(Detector(choice, weights_dir=judge.folder), missing, frames, path, kept)
-                known |= {key: kept[key] for key in (key_of[clip.name] for clip in some)}
+        path = kept_file(manifest, members, runs_dir, frames)
+        known = _read(path)
+        missing = {key: clip for key, clip in zip(keys, clips, strict=True) if key not in known}
+        if missing:
+            _score(Detector(choice, weights_dir=manifest.folder), missing, frames, path, known)
         for j, name in enumerate(members):
             found[name] = [[np.array(rows, float).reshape(-1, len(members))[:, j] for rows in known[k]] for k in keys]
     return found
@@ -173,10 +166,7 @@ def _covering(manifest: Manifest) -> list[str]:
 
 def kept_file(manifest: Manifest, members: Sequence[str], runs_dir: Path, frames: int) -> Path:
     """Where the logits of these very networks are kept, as this code reads clips."""
-    networks = [
-        [n, r["sha256"], r["calibration"], r.get("temporal", {}).get("sha256")]
-        for n, r in ((n, manifest.models[n]) for n in members)
-    ]
+    networks = [[n, r["sha256"], r["calibration"]] for n, r in ((n, manifest.models[n]) for n in members)]
     limits = [manifest.min_face_px, manifest.min_sharpness]
     said = json.dumps([networks, limits, frames, reading_code()], sort_keys=True)
     return runs_dir / "cache" / f"clips-{hashlib.sha256(said.encode()).hexdigest()[:10]}.jsonl"

@@ -162,7 +162,7 @@ def _members(folder: Path, target: Path) -> list[_Member]:
     if (folder / "best.safetensors").is_file():
         record = Run(folder).record()
         if record.get("recipe") == "temporal":
-            raise DataError(f"{folder.name} is a run of `temporal`: `python -m train temporal-publish` ships it")
+            raise DataError(f"{folder.name} is a run of `temporal`: the product judges frames one by one")
         if "train_hours" not in record:
             raise DataError(f"{folder.name} is not a finished run: go on with it by --resume")
         options = record["options"]

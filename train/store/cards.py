@@ -37,7 +37,7 @@ def card(manifest: Manifest, name: str) -> str:
     record = manifest.entry(name).record
     lines = [f"# {name}", "", f"Unmask weights of {manifest.date}.", ""]
     lines += _ensemble(record) if "members" in record else _network(record)
-    lines += [_USE, *_bands(record), *_in_order(record), *_clips(record), *_metrics(record)]
+    lines += [_USE, *_bands(record), *_clips(record), *_metrics(record)]
     found = manifest.leaderboard()
     if found is not None:
         lines += _more(found, name)
@@ -132,14 +132,13 @@ def _more(found: Mapping[str, Any], name: str) -> list[str]:
 
 def _ensemble(record: Mapping[str, Any]) -> list[str]:
     members = ", ".join(record["members"])
-    kind = record.get("kind", "mean_logit")
+    kind = record["kind"]
     settings = ", ".join(
         f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}" for k, v in record.get("settings", {}).items()
     )
     chosen = f" Chosen by grouped cross-validation inside validation: {settings}." if settings else ""
     weights = ", ".join(f"{m} {w:.2f}" for m, w in zip(record["members"], record.get("weights", ()), strict=False))
     what = {
-        "mean_logit": f"The mean of the calibrated logits of {members}, calibrated again on validation.",
         "average": f"The mean of the calibrated probabilities of {members}, calibrated again on validation.",
         "majority": f"A vote of {members}: each votes above its own threshold; the count is calibrated on validation.",
         "weighted_majority": f"A weighted vote of {members}: each votes above its own threshold, with the weights "
@@ -200,22 +199,6 @@ def _bands(record: Mapping[str, Any]) -> list[str]:
         for number, row in by_faces.items():
             lines.append(f"| {number} | {row['weak']:.1%} | {row['strong']:.1%} | {row['very_strong']:.1%} |")
     return [*lines, ""]
-
-
-def _in_order(record: Mapping[str, Any]) -> list[str]:
-    """What a temporal head gained, of a network that has one."""
-    head = record.get("temporal")
-    if head is None:
-        return []
-    gains = "; ".join(f"over {name}: {shown(gain, sign=True)}" for name, gain in head["gain"].items() if gain)
-    return [
-        "## Frames in order",
-        "",
-        f"Persons of videos are judged by their frames in order, too: a head ({head['network']}, {head['frames']} "
-        f"frames together, {head['bytes'] / 1e6:.2f} MB, run `{head['run']}`) raises what each frame says. On held-out "
-        f"persons of {head['clips']['used']} training and validation clips, AUC within slices gained {gains}.",
-        "",
-    ]
 
 
 def _clips(record: Mapping[str, Any]) -> list[str]:

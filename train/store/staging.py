@@ -43,8 +43,8 @@ def staging_in(target: Path) -> Iterator[Path]:
 
 
 def files_of(record: Mapping[str, Any]) -> list[str]:
-    """Files that an entry of the manifest names: its own, and of what judges its frames in order."""
-    return [part["file"] for part in (record, record.get("temporal", {})) if "file" in part]
+    """Files that an entry of the manifest names."""
+    return [record["file"]] if "file" in record else []
 
 
 def install(staging: Path, target: Path, manifest: Mapping[str, Any]) -> None:

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from detector.models.temporal import frame_windows
 from train.data.datasets.clips import Clip
 from train.errors import DataError
 from train.learn.loop import lr_factor
@@ -30,6 +29,7 @@ from train.measure.metrics import (
     group_draws,
     source_balanced_weights,
 )
+from train.temporal.networks import frame_windows
 
 ROUNDS = 2000
 WARMUP = 0.1

@@ -3,9 +3,10 @@
 Training and validation clips of videos.csv, and flickering self-blends of their genuine persons, train a head over a
 published network's features (ResNet and LSTM by default). Every person's clips are scored by a head that saw none of
 them. It helps if the head gains over the average of the same frames, and if the product's rule for persons (the worst
-run of frames), with each frame raised by what the head adds, gains over that rule as it is. `temporal-publish` ships
-what helps. Test clips are read only for `--test`, a look that is counted and decides nothing. Patches and features are
-kept in the runs folder, and finished folds in the run's: a stopped run goes on with `--resume RUN`.
+run of frames), with each frame raised by what the head adds, gains over that rule as it is. None has helped yet, so the
+product judges frames one by one. Test clips are read only for `--test`, a look that is counted and decides nothing.
+Patches and features are kept in the runs folder, and finished folds in the run's: a stopped run goes on with `--resume
+RUN`.
 
     runs/temporal-resnet18-lstm-<time>/
       folds/<number>.*         scores of the clips of each fold, and the head that gave them
@@ -25,7 +26,6 @@ import numpy as np
 import torch
 
 from detector.calibration import Calibration
-from detector.models.temporal import HEADS, ClipNetwork, InOrder
 from detector.weights import Manifest, default_folder, load_network, read_manifest
 from train.console import say
 from train.data.datasets.clips import TABLE, Clip, person_of, read_clips
@@ -37,7 +37,6 @@ from train.measure.clips import person_folds
 from train.measure.metrics import auc_interval
 from train.run import Run, environment, options_record, write_json, write_text
 from train.store.published import fingerprint_of_networks, seed_of_networks
-from train.temporal.heads import FOLDS
 from train.temporal.judge import (
     Fitting,
     Score,
@@ -51,9 +50,12 @@ from train.temporal.judge import (
     judge_strips,
     pooled,
 )
+from train.temporal.networks import HEADS, ClipNetwork, InOrder
 from train.temporal.report import AVERAGE, MODEL, RULE, SHIPPED, SHUFFLED, in_words
 from train.temporal.strips import ClipData, Embedded, features_folder, read_strips, whole_score
 
+FOLDS = "folds"
+"""Folder of a run: of each fold the clips' scores and the head that gave them."""
 _SHUFFLES = 4
 _EVERY_SLICE = "all test clips"
 
@@ -302,7 +304,7 @@ def _cross_validate(options: Temporal, manifest: Manifest, record: Run, data: Cl
             reader = _reader(trained, options)
             shipped = clip_scores(strips, np.array([kept.rule(s, reader) for s in strips]))
             row[SHIPPED] = [round(shipped[i], 5) for i in sorted(judge)]
-            # for the calibration of videos, if the head ships
+            # for the calibration of videos, if a head is to ship
             save_weights_file(trained.network.head, _fold_file(record, number).with_suffix(".safetensors"))
         write_json(_fold_file(record, number), row)
         seconds = round(time.monotonic() - began, 1)

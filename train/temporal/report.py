@@ -92,4 +92,4 @@ def _verdict(better: bool, unfrozen: bool) -> str:
     )
     if unfrozen:
         return said + "Its backbone is no longer the published network, so that it cannot be added to that."
-    return said + "`python -m train temporal-publish RUN` ships it."
+    return said + "The product has no place for it yet: this is the result that would give it one."

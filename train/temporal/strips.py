@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from detector.aggregate import person_score
 from detector.media import sha256_of
-from detector.models.temporal import ClipNetwork, InOrder
 from detector.weights import Manifest
 from train.console import Bar
 from train.data import clip_frames, self_blend
@@ -24,6 +23,7 @@ from train.data.datasets.clips import Clip
 from train.temporal import flicker
 from train.temporal.flicker import flicker_blend
 from train.temporal.judge import Score, Strip
+from train.temporal.networks import ClipNetwork, InOrder
 
 _FACES_AT_ONCE = 32
 

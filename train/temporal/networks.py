@@ -137,12 +137,6 @@ class InOrder:
         return np.asarray(total / count)
 
 
-def golden_features(channels: int, frames: int = 12) -> np.ndarray:
-    """Made features (frames, channels) whose `InOrder.added` is stored with each head to prove that it loads right."""
-    rows, columns = np.mgrid[0:frames, 0:channels]
-    return np.asarray(np.sin(0.37 * columns + 0.9 * rows) + 0.2 * np.cos(1.3 * columns * (1 + rows % 3)))
-
-
 class ClipNetwork(nn.Module):
     """A backbone of the registry, frame by frame, and a head over its features: with "resnet18", ResNet and LSTM.
 
