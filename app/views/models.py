@@ -9,7 +9,6 @@ import streamlit as st
 
 from app import networks
 from app.components.file import models_label
-from app.components.generators import generators
 from app.components.leaderboard import leaderboard
 from app.components.page import small
 from detector import DetectorError, report
@@ -42,7 +41,6 @@ def page() -> None:
         small(f"Why the default is the default: {_with_names(reason, manifest.names())}.")
     _cards(manifest)
     leaderboard(manifest)
-    generators(manifest.folder / "gan")
     _documents(manifest)
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from PIL import Image
 from streamlit.proto.Common_pb2 import FileURLs as FileURLsProto
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
@@ -657,63 +656,6 @@ def test_models_page_with_a_leaderboard_shows_curves_and_dashes_for_what_is_miss
     (tmp_path / "leaderboard.json").write_text(json.dumps(other))
     at = AppTest.from_function(_models_page, default_timeout=120).run()
     assert not at.exception and len(at.dataframe) == 1
-
-
-def test_models_page_shows_generators_where_any_were_published(
-    fakes: ModuleType, made: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(networks, "manifest", lambda: fakes.manifest(tmp_path))
-    assert "Generators" not in _text(AppTest.from_function(_models_page, default_timeout=120).run())
-    folder = tmp_path / "gan"
-    folder.mkdir()
-    about = {
-        "size_px": 64,
-        "images_seen": 1_234_000,
-        "hours": 4.25,
-        "device": "cpu",
-        "discriminator": None,
-        "detectors": [],
-    }
-    halves = {"n": 900, "fid_generated": 60.0, "fid_genuine": 20.0, "ratio": 3.0}
-    measured = {"extractor": {"name": "Inception-v3"}, "fid": 51.12, "n_generated": 1800, "n_genuine": 2000}
-    record = {"variant": "resnet32", **about, **measured, "halves": halves}
-    rates = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "confusion": [[250, 30], [10, 290]]}
-    slices = {"140k": {**rates, "accuracy": {"value": 0.913, "low": None, "high": None}, "auc": 0.97}}
-    right = {"value": 0.962, "low": 0.94, "high": 0.98}
-    generated = {**rates, "manipulated": 300, "genuine": 280, "accuracy": right, "auc": 0.99}
-    told = {"model": "hybrid", "learned_generated": True, "generated": generated, "slices": slices}
-    texts = {
-        "resnet32": json.dumps({**record, "discriminator": {"model": "resnet32", "slices": slices}}),
-        "stylegan2-ada": json.dumps({**record, "variant": "stylegan2-ada", "detectors": [told]}),
-        "torn": '{"variant": ',
-        "short": '{"variant": "resnet32"}',
-    }
-    for name, written in texts.items():
-        (folder / name).mkdir()
-        (folder / name / "record.json").write_text(written)
-    for kind in ("grid", "curves"):
-        Image.new("RGB", (64, 64), "gray").save(folder / "resnet32" / f"{kind}.webp")
-    at = AppTest.from_function(_models_page, default_timeout=120).run()
-    assert not at.exception and not at.error
-    text = _text(at)
-    assert "DCGAN against ResNet-32, 64 × 64 px Learned from 1,234,000 showings of genuine faces in 4.2 hours" in text
-    assert "1,800 made against 2,000 genuine faces: FID 51.1, on features of Inception-v3" in text
-    assert "3.0 times as far from genuine ones" in text and "FID 60.0 against 20.0, 900 faces each" in text
-    assert (
-        "ybrid, trained on such faces: of 300 of them and 280 genuine ones that it had not seen, it judged 96 %" in text
-    )
-    assert "StyleGAN2-ADA, 64 × 64 px" in text
-    alone, hybrid = (frame.value for frame in at.dataframe[-2:])
-    assert alone["Detector"].tolist() == ["Its discriminator alone"] and alone["Test set"].tolist() == ["140k"]
-    assert alone["AUC"].tolist() == [0.97] and "from" not in alone.columns
-    assert hybrid["Test set"].tolist() == ["faces that it made", "140k"] and hybrid["from"].tolist()[0] == 0.94
-    assert hybrid["Genuine, flagged"].tolist() == [30, 30] and hybrid["Manipulated, missed"].tolist() == [10, 10]
-    assert "weights/gan/torn is damaged" in text and "weights/gan/short is damaged" in text
-    assert [image.captions for image in at.get("image")] == [
-        ["Faces that it made"],
-        ["Its losses and measurements over the training"],
-    ]
-    assert not _FORBIDDEN.search(text)
 
 
 def test_models_page_without_weights_says_what_to_do(made: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,6 @@ from train.recipes.cnn import Cnn
 from train.recipes.cnn import run as run_cnn
 from train.run import Run
 from train.store.kept_scores import KeptScores
-from train.store.readme import GENERATORS
 
 
 def spec(variant: Variant, size_px: int = 16) -> GeneratorSpec:
@@ -670,16 +669,14 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
     with pytest.raises(DataError, match="no manipulated face of nothing"):
         judge_recipe._learned(data.val, ("nothing",))
 
-    # what the models page and the README say of it, once the checkpoint's FID is known
+    # what the README of the generators says of it, once the checkpoint's FID is known
     run_fid(Fid(folder, data_root=made_data, runs_dir=options.runs_dir, workers=0))
-    readme = tmp_path / "README.md"
-    readme.write_text("\n".join(("before", GENERATORS[0], "stale", GENERATORS[1], "after")))
-    publish = GanPublish(folder, detectors=(trained,), weights_dir=tmp_path / "weights", readme=readme)
+    publish = GanPublish(folder, detectors=(trained,), weights_dir=tmp_path / "weights")
     published = json.loads((publish_recipe.run(publish) / "record.json").read_text())
     (told,) = published["detectors"]
     assert told["model"] == "hybrid" and told["learned_generated"] and told["generated"]["manipulated"] == 4
-    text = readme.read_text()
-    assert text.startswith("before") and text.endswith("after") and "stale" not in text
+    text = (tmp_path / "weights" / "gan" / "README.md").read_text()
+    assert "](resnet32/grid.webp)" in text
     # in the table of what counts most and in that of all
     assert text.count("| hybrid, trained on faces of resnet32 | such faces | 4 | 4 |") == 2
     assert "| resnet32 | 16 px |" in text

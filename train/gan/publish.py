@@ -1,4 +1,4 @@
-"""`python -m train gan-publish RUN`: what a generator reached, for the app's models page.
+"""`python -m train gan-publish RUN`: what a generator reached, into `weights/gan`, whose README shows it.
 
     weights/gan/VARIANT/
       grid.webp               the same latents, by the generator that is measured: no face of the data
@@ -28,8 +28,8 @@ from train.gan.judge import JUDGED
 from train.gan.measure_fid import REPORT, generator_hash
 from train.gan.milestone import RECORD, write_players
 from train.gan.players import DETECTOR, GENERATOR_FILE
+from train.gan.readme import write_readme
 from train.run import Run, write_json
-from train.store.readme import update_generators
 from train.store.staging import staging_in
 
 FOLDER = "gan"
@@ -39,7 +39,7 @@ _FIGURES = ("fid", "kid", "kid_deviation", "precision", "recall", "n_genuine", "
 
 @dataclass(frozen=True)
 class GanPublish:
-    """Put a generator's sample grid, curves and figures into weights/gan/VARIANT/, for the models page."""
+    """Put a generator's grid, curves and figures into weights/gan/VARIANT/, and write weights/gan/README.md anew."""
 
     run: Annotated[Path, tyro.conf.Positional]
     """A run folder of `gan` that `fid` has measured."""
@@ -49,8 +49,6 @@ class GanPublish:
     """Ship both players' weights too, at most 25 MB each: a new game goes on from them by `gan --start`."""
     weights_dir: Path | None = None
     """Published set; weights/ by default."""
-    readme: Path | None = None
-    """A README whose part about generators to write anew."""
 
 
 def run(options: GanPublish) -> Path:
@@ -83,8 +81,7 @@ def run(options: GanPublish) -> Path:
         if folder.exists():
             folder.rename(staging / "old")
         made.rename(folder)
-    if options.readme:
-        update_generators(options.readme, target / FOLDER)
+    write_readme(target / FOLDER)
     say(f"{options.run.name}, generator of epoch {epoch}: in {target.name}/{FOLDER}/{folder.name}/")
     return folder
 
@@ -133,7 +130,7 @@ def _told_by(detector: Run, generator: Run) -> dict[str, Any]:
 
 
 def _about(record: Run, measured: dict[str, Any]) -> dict[str, Any]:
-    """What the models page says; `halves` holds the figure between genuine halves and the ratio to it."""
+    """What the README of `weights/gan` says; `halves` holds the figure between genuine halves and the ratio to it."""
     written = record.record()
     rows = record.events("epoch")
     # a generator of the lowest FID may be of an earlier epoch than the last

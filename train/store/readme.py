@@ -1,7 +1,7 @@
 """The measured part of the README, made from the manifest and an evaluation, never typed by hand."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +9,9 @@ from detector.weights import Manifest
 from train.measure.even_odds import EVEN_ODDS
 from train.run import write_text
 from train.store.cards import choices_table, labels_table, metrics_table, rate_cell, robustness_table
-from train.store.tables import amount, times_as_fast
+from train.store.tables import amount, folded, times_as_fast
 
 START, END = "<!-- figures -->", "<!-- /figures -->"
-GENERATORS = "<!-- generators -->", "<!-- /generators -->"
-
-_SUCH = "such faces"
-_FIRST = ("140k", "stylegan2-1024", "sd21")
-"""Slices that a reader finds without opening the table of all."""
-
 GOALS = {
     "140k": 0.99,
     "yonsei": 0.75,
@@ -47,15 +41,6 @@ def update_readme(path: Path, manifest: Manifest, evaluation: Mapping[str, Any],
     _replace(path, (START, END), [*figures(manifest), *_product(evaluation), *_speed(bench)])
 
 
-def update_generators(path: Path, folder: Path) -> None:
-    """Replaces what stands between the markers of generators by what `gan-publish` put into a folder.
-
-    Raises:
-        ValueError: the file lacks the markers.
-    """
-    _replace(path, GENERATORS, generators(folder))
-
-
 def _replace(path: Path, markers: tuple[str, str], lines: list[str]) -> None:
     start, end = markers
     text = path.read_text()
@@ -64,94 +49,6 @@ def _replace(path: Path, markers: tuple[str, str], lines: list[str]) -> None:
     before, rest = text.split(start, 1)
     block = "\n".join(lines).rstrip()
     write_text(path, f"{before}{start}\n{block}\n{end}{rest.split(end, 1)[1]}")
-
-
-def generators(folder: Path) -> list[str]:
-    """Generators as published, how near their faces are to genuine ones, and what detectors make of them."""
-    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*/record.json"))]
-    if not records:
-        return []
-    lines = [
-        "| generator | side | genuine faces shown | hours | images a second | FID | of | genuine halves apart | ratio "
-        "| KID | precision | recall |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for r in records:
-        half = r["halves"]
-        lines.append(
-            f"| {r['variant']} | {r['size_px']} px | {r['images_seen']:,} of {r['images_seen_in_all']:,} | "
-            f"{r['hours']:.2f} of {r['hours_in_all']:.2f} ({r['device']}) | "
-            f"{r['images_per_s']:.1f} | {r['fid']:.1f} | {r['n_generated']:,} made, {r['n_genuine']:,} genuine | "
-            f"{half['fid_genuine']:.1f} | {half['ratio']:.1f} | {r['kid']:.3f} ± {r['kid_deviation']:.3f} | "
-            f"{r['precision']:.2f} | {r['recall']:.2f} |"
-        )
-    features = sorted({r["extractor"]["name"] for r in records})
-    lines += [
-        "",
-        "Faces and hours until the generator of the lowest FID, which is measured here, of those in all. FID, KID, "
-        f"precision and recall are on features of {' and '.join(features)}: figures on other features or numbers of "
-        "faces cannot be compared with them. The ratio is of sets of equal size: generated against genuine faces, over "
-        "genuine ones against genuine.",
-        *(
-            f"{r['variant']} on {ours['extractor']['name']}: FID {ours['fid']:.1f}, ratio "
-            f"{ours['halves']['ratio']:.1f}."
-            for r in records
-            if (ours := r["on_ours"])
-        ),
-        "",
-    ]
-    judged = [found for r in records for found in _detectors(r)]
-    if judged:
-        head = [
-            "| detector | slice | genuine | manipulated | AUC | accuracy | precision | recall | F1 | confusion: "
-            "genuine right, wrong; manipulated wrong, right |",
-            "|---|---|---|---|---|---|---|---|---|---|",
-        ]
-        lines += [
-            "Test faces at even odds (`python -m train gan-judge RUN --split test`), 95 % intervals over groups. A "
-            "star: against all genuine test faces, most of such a set, so its accuracy says little of the manipulated "
-            "ones.",
-            "",
-            *head,
-            *(
-                row
-                for name, slices in judged
-                for row in _judged(name, {s: slices[s] for s in (_SUCH, *_FIRST) if s in slices})
-            ),
-            "",
-            *_folded(
-                "Every test slice with manipulated faces",
-                [*head, *(row for name, slices in judged for row in _judged(name, slices))],
-            ),
-        ]
-    return lines
-
-
-def _detectors(record: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Detectors that a generator's record tells of: name, and slice -> figures."""
-    if record["discriminator"]:
-        yield f"ResNet-32 as discriminator of {record['variant']}", record["discriminator"]["slices"]
-    for d in record["detectors"]:
-        learned = "" if d["learned_generated"] else "not "
-        yield (
-            f"{d['model']}, {learned}trained on faces of {record['variant']}",
-            {_SUCH: d["generated"], **d["slices"]},
-        )
-
-
-def _judged(name: str, slices: Mapping[str, Any]) -> list[str]:
-    rows = []
-    for source, f in slices.items():
-        own = "" if f["against"] == "own" else " *"
-        (tn, fp), (fn, tp) = f["confusion"]
-        right = f["accuracy"]
-        span = "" if right["low"] is None else f" ({right['low']:.1%} to {right['high']:.1%})"
-        rows.append(
-            f"| {name} | {source} | {f['genuine']:,} | {f['manipulated']:,} | {f['auc']:.3f}{own} | "
-            f"{right['value']:.1%}{span} | {f['precision']:.3f} | {f['recall']:.3f} | {f['f1']:.3f} | {tn}, {fp}; "
-            f"{fn}, {tp} |"
-        )
-    return rows
 
 
 def figures(manifest: Manifest) -> list[str]:
@@ -178,14 +75,9 @@ def figures(manifest: Manifest) -> list[str]:
         "",
         *_false_alarms(record),
         "",
-        *_folded(f"Networks and ensembles ({len(manifest.names())})", [*_choices(manifest), "", *_compared(manifest)]),
+        *folded(f"Networks and ensembles ({len(manifest.names())})", [*_choices(manifest), "", *_compared(manifest)]),
         *_changed(manifest),
     ]
-
-
-def _folded(title: str, lines: list[str]) -> list[str]:
-    """Lines behind a title that opens; Markdown inside needs the empty lines."""
-    return ["<details>", f"<summary>{title}</summary>", "", *lines, "", "</details>", ""] if lines else []
 
 
 def _compared(manifest: Manifest) -> list[str]:
@@ -211,8 +103,8 @@ def _changed(manifest: Manifest) -> list[str]:
         *robustness_table(found, manifest.default),
     ]
     return [
-        *_folded("JPEG, small faces, blur, screenshots", lines),
-        *_folded("False alarms by age and ethnicity label", labels_table(found, manifest.default)),
+        *folded("JPEG, small faces, blur, screenshots", lines),
+        *folded("False alarms by age and ethnicity label", labels_table(found, manifest.default)),
     ]
 
 
@@ -319,7 +211,7 @@ def _product(evaluation: Mapping[str, Any]) -> list[str]:
             )
     if evaluation.get("clip_bands"):
         lines += ["", f"All of these clips together: {clip_bands_text(evaluation['clip_bands'])}"]
-    return _folded("Whole files through the product; videos", lines)
+    return folded("Whole files through the product; videos", lines)
 
 
 def clip_bands_text(found: Mapping[str, Any]) -> str:
@@ -382,4 +274,4 @@ def _speed(bench: Path | None) -> list[str]:
     lines.append(f"| load the networks | {amount(data['load_s'], 's')} | | | | |")
     peaks = f"{data['peak_mib_after_photo']:.0f} / {data['peak_mib']:.0f} MiB"
     lines.append(f"| most memory, photo / clip | {peaks} | | | | |")
-    return _folded("Speed and memory", lines)
+    return folded("Speed and memory", lines)

@@ -15,3 +15,8 @@ def times_as_fast(row: Mapping[str, Any]) -> str:
         return f"does not count: {row['differs']}"
     goal = f" (goal {row['ratio_goal']:g}x)" if row["ratio_goal"] else ""
     return "" if row["ratio"] is None else f"{row['ratio']:.1f}x{goal}"
+
+
+def folded(title: str, lines: list[str]) -> list[str]:
+    """Lines behind a title that opens; Markdown inside needs the empty lines."""
+    return ["<details>", f"<summary>{title}</summary>", "", *lines, "", "</details>", ""] if lines else []
