@@ -1,0 +1,273 @@
+"""What one repository gives: stored crops, pictures and clips, and a record of them.
+
+    out/parts/<owner+name>.json       rows of all that was stored; written last, so its existence means it is whole
+    out/faces/<slice>/<label>/<id>.jpg, out/pictures/..., out/videos/...
+
+The record says nothing of labels, groups or splits: these are joined in `train.data.mirrors.index`, so that a change of
+the table needs no second extraction unless it changes which bytes are stored.
+"""
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from detector.errors import MediaError
+from detector.faces.detect import FaceDetector
+from detector.media import read_image, sniff_kind
+from detector.video import probe
+from train.data.mirrors.catalogue import Source
+from train.data.mirrors.clips import cut_clip, sample_frames
+from train.data.mirrors.pictures import (
+    MIN_FACE_PX,
+    MIN_GALLERY_FACE_PX,
+    compression_of,
+    cut_faces,
+    encode,
+    parts_of,
+    same_history,
+    whole_picture,
+)
+from train.data.mirrors.repository import Blob, list_blobs, open_blobs
+from train.run import write_json
+
+PARTS = "parts"
+_FORMAT = 2
+"""Raised when the same rows would be stored otherwise."""
+_MAX_PLAIN = 60
+"""Whole pictures without a face that a genuine source may add: the picture's head must know such too."""
+
+_detector: FaceDetector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One stored file.
+
+    Attributes:
+        kind: what it is.
+        source: key of the row that it was taken by.
+        path: below the output folder.
+        blob: hash of the git object; `sha256` of its bytes.
+        file: path in the repository.
+        width, height: in pixels, as stored.
+        face_px: longer side of the face box before any resizing, 0 where there is none.
+        outside: share of a crop that lies outside of its picture.
+        compression: how its picture was compressed, ">" where it was saved once more here.
+        time_s, fps: of frames and clips.
+        faces: how many faces the picture has that are large enough.
+    """
+
+    kind: Literal["face", "picture", "clip"]
+    source: str
+    path: str
+    blob: str
+    sha256: str
+    file: str
+    width: int
+    height: int
+    face_px: float = 0.0
+    outside: float = 0.0
+    compression: str = ""
+    time_s: float | None = None
+    fps: float | None = None
+    faces: int = 0
+
+
+def part_file(out: Path, repository: str) -> Path:
+    """Where the record of a repository lies."""
+    return out / PARTS / f"{repository.replace('/', '+')}.json"
+
+
+def is_stored(out: Path, repository: str, sources: Sequence[Source]) -> bool:
+    """Whether the repository was stored by these very rows."""
+    path = part_file(out, repository)
+    return path.is_file() and json.loads(path.read_text())["made_by"] == _made_by(sources)
+
+
+def read_stored(out: Path, repository: str) -> list[Stored]:
+    """What was stored of a repository; nothing where it was not."""
+    path = part_file(out, repository)
+    return [Stored(**row) for row in json.loads(path.read_text())["rows"]] if path.is_file() else []
+
+
+def store_repository(repository: str, git_dir: Path, sources: Sequence[Source], out: Path) -> dict[str, int]:
+    """Stores faces, pictures and clips of one repository, then the record.
+
+    Returns:
+        counts for a person: faces, pictures, clips, and files that could not be read.
+
+    Raises:
+        DataError: the mirror cannot be read.
+    """
+    blobs = list_blobs(git_dir)
+    rows: list[Stored] = []
+    unreadable = 0
+    with open_blobs(git_dir) as reader:
+        for source in sources:
+            taken = 0
+            plain = 0
+            for blob in wanted(blobs, source):
+                if source.cap is not None and taken >= source.cap:
+                    break
+                data = reader.read(blob.sha)
+                try:
+                    found = _store_clip(source, blob, data, out) if source.take == "clips" else None
+                    if found is None:
+                        found = _store_picture(source, blob, data, out, plain < _MAX_PLAIN)
+                except (MediaError, ValueError):
+                    # pointers of Git LFS, resource forks, damaged files: counted, not fatal
+                    unreadable += 1
+                    continue
+                rows += found
+                taken += any(row.kind == "face" for row in found)
+                plain += [row.kind for row in found] == ["picture"]
+    part_file(out, repository).parent.mkdir(parents=True, exist_ok=True)
+    write_json(part_file(out, repository), {"made_by": _made_by(sources), "rows": [asdict(row) for row in rows]})
+    return {
+        "faces": sum(row.kind == "face" for row in rows),
+        "pictures": sum(row.kind == "picture" for row in rows),
+        "clips": sum(row.kind == "clip" for row in rows),
+        "unreadable": unreadable,
+    }
+
+
+def wanted(blobs: Sequence[Blob], source: Source) -> list[Blob]:
+    """Files that a row names, each blob once, in an order that no name decides (so a cap takes a fair share)."""
+    chosen: dict[str, Blob] = {}
+    for blob in blobs:
+        if re.search(source.files, blob.path):
+            chosen.setdefault(blob.sha, blob)
+    return [chosen[sha] for sha in sorted(chosen, key=lambda sha: hashlib.sha256(sha.encode()).hexdigest())]
+
+
+def _made_by(sources: Sequence[Source]) -> list[Any]:
+    return [_FORMAT, sorted(source.extraction() for source in sources)]
+
+
+def _detect(image: Any) -> Any:
+    global _detector
+    if _detector is None:
+        _detector = FaceDetector()
+    return _detector.detect([image])[0]
+
+
+def _name(source: Source, blob: Blob, number: str = "") -> str:
+    method = hashlib.sha256(source.key.encode()).hexdigest()[:4]
+    return f"{source.slice}/{'fake' if source.label else 'real'}/{blob.sha[:14]}{method}{number}"
+
+
+def _write(out: Path, path: str, data: bytes) -> None:
+    target = out / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+
+
+def _store_picture(source: Source, blob: Blob, data: bytes, out: Path, plain: bool) -> list[Stored]:
+    whole = read_image(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    image, compression = same_history(whole, compression_of(data), source.jpeg, blob.sha)
+    smallest = MIN_GALLERY_FACE_PX if source.take == "gallery" else MIN_FACE_PX
+    rows: list[Stored] = []
+    for tile, part in enumerate(parts_of(image, source.part)):
+        found = cut_faces(part, _detect(part), smallest)
+        for number, crop in enumerate(found):
+            path = f"faces/{_name(source, blob, f'-{tile}-{number}')}.jpg"
+            _write(out, path, encode(crop.image))
+            side = crop.image.shape[0]
+            rows.append(
+                Stored(
+                    "face",
+                    source.key,
+                    path,
+                    blob.sha,
+                    sha256,
+                    blob.path,
+                    side,
+                    side,
+                    round(crop.face_px, 1),
+                    round(crop.outside, 4),
+                    compression,
+                    faces=len(found),
+                )
+            )
+    # pictures of galleries without a face are mostly drawings and toys
+    if not source.part and (rows or (plain and source.take == "pictures")):
+        picture = whole_picture(image)
+        path = f"pictures/{_name(source, blob)}.jpg"
+        _write(out, path, encode(picture))
+        rows.append(
+            Stored(
+                "picture",
+                source.key,
+                path,
+                blob.sha,
+                sha256,
+                blob.path,
+                picture.shape[1],
+                picture.shape[0],
+                compression=compression,
+                faces=len(rows),
+            )
+        )
+    return rows
+
+
+def _store_clip(source: Source, blob: Blob, data: bytes, out: Path) -> list[Stored]:
+    if sniff_kind(data[:4096]) != "video":
+        raise ValueError("no video")
+    sha256 = hashlib.sha256(data).hexdigest()
+    rows: list[Stored] = []
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        clip.write_bytes(data)
+        for index, (time_s, image) in enumerate(sample_frames(clip, source.part)):
+            for number, crop in enumerate(cut_faces(image, _detect(image), limit=1)):
+                path = f"faces/{_name(source, blob, f'-{index:02d}-{number}')}.jpg"
+                _write(out, path, encode(crop.image))
+                side = crop.image.shape[0]
+                rows.append(
+                    Stored(
+                        "face",
+                        source.key,
+                        path,
+                        blob.sha,
+                        sha256,
+                        blob.path,
+                        side,
+                        side,
+                        round(crop.face_px, 1),
+                        round(crop.outside, 4),
+                        "video",
+                        time_s=round(time_s, 3),
+                        faces=1,
+                    )
+                )
+        if source.part:
+            clip_data = cut_clip(clip, source.part)
+            clip.write_bytes(clip_data)
+        else:
+            clip_data = data
+        info = probe(clip)
+    path = f"videos/{_name(source, blob)}.mp4"
+    _write(out, path, clip_data)
+    rows.append(
+        Stored(
+            "clip",
+            source.key,
+            path,
+            blob.sha,
+            sha256,
+            blob.path,
+            info.width,
+            info.height,
+            compression=info.codec,
+            fps=info.fps,
+            faces=len(rows),
+        )
+    )
+    return rows
