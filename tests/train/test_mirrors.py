@@ -8,7 +8,7 @@ import pytest
 from train.data.mirrors.catalogue import Source, draw_splits, group_namer, read_sources, split_of
 from train.data.mirrors.repository import find_mirror, list_blobs, open_blobs
 from train.data.mirrors.store import wanted
-from train.data.samples import DataError
+from train.errors import DataError
 
 
 def a_source(**given: object) -> Source:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from train.data.samples import SPLITS, DataError, Split
+from train.data.samples import SPLITS, Split
+from train.errors import DataError
 
 TABLE = Path(__file__).parents[1] / "sources.csv"
 
