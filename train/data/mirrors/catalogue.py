@@ -1,7 +1,7 @@
 """`train/data/sources.csv`: every source of faces, pictures and clips, what it is, and in which split it is.
 
 One row a source of one label and method. Rows that are taken from `packs` describe the tar packs; the others say which
-files of which public repository are taken, and how (`train/data/README.md` explains each column).
+files of which public repository are taken, and how (`Source` explains each column).
 """
 
 import csv
