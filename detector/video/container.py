@@ -5,8 +5,10 @@ What a hostile file can reach is small: FFmpeg gets an open file and never a nam
 size of a frame that also holds inside the decoder. Opening a file decodes nothing.
 """
 
+import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import BinaryIO, Literal, NamedTuple, TypeAlias, cast
 
@@ -22,11 +24,12 @@ from detector.media import (
     SUPPORTED,
     Source,
     TimedFile,
-    ends_early,
     open_source,
     sniff_format,
     too_slow,
 )
+from detector.video.timeline import Continuous
+from detector.video.whole import breaks_off, may_jump
 
 Packet: TypeAlias = "av.Packet[VideoStream]"
 
@@ -68,64 +71,188 @@ CODECS = (
 _GENERATE_PTS = cast(int, av.container.Flags.gen_pts.value)  # PyAV has FFmpeg guess missing times, out of order
 
 
-class Media(NamedTuple):
-    """An open file, its video stream, and what its times are counted in: seconds = (ticks - start) * time_base."""
+_PRIMING_S = 0.1
+"""Sound that begins so much before the first picture is what its coder needs to start: nobody hears it."""
+_JUMPING = ("mpegts", "mpeg")
+"""Formats of tape and aerial, whose times may also jump ahead and whose packets say when to decode them."""
+_LATER_PARTS = 64
+_PART_BYTES = 1 << 16
+_SURVEY_S = 10.0
+
+
+class Survey(NamedTuple):
+    """What a pass through all packets found.
+
+    Attributes:
+        joined: the times jump, or another recording with streams of its own follows in the file.
+        end_s: when the last picture ends, on a player's clock, with jumps taken out; None without a packet.
+        whole: the last packet did not break off.
+    """
+
+    joined: bool
+    end_s: float | None
+    whole: bool
+
+
+@dataclass
+class Media:
+    """An open file, its video stream, and what its times are counted in: seconds = (ticks - start) * time_base.
+
+    Attributes:
+        demuxer: FFmpeg's name of the container.
+        start: ticks at which a player's clock stands at 0: the first picture, or a sound that begins before it.
+        joined: the times of the packets jump on the way. Then it can only be read from start to end; `packets_of`
+            gives the packets times without jumps.
+        survey: of a file whose packets had to be gone through to find that out.
+        last_packet: where the last packet that was read began in the file, and whether it was whole.
+        first_part_ends: the same place of the last packet of the first recording.
+    """
 
     file: BinaryIO
     container: InputContainer
     stream: VideoStream
     codec: str
+    demuxer: str
     time_base: Fraction
     start: int
+    joined: bool
+    clock: Clock
+    survey: "Survey | None" = None
+    parts: ExitStack = field(default_factory=ExitStack)
+    last_packet: tuple[int, bool] = (0, True)
+    first_part_ends: int = 0
+
+    def continuous(self) -> Continuous:
+        """What takes the jumps out of the times of all packets from the start."""
+        timed = self.demuxer in _JUMPING
+        step = max(1, round(step_of(self) / self.time_base))
+        return Continuous(float(1 / self.time_base), step, by_dts=timed, closes_gaps=timed)
 
 
 class Decoded(NamedTuple):
-    """A frame as the decoder gives it, and its time in seconds from the start of the stream."""
+    """A frame as the decoder gives it, and its time in seconds on a player's clock.
+
+    `ratio` is the width of a pixel over its height.
+    """
 
     time_s: float
     frame: av.VideoFrame
+    ratio: float = 1.0
 
 
 @contextmanager
-def opened(source: Source, clock: Clock) -> Iterator[Media]:
+def opened(source: Source, clock: Clock, joined: bool | None = None) -> Iterator[Media]:
     """The file while the context lasts. Nothing is decoded by opening it.
+
+    Args:
+        source: the file.
+        clock: how long it may take.
+        joined: whether its times jump; None finds out, which reads a file that can have such jumps once.
 
     Raises:
         MediaError: "empty", "unsupported", "too_large", "no_video", "truncated", "unreadable", "too_slow".
     """
     with open_source(source) as file:
         demuxer = sniff_format(file.read(HEAD_BYTES))
-        file.seek(0)
         if demuxer is None or demuxer in IMAGE_FORMATS:
             raise MediaError(f"This is not a video that can be read. Bring one of: {SUPPORTED}.", "unsupported")
-        options = {
-            "format_whitelist": demuxer,
-            "protocol_whitelist": "none",
-            "codec_whitelist": "none",  # FFmpeg would decode while opening, where no limit on size holds
-        }
-        timed = cast(BinaryIO, TimedFile(file, lambda: not clock.expired))
-        try:
-            container = av.open(timed, "r", format=demuxer, options=options, metadata_errors="ignore", timeout=BUDGET_S)
-        except Exception as error:  # FFmpeg's own errors, and what PyAV makes of nonsense in a header
-            raise _unreadable(file, clock) from error
-        with container:
-            container.flags &= ~_GENERATE_PTS
-            stream, codec = _video_stream(container)
-            yield Media(file, container, stream, codec, stream.time_base or Fraction(1, 1000), stream.start_time or 0)
+        found = None
+        if joined is None and may_jump(file, demuxer):
+            patience = Clock(_SURVEY_S)
+            with clock.stopped(), _media(file, demuxer, patience, False) as media:
+                found = survey(media, patience)
+            joined = found is not None and found.joined
+        with _media(file, demuxer, clock, bool(joined)) as media:
+            media.survey = found
+            yield media
 
 
-def _unreadable(file: BinaryIO, clock: Clock) -> MediaError:
+@contextmanager
+def _media(file: BinaryIO, demuxer: str, clock: Clock, joined: bool) -> Iterator[Media]:
+    with _demuxed(file, 0, demuxer, clock) as container:
+        stream, codec = _video_stream(container)
+        time_base = stream.time_base or Fraction(1, 1000)
+        start = _start_of(container, stream, time_base)
+        media = Media(file, container, stream, codec, demuxer, time_base, start, joined, clock)
+        with media.parts:
+            yield media
+
+
+def _demuxed(file: BinaryIO, first: int, demuxer: str, clock: Clock) -> InputContainer:
+    """FFmpeg's view of a file, or of what follows in it from a place on."""
+    file.seek(first)
+    options = {
+        "format_whitelist": demuxer,
+        "protocol_whitelist": "none",
+        "codec_whitelist": "none",  # FFmpeg would decode while opening, where no limit on size holds
+    }
+    timed = cast(BinaryIO, TimedFile(cast(BinaryIO, _Rest(file, first)) if first else file, lambda: not clock.expired))
+    try:
+        container = av.open(timed, "r", format=demuxer, options=options, metadata_errors="ignore", timeout=BUDGET_S)
+    except Exception as error:  # FFmpeg's own errors, and what PyAV makes of nonsense in a header
+        raise _unreadable(file, demuxer, clock) from error
+    container.flags &= ~_GENERATE_PTS
+    return container
+
+
+class _Rest(io.RawIOBase):
+    """A file from a place on, as if it began there."""
+
+    def __init__(self, file: BinaryIO, first: int) -> None:
+        super().__init__()
+        self._file, self._first = file, first
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset + (self._first if whence == io.SEEK_SET else 0), whence) - self._first
+
+    def tell(self) -> int:
+        return self._file.tell() - self._first
+
+
+def _start_of(container: InputContainer, stream: VideoStream, time_base: Fraction) -> int:
+    """Ticks of the stream at which a player's clock stands at 0: where the file begins, with a picture or with sound.
+
+    (mpv's `rebase-start-time`; in MP4, whose files begin at 0, every browser.)
+    """
+    first = stream.start_time
+    if container.start_time is None:
+        return first or 0
+    begins = round(Fraction(container.start_time, av.time_base) / time_base)
+    return first if first is not None and (first - begins) * time_base < _PRIMING_S else begins
+
+
+def survey(media: Media, clock: Clock) -> "Survey | None":
+    """Goes through all packets of a file that was just opened; None if that took too long."""
+    line = media.continuous()
+    packets, end, timed = 0, None, False
+    for part in _streams(media, joined=True):
+        for packet in _read(media, *part):
+            if clock.expired:
+                return None
+            if packet.size:
+                line.move(packet.pts, packet.dts, packet.duration, packet.is_keyframe)
+                if not packet.is_discard:
+                    packets, end = packets + 1, line.end
+                    timed = timed or packet.pts is not None
+    end_s = seconds_of(media, end) if timed else packets * step_of(media)
+    return Survey(line.jumps > 0 or media.last_packet[0] > media.first_part_ends, end_s or None, media.last_packet[1])
+
+
+def _unreadable(file: BinaryIO, demuxer: str, clock: Clock) -> MediaError:
     if clock.expired:
         return too_slow()
-    if ends_early(file):
+    if breaks_off(file, demuxer):
         return MediaError("The video is incomplete: the file ends too early. Copy or download it again.", "truncated")
     return MediaError("The video is damaged and could not be read. Copy or download it again.", "unreadable")
 
 
 def nothing_decoded(media: Media, clock: Clock) -> MediaError:
     """What to raise when not one frame came out."""
-    if clock.expired or ends_early(media.file):
-        return _unreadable(media.file, clock)
+    if clock.expired or breaks_off(media.file, media.demuxer):
+        return _unreadable(media.file, media.demuxer, clock)
     return MediaError("No frame of the video could be decoded. Save it again as MP4 and try that copy.", "no_video")
 
 
@@ -159,26 +286,58 @@ def fps_of(stream: VideoStream) -> float | None:
     return float(rate) if rate and 0 < rate <= 1000 else None
 
 
-def stated_duration_s(media: Media) -> float | None:
-    """The duration by the file's header; None if it states none that can be."""
-    if media.stream.duration is not None:
-        duration_s = float(media.stream.duration * media.time_base)
-    elif media.container.duration is not None:
-        duration_s = media.container.duration / av.time_base
-    else:
-        return None
-    return duration_s if 0 < duration_s < 1e6 else None
-
-
 def packets_of(media: Media, clock: Clock) -> Iterator[Packet]:
-    """Packets of the stream from where the file stands, until its end, an error that cannot be passed, or no time."""
-    try:
-        for packet in media.container.demux(media.stream):
+    """Packets of the stream from where the file stands, until its end, an error that cannot be passed, or no time.
+
+    Where times jump, they come with times that go on.
+    """
+    line = media.continuous() if media.joined else None
+    for part in _streams(media, media.joined):
+        for packet in _read(media, *part):
             if clock.expired:
                 return
+            if line is not None and packet.size:
+                moved = line.move(packet.pts, packet.dts, packet.duration, packet.is_keyframe)
+                packet.pts = None if packet.pts is None else packet.pts + moved
+                packet.dts = None if packet.dts is None else packet.dts + moved
             yield packet
-    except av.FFmpegError:
+
+
+def _streams(media: Media, joined: bool) -> Iterator[tuple[InputContainer, VideoStream, int]]:
+    yield media.container, media.stream, 0
+    media.first_part_ends = media.last_packet[0]
+    if joined:
+        yield from _later_parts(media)
+
+
+def _read(media: Media, container: InputContainer, stream: VideoStream, first: int = 0) -> Iterator[Packet]:
+    try:
+        for packet in container.demux(stream):
+            if packet.size and packet.pos is not None and packet.pos >= 0:
+                media.last_packet = (first + packet.pos, not packet.is_corrupt)
+            yield packet
+    except (av.FFmpegError, IndexError):  # PyAV does not know streams that begin on the way
         return
+
+
+def _later_parts(media: Media) -> Iterator[tuple[InputContainer, VideoStream, int]]:
+    """Recordings behind the first one that FFmpeg does not follow, since their streams have other numbers.
+
+    Each is opened when the packets of the one before have been read, and stands with the place where it begins.
+    """
+    size = media.file.seek(0, io.SEEK_END)
+    for _ in range(_LATER_PARTS if media.demuxer == "mpegts" else 0):
+        first = media.last_packet[0] + 1
+        if size - first < _PART_BYTES:
+            return
+        try:
+            container = media.parts.enter_context(_demuxed(media.file, first, media.demuxer, media.clock))
+            stream, _ = _video_stream(container)
+        except MediaError:
+            return
+        yield container, stream, first
+        if media.last_packet[0] < first:
+            return  # sound, or what belongs to no picture
 
 
 def step_of(media: Media) -> float:
@@ -199,6 +358,7 @@ class Decoder:
         self._step_s = step_of(media)
         self._last_s = -self._step_s
         self._fed = False
+        self._stream = media.stream
 
     def feed(self, packet: "Packet | None", skip: Literal["DEFAULT", "NONREF"] = "DEFAULT") -> Iterator[Decoded]:
         """The frames that come out when a packet goes in; None asks for all that are still inside.
@@ -207,10 +367,13 @@ class Decoder:
         """
         if packet is not None and packet.has_sidedata("encryption_info"):
             raise MediaError("The video is copy-protected (encrypted). Ask its owner for an open copy.", "unsupported")
+        if packet is not None and packet.stream is not self._stream:
+            yield from self.finish()
+            self._stream = packet.stream
         self._fed = True
-        self._media.stream.codec_context.skip_frame = skip
+        self._stream.codec_context.skip_frame = skip
         try:
-            frames = self._media.stream.decode(packet)
+            frames = self._stream.decode(packet)
         except av.FFmpegError:
             return  # one damaged packet; those after it may be fine
         for frame in frames:
@@ -218,13 +381,13 @@ class Decoder:
             time_s = seconds_of(self._media, frame.dts if frame.pts is None else frame.pts)
             self._last_s = time_s if time_s is not None and time_s > self._last_s else self._last_s + self._step_s
             if not frame.is_corrupt:
-                yield Decoded(self._last_s, frame)
+                yield Decoded(self._last_s, frame, _pixel_ratio(self._stream))
 
     def finish(self) -> Iterator[Decoded]:
         """The frames still inside; whatever comes next must begin with a keyframe."""
         if self._fed:
             yield from self.feed(None)
-            self._media.stream.codec_context.flush_buffers()
+            self._stream.codec_context.flush_buffers()
             self._fed = False
 
     def jumped(self) -> None:
@@ -239,8 +402,18 @@ def decoded_frames(media: Media, clock: Clock) -> Iterator[Decoded]:
         yield from decoder.feed(packet if packet.size else None)
 
 
+def _pixel_ratio(stream: VideoStream) -> float:
+    """Width of a pixel over its height: as the container says, else as the coded pictures themselves do."""
+    for stated in (stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio):
+        if stated and stated > 0:
+            return float(stated)
+    return 1.0
+
+
 def seek(media: Media, time_s: float) -> bool:
-    """Goes to the last keyframe at or before that time."""
+    """Goes to the last keyframe at or before that time; False where the file cannot be entered there."""
+    if media.joined:
+        return False
     try:
         media.container.seek(int(time_s / media.time_base) + media.start, stream=media.stream)
     except (av.FFmpegError, OverflowError):

@@ -15,17 +15,16 @@ from detector.video.container import (
     fps_of,
     nothing_decoded,
     opened,
-    packets_of,
     seek,
-    stated_duration_s,
 )
+from detector.video.extent import extent_of
 from detector.video.plan import Window, plan_windows, sample_times
 from detector.video.upright import Turn, rotation_of, turn_of, upright
-from detector.video.wanted import wanted_frames
+from detector.video.wanted import frames_from, wanted_frames
 
 _MAX_SEQUENTIAL_PX = 1.2e9  # about 10 s of decoding on two busy cores: 43 s of 720p, 19 s of 1080p, at 30 a second
 _PROBE_S = 5.0
-_SCAN_S = 3.0
+_LEAD_S = 0.1  # a first picture that is later by less stands at the beginning
 _ROUNDING_S = 0.0015  # times are shown and stored in milliseconds
 
 
@@ -37,9 +36,15 @@ class VideoInfo:
         width, height: of the first frame in pixels as `iter_frames` gives it, upright, with square pixels; a frame over
             9.4 megapixels (4K cinema is less) comes at half its size.
         fps: average frames a second, not rounded; None if unknown.
-        duration_s: None if neither the file nor a quick look through all its packets tells.
+        duration_s: when the last picture that is there ends; None if neither the file nor a quick look through all its
+            packets tells.
         codec: FFmpeg's name, such as "h264".
         rotation: degrees that the stored frames were turned clockwise to stand upright: 0, 90, 180 or 270.
+        start_s: when the first picture is shown: later than 0 where the sound begins before it.
+        cut_off: the file breaks off before its end.
+        stated_s: when the last picture would end by what the file says, where it breaks off and says so.
+        second_file: another video follows in the same file, which players do not show.
+        joined: recordings with times of their own follow each other; their pictures are shown one after the other.
     """
 
     width: int
@@ -48,6 +53,11 @@ class VideoInfo:
     duration_s: float | None
     codec: str
     rotation: int
+    start_s: float = 0.0
+    cut_off: bool = False
+    stated_s: float | None = None
+    second_file: bool = False
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +82,20 @@ def probe(source: Source) -> VideoInfo:
     clock = Clock(_PROBE_S)
     with opened(source, clock) as media:
         for decoded in decoded_frames(media, clock):
-            image = upright(decoded.frame, media.stream, turn_of(decoded.frame))
+            image = upright(decoded, turn_of(decoded.frame))
+            extent = extent_of(source, media)
             return VideoInfo(
                 width=image.shape[1],
                 height=image.shape[0],
                 fps=fps_of(media.stream),
-                duration_s=stated_duration_s(media) or _scanned_duration_s(source),
+                duration_s=extent.end_s,
                 codec=media.codec,
                 rotation=rotation_of(decoded.frame),
+                start_s=decoded.time_s if decoded.time_s > _LEAD_S else 0.0,
+                cut_off=extent.cut_off,
+                stated_s=extent.stated_s,
+                second_file=extent.second_file,
+                joined=media.joined,
             )
         raise nothing_decoded(media, clock)
 
@@ -115,11 +131,11 @@ def iter_frames(
     """
     info = info or probe(source)
     clock = Clock(BUDGET_S * max(1.0, max_frames / 32) if budget_s is None else budget_s, should_stop)
-    with opened(source, clock) as media:
+    with opened(source, clock, info.joined) as media:
         turn: Turn | None = None
         for decoded in wanted_frames(media, clock, _windows(info, max_frames, window_limit_s)):
             turn = turn or turn_of(decoded.frame)
-            frame = VideoFrame(decoded.time_s, upright(decoded.frame, media.stream, turn))
+            frame = VideoFrame(decoded.time_s, upright(decoded, turn))
             with clock.stopped():
                 yield frame
         if turn is None:
@@ -140,14 +156,15 @@ def read_frame(source: Source, time_s: float) -> RGB:
             if jump and not seek(media, time_s):
                 continue
             shown: Decoded | None = None
-            for decoded in decoded_frames(media, clock):
+            frames = frames_from(media, clock, time_s) if media.joined else decoded_frames(media, clock)
+            for decoded in frames:
                 if decoded.time_s > time_s + _ROUNDING_S and (shown is not None or jump):
                     break
                 shown = decoded
             if clock.expired:
                 raise too_slow()
             if shown is not None:
-                return upright(shown.frame, media.stream, turn_of(shown.frame))
+                return upright(shown, turn_of(shown.frame))
     raise MediaError("The frame at that time could not be decoded. Choose another one.", "no_video")
 
 
@@ -173,7 +190,8 @@ def iter_span(
             seek(media, start_s)
         turn: Turn | None = None
         before: Decoded | None = None
-        for decoded in itertools.chain(decoded_frames(media, clock), (None,)):
+        frames = frames_from(media, clock, start_s) if media.joined else decoded_frames(media, clock)
+        for decoded in itertools.chain(frames, (None,)):
             if should_stop is not None and should_stop():
                 return
             if decoded is not None and decoded.time_s <= start_s:
@@ -183,7 +201,7 @@ def iter_span(
             before = None
             for shown in wanted:
                 turn = turn or turn_of(shown.frame)
-                frame = VideoFrame(shown.time_s, upright(shown.frame, media.stream, turn))
+                frame = VideoFrame(shown.time_s, upright(shown, turn))
                 with clock.stopped():
                     yield frame
             if decoded is not None and decoded.time_s >= end_s:
@@ -192,21 +210,6 @@ def iter_span(
             raise too_slow()
         if turn is None:
             raise nothing_decoded(media, clock)
-
-
-def _scanned_duration_s(source: Source) -> float | None:
-    """The duration from the packets' own times; recordings of browsers and broken-off ones state none."""
-    clock = Clock(_SCAN_S)
-    end, packets = 0, 0
-    with opened(source, clock) as media:
-        for packet in packets_of(media, clock):
-            packets += packet.size > 0
-            if packet.pts is not None:
-                end = max(end, packet.pts + (packet.duration or 0) - media.start)
-        if clock.expired:
-            return None
-        duration_s = float(end * media.time_base) or packets / (fps_of(media.stream) or 25.0)
-    return duration_s if 0 < duration_s < 1e6 else None
 
 
 def _windows(info: VideoInfo, max_frames: int, window_limit_s: float) -> tuple[Window, ...]:

@@ -6,11 +6,10 @@ from typing import NamedTuple, cast
 import av
 import numpy as np
 from av.buffer import Buffer
-from av.video.stream import VideoStream
 
 from detector.errors import MediaError
 from detector.media import RGB
-from detector.video.container import MAX_PIXELS, MAX_PIXELS_AT_ONCE
+from detector.video.container import MAX_PIXELS, MAX_PIXELS_AT_ONCE, Decoded
 
 
 class Turn(NamedTuple):
@@ -39,10 +38,10 @@ def rotation_of(frame: av.VideoFrame) -> int:
     return round(-frame.rotation / 90) % 4 * 90
 
 
-def upright(frame: av.VideoFrame, stream: VideoStream, turn: Turn) -> RGB:
+def upright(decoded: Decoded, turn: Turn) -> RGB:
     """(H, W, 3) uint8 RGB with square pixels, halved where very large, turned and mirrored as the file asks."""
+    frame, ratio = decoded.frame, decoded.ratio
     width, height = frame.width, frame.height
-    ratio = float(stream.sample_aspect_ratio or 1)
     if 0.2 < ratio < 5 and abs(ratio - 1) > 0.01 and width * ratio * height <= MAX_PIXELS:
         width = round(width * ratio)  # recordings of 720 x 576 or 1440 x 1080 are squeezed, and so are their faces
     if width * height > MAX_PIXELS_AT_ONCE:

@@ -127,7 +127,8 @@ def wanted_frames(media: Media, clock: Clock, windows: Sequence[Window]) -> Iter
                 given_s = last.time_s
                 yield last
         next_s = times[0] if times else later[0].start_s if later else 0.0
-        if next_s - group.end_s > _JUMP_S and next_s > sought_s and _keyframe_s(media, next_s) > group.end_s:
+        far = next_s - group.end_s > _JUMP_S and next_s > sought_s and not media.joined
+        if far and _keyframe_s(media, next_s) > group.end_s:
             sought_s = next_s  # once: some files jump to where they were
             if seek(media, next_s):
                 decoder.jumped()
@@ -136,6 +137,18 @@ def wanted_frames(media: Media, clock: Clock, windows: Sequence[Window]) -> Iter
         last = decoded
     if last is not None and last.time_s > given_s and (targets or given_s < 0) and not clock.expired:
         yield last  # the file ends before the frame that was wanted
+
+
+def frames_from(media: Media, clock: Clock, start_s: float) -> Iterator[Decoded]:
+    """All frames of a file that can only be read from its start, from the one on the screen at that time on, at the
+    latest: groups of frames that are over by then are not decoded."""
+    decoder = Decoder(media)
+    for group in _groups(media, clock):
+        if group.closed and group.timed and group.end_s <= start_s:
+            continue
+        for packet in group.packets:
+            yield from decoder.feed(packet)
+    yield from decoder.finish()
 
 
 def _moved(here: list[float], group: _Group, next_s: float, reach_s: float) -> tuple[list[float], list[float]]:
