@@ -16,17 +16,33 @@ from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Generic, TypeVar
 
+import cv2
+import numpy as np
+
 from detector.faces.detect import FaceDetector
 from detector.faces.track import Tracker
 from detector.media import RGB, Source
 from detector.types import Face
-from detector.video import VideoFrame, VideoInfo, iter_frames, probe
+from detector.video import (
+    VideoFrame,
+    VideoInfo,
+    Window,
+    iter_frames,
+    iter_scouts,
+    part_of,
+    plan_where_seen,
+    probe,
+    window_limit,
+    windows_of,
+)
 
 _FRAMES_AHEAD = 2  # at the least; else as many as are judged together
 _WAIT_S = 0.2
 _FACES_AT_ONCE = 16  # what a network takes at once; between two parts it can be cancelled
 _FRAMES_AT_ONCE = 8
 _PIXELS_AT_ONCE = 8_294_400  # eight of 720p, four of 1080p, one of 4K
+_SCOUTING = 0.3  # of the progress
+_GLIMPSE, _SAME_PICTURE = (32, 18), 6  # pictures that differ by less in every part are one: a slide, a pause
 
 J = TypeVar("J")
 
@@ -63,11 +79,15 @@ class Film(Generic[J]):
 
     Attributes:
         info: of the file.
+        part_s: (start, end) in seconds of the only part that was looked at; None if it was the whole video.
         times_s: of all frames that were looked at, with a face or without, in order.
+        scouted: keyframes in which faces were looked for in advance, to choose those frames.
         persons: in order of their first sighting; sporadic false faces are left out.
     """
 
     info: VideoInfo
+    part_s: tuple[float, float] | None
+    scouted: int
     times_s: tuple[float, ...]
     persons: tuple[Followed[J], ...]
 
@@ -79,8 +99,13 @@ def follow_persons(
     *,
     max_frames: int,
     on_step: OnStep,
+    start_s: float | None = None,
+    end_s: float | None = None,
 ) -> Film[J]:
     """The persons of a video, over up to `max_frames` frames.
+
+    A video that is too long to be read from start to end is looked over first, for faces alone: then the frames come
+    from where there are faces.
 
     Args:
         source: the video.
@@ -88,22 +113,29 @@ def follow_persons(
         judge: gets some frames with their faces and returns, for each frame, one value for each face, in order.
         max_frames: that are looked at.
         on_step: told the progress; what it raises ends the work and is passed on.
+        start_s, end_s: look at this part alone, in seconds.
 
     Raises:
-        MediaError: the video cannot be read.
+        MediaError: the video cannot be read, or has no picture in that part ("outside").
     """
     on_step(0.0, "Opening the video")
     info = probe(source)
+    part_s = part_of(info, start_s, end_s)
+    windows = windows_of(info, max_frames, part_s=part_s)
+    scouted = 0
+    if len(windows) > 1:
+        windows, scouted = _where_faces_are(source, info, finder, windows, part_s, max_frames, on_step)
     tracker = Tracker()
     times: list[float] = []
     seen: dict[int, list[Sighting[J]]] = {}
 
     def tell() -> None:
         number = min(len(times) + 1, max_frames)
-        on_step((number - 1) / max_frames, f"Reading frames, {number} of {max_frames}")
+        begun = _SCOUTING if scouted else 0.0
+        on_step(begun + (1 - begun) * (number - 1) / max_frames, f"Reading frames, {number} of {max_frames}")
 
     size, stop = _batch_size(info), Event()
-    read = iter_frames(source, max_frames=max_frames, info=info, should_stop=stop.is_set)
+    read = iter_frames(source, max_frames=max_frames, windows=windows, info=info, should_stop=stop.is_set)
     with closing(_ahead(read, max(size, _FRAMES_AHEAD), stop, tell)) as frames:
         while batch := list(islice(frames, size)):
             looked = []
@@ -119,7 +151,41 @@ def follow_persons(
                 for track, face, j in zip(tracker.add(frame.time_s, faces, image), faces, said, strict=True):
                     seen.setdefault(track, []).append(Sighting(frame.time_s, face, j))
     persons = tuple(Followed(tuple(seen[track])) for track in tracker.persons(len(times)))
-    return Film(info, tuple(times), persons)
+    return Film(info, part_s, scouted, tuple(times), persons)
+
+
+def _where_faces_are(
+    source: Source,
+    info: VideoInfo,
+    finder: FaceDetector,
+    windows: tuple[Window, ...],
+    part_s: tuple[float, float] | None,
+    max_frames: int,
+    on_step: OnStep,
+) -> tuple[tuple[Window, ...], int]:
+    """The windows where a quick look finds faces, else those given, and how many pictures that look took."""
+    start_s, end_s = part_s or (info.start_s, info.duration_s or 0.0)
+    stop = Event()
+    scouted: list[tuple[float, bool]] = []
+    before: tuple[RGB, bool] | None = None
+
+    def tell() -> None:
+        at_s = scouted[-1][0] if scouted else start_s
+        on_step(_SCOUTING * (at_s - start_s) / (end_s - start_s), "Looking for faces over the whole video")
+
+    read = iter_scouts(source, info, start_s, end_s, should_stop=stop.is_set)
+    with closing(_ahead(read, _FRAMES_AHEAD, stop, tell)) as frames:
+        for frame in frames:
+            tell()
+            small = np.asarray(cv2.resize(frame.image, _GLIMPSE, interpolation=cv2.INTER_AREA), np.uint8)
+            if before is not None and cv2.absdiff(small, before[0]).max() < _SAME_PICTURE:
+                seen = before[1]
+            else:
+                seen = bool(finder.detect([frame.image])[0])
+            before = (small, seen)
+            scouted.append((frame.time_s, seen))
+    found = plan_where_seen(scouted, start_s, end_s, max_frames=max_frames, window_limit_s=window_limit(info))
+    return found or windows, len(scouted)
 
 
 def _batch_size(info: VideoInfo) -> int:

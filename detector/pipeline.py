@@ -18,7 +18,7 @@ from detector.explain.gradcam import Heatmap, heatmap, scaled_cam
 from detector.faces.align import crop_face, crop_frame, paste_heat, resize, sharpness
 from detector.faces.detect import FaceDetector
 from detector.media import HEAD_BYTES, jpeg, no_picture, read_head, read_image, sha256_of, sniff_kind
-from detector.persons import Looked, follow_persons
+from detector.persons import Film, Looked, follow_persons
 from detector.progress import OnProgress, ShouldStop, Steps
 from detector.types import (
     REASONS,
@@ -117,6 +117,8 @@ class Detector:
         *,
         name: str | None = None,
         max_frames: int = MAX_FRAMES,
+        start_s: float | None = None,
+        end_s: float | None = None,
         on_progress: OnProgress | None = None,
         should_stop: ShouldStop | None = None,
     ) -> FileVerdict:
@@ -126,6 +128,7 @@ class Detector:
             source: path or bytes.
             name: shown as the file's name; the path's last part by default.
             max_frames: of a video that are looked at.
+            start_s, end_s: of a video look at the part between these times alone, in seconds.
             on_progress: called with a share from 0 to 1 and what is being done.
             should_stop: asked often; when it says True, `Cancelled` is raised.
         """
@@ -140,7 +143,13 @@ class Detector:
                 return self.image(source, name=name, on_progress=on_progress, should_stop=should_stop)
             if kind == "video":
                 return self.video(
-                    source, name=name, max_frames=max_frames, on_progress=on_progress, should_stop=should_stop
+                    source,
+                    name=name,
+                    max_frames=max_frames,
+                    start_s=start_s,
+                    end_s=end_s,
+                    on_progress=on_progress,
+                    should_stop=should_stop,
                 )
             raise no_picture(head)
         except MediaError as error:
@@ -217,13 +226,20 @@ class Detector:
         *,
         name: str | None = None,
         max_frames: int = MAX_FRAMES,
+        start_s: float | None = None,
+        end_s: float | None = None,
         on_progress: OnProgress | None = None,
         should_stop: ShouldStop | None = None,
     ) -> VideoVerdict:
         """The verdict of a video: every person, most suspicious first.
 
+        Args:
+            source, name, max_frames, on_progress, should_stop: as for `file`.
+            start_s, end_s: look at the part between these times alone, in seconds on a player's clock; None = from the
+                first picture, to the last.
+
         Raises:
-            MediaError: the video cannot be read.
+            MediaError: the video cannot be read, or has no picture in that part ("outside").
             Cancelled: `should_stop` said so.
         """
         source = _as_source(source)
@@ -234,6 +250,8 @@ class Detector:
             self._judge_frames,
             max_frames=max_frames,
             on_step=lambda share, what: step(0.95 * share, what),
+            start_s=start_s,
+            end_s=end_s,
         )
         info, times = film.info, film.times_s
         step(0.96, "Weighing the evidence")
@@ -254,7 +272,6 @@ class Detector:
         )
         best = persons[0] if runs else None
         status, reason = ("ok", None) if best else ("no_verdict", _reason_of([p.reason for p in persons]))
-        analysed = covered_s(times, info.duration_s)
         step(1.0, "Done")
         return VideoVerdict(
             **self._about(source, name),
@@ -267,12 +284,7 @@ class Detector:
             range=best.range if best else None,
             width=info.width,
             height=info.height,
-            coverage=Coverage(
-                frames=len(times),
-                duration_s=info.duration_s,
-                analysed_s=analysed,
-                share=min(1.0, analysed / info.duration_s) if info.duration_s else 1.0,
-            ),
+            coverage=_coverage(film),
             thresholds=thresholds(rule.curve, chances) if runs else None,
             persons=persons,
             band_cap=rule.cap_of(runs[order[0]].logit, chances) if runs else None,
@@ -525,6 +537,25 @@ def _reason_of(reasons: Sequence[str | None]) -> str:
 
 def _message(reason: str | None) -> str | None:
     return f"{REASONS[reason]} {_NEXT_STEP[reason]}" if reason else None
+
+
+def _coverage(film: Film[Any]) -> Coverage:
+    info = film.info
+    first_s, last_s = film.part_s or (info.start_s, info.duration_s)
+    analysed_s = covered_s(film.times_s, last_s, start_s=first_s)
+    end_s = info.stated_s or info.duration_s
+    return Coverage(
+        frames=len(film.times_s),
+        duration_s=end_s,
+        analysed_s=analysed_s,
+        share=min(1.0, analysed_s / (end_s - info.start_s)) if end_s and end_s > info.start_s else 1.0,
+        start_s=info.start_s,
+        part_s=film.part_s,
+        scouted=film.scouted,
+        incomplete=info.cut_off,
+        available_s=info.duration_s if info.cut_off else None,
+        second_file=info.second_file,
+    )
 
 
 def _spacing(times: Sequence[float], duration_s: float | None) -> float:

@@ -28,6 +28,7 @@ REASONS: dict[str, str] = {
     "truncated": "The file is incomplete.",
     "no_video": "The file has no video that can be read.",
     "too_slow": "Reading the file took too long.",
+    "outside": "The video has no picture in the part that was asked for.",
 }
 """Why a file, face or person has no verdict: code -> sentence."""
 
@@ -240,19 +241,44 @@ class BandCap:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of the file was looked at. For a photo: one frame, no duration, share 1."""
+    """How much of the file was looked at. For a photo: one frame, no duration, share 1.
+
+    Attributes:
+        frames: that were looked at closely.
+        duration_s: when the last picture ends, on a player's clock; of a file that breaks off, by what it says itself.
+        analysed_s: seconds that those frames stand for.
+        share: analysed seconds of all seconds with a picture, also of those that are missing in the file.
+        start_s: when the first picture is shown; later than 0 where the sound begins before it.
+        part_s: (start, end) of the part to which the analysis was confined by the caller's wish.
+        scouted: frames in which nothing but faces was looked for, to choose those that are looked at closely.
+        incomplete: the file breaks off.
+        available_s: when the last picture that is there ends, where the file breaks off.
+        second_file: behind the video another one follows in the same file, which was not looked at.
+    """
 
     frames: int
     duration_s: float | None
     analysed_s: float | None
     share: float
+    start_s: float = 0.0
+    part_s: tuple[float, float] | None = None
+    scouted: int = 0
+    incomplete: bool = False
+    available_s: float | None = None
+    second_file: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "frames": self.frames,
-            "duration_s": None if self.duration_s is None else round(self.duration_s, 2),
-            "analysed_s": None if self.analysed_s is None else round(self.analysed_s, 2),
+            "duration_s": _rounded(self.duration_s, 2),
+            "analysed_s": _rounded(self.analysed_s, 2),
             "share": round(self.share, 4),
+            "start_s": round(self.start_s, 2),
+            "part_s": None if self.part_s is None else [round(t, 2) for t in self.part_s],
+            "scouted": self.scouted,
+            "incomplete": self.incomplete,
+            "available_s": _rounded(self.available_s, 2),
+            "second_file": self.second_file,
         }
 
 
@@ -356,5 +382,5 @@ class VideoVerdict(FileVerdict):
         }
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
+def _rounded(value: float | None, digits: int = 4) -> float | None:
+    return None if value is None else round(value, digits)

@@ -5,12 +5,24 @@
         detect(frame.image, frame.time_s)
     covered_s(times, info.duration_s)       # how many seconds those frames stand for
 
-Times are seconds from the start of the stream: `pts * time_base - start_time`, never a frame's number over the rate, so
-that a variable frame rate stays true.
+Times are seconds on a player's clock, which begins with the first picture or a sound before it; they come from the
+file, never from a frame's number over the rate, so that a variable frame rate stays true.
 """
 
-from detector.video.frames import VideoFrame, VideoInfo, iter_frames, iter_span, probe, read_frame
-from detector.video.plan import Window, covered_s, plan_windows, sample_times
+from detector.video.frames import (
+    VideoFrame,
+    VideoInfo,
+    iter_at,
+    iter_frames,
+    iter_span,
+    part_of,
+    probe,
+    read_frame,
+    window_limit,
+    windows_of,
+)
+from detector.video.plan import Window, covered_s, plan_where_seen, plan_windows, sample_times
+from detector.video.scout import iter_scouts
 from detector.video.sound import SOUND_RATE, Sound, iter_sound
 
 __all__ = [
@@ -20,11 +32,17 @@ __all__ = [
     "VideoInfo",
     "Window",
     "covered_s",
+    "iter_at",
     "iter_frames",
+    "iter_scouts",
     "iter_sound",
     "iter_span",
+    "part_of",
+    "plan_where_seen",
     "plan_windows",
     "probe",
     "read_frame",
     "sample_times",
+    "window_limit",
+    "windows_of",
 ]

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from detector.clock import Clock
@@ -105,6 +105,7 @@ def iter_frames(
     *,
     max_frames: int = 32,
     window_limit_s: float = 60.0,
+    windows: Sequence[Window] | None = None,
     budget_s: float | None = None,
     info: VideoInfo | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -122,6 +123,7 @@ def iter_frames(
         source: the video.
         max_frames: at most so many.
         window_limit_s: videos longer than this are looked at in windows.
+        windows: where to look instead, in order and apart (`windows_of`).
         budget_s: seconds of work (`Clock`) for reading and decoding; `BUDGET_S` for each 32 frames by default.
         info: what `probe` said of it, if it was asked already.
         should_stop: asked at every packet; when it says True, it ends as if the time were over.
@@ -133,13 +135,32 @@ def iter_frames(
     clock = Clock(BUDGET_S * max(1.0, max_frames / 32) if budget_s is None else budget_s, should_stop)
     with opened(source, clock, info.joined) as media:
         turn: Turn | None = None
-        for decoded in wanted_frames(media, clock, _windows(info, max_frames, window_limit_s)):
+        for decoded in wanted_frames(media, clock, windows or windows_of(info, max_frames, window_limit_s)):
             turn = turn or turn_of(decoded.frame)
             frame = VideoFrame(decoded.time_s, upright(decoded, turn))
             with clock.stopped():
                 yield frame
         if turn is None:
             raise nothing_decoded(media, clock)
+
+
+def iter_at(
+    source: Source, times_s: Sequence[float], *, should_stop: Callable[[], bool] | None = None
+) -> Generator[VideoFrame, None, None]:
+    """The frames on the screen at these times, which are in order; each once. Otherwise as `iter_frames`.
+
+    Raises:
+        MediaError: as `probe`.
+    """
+    clock = Clock(BUDGET_S * max(1.0, len(times_s) / 32), should_stop)
+    windows = tuple(Window(time_s, time_s, (time_s + _ROUNDING_S,)) for time_s in times_s)
+    with opened(source, clock) as media:
+        turn: Turn | None = None
+        for decoded in wanted_frames(media, clock, windows, exactly=True):
+            turn = turn or turn_of(decoded.frame)
+            frame = VideoFrame(decoded.time_s, upright(decoded, turn))
+            with clock.stopped():
+                yield frame
 
 
 def read_frame(source: Source, time_s: float) -> RGB:
@@ -212,9 +233,41 @@ def iter_span(
             raise nothing_decoded(media, clock)
 
 
-def _windows(info: VideoInfo, max_frames: int, window_limit_s: float) -> tuple[Window, ...]:
-    if info.duration_s is None:  # then it cannot be spread: twice a second from the start
-        return (Window(0.0, math.inf, sample_times(max_frames / 2, max_frames)),)
-    pixels_a_second = info.width * info.height * (info.fps or 30.0)
-    limit_s = min(window_limit_s, _MAX_SEQUENTIAL_PX / pixels_a_second)
-    return plan_windows(info.duration_s, max_frames=max_frames, window_limit_s=limit_s)
+def windows_of(
+    info: VideoInfo, max_frames: int = 32, window_limit_s: float = 60.0, part_s: tuple[float, float] | None = None
+) -> tuple[Window, ...]:
+    """Where `iter_frames` looks: in one window over the whole video or the part, or in several over a long one.
+
+    Args:
+        info: of the video.
+        max_frames: at most so many.
+        window_limit_s: what is longer is looked at in windows.
+        part_s: (start, end) within which to look; the whole video by default.
+    """
+    start_s, end_s = part_s or (info.start_s, info.duration_s or math.inf)
+    if math.isinf(end_s):  # then it cannot be spread: twice a second from the start
+        return (Window(start_s, end_s, sample_times(max_frames / 2, max_frames, start_s)),)
+    return plan_windows(
+        end_s - start_s, max_frames=max_frames, window_limit_s=window_limit(info, window_limit_s), start_s=start_s
+    )
+
+
+def window_limit(info: VideoInfo, most_s: float = 60.0) -> float:
+    """Seconds up to which a video of that size is read from start to end."""
+    return min(most_s, _MAX_SEQUENTIAL_PX / (info.width * info.height * (info.fps or 30.0)))
+
+
+def part_of(info: VideoInfo, start_s: float | None, end_s: float | None) -> tuple[float, float] | None:
+    """The part of a video between two times, cut to where it has pictures; None if neither time was asked for.
+
+    Raises:
+        MediaError: "outside": there is no picture between them.
+    """
+    if start_s is None and end_s is None:
+        return None
+    ends_s = math.inf if info.duration_s is None else info.duration_s
+    start_s, end_s = max(start_s or 0.0, info.start_s), min(math.inf if end_s is None else end_s, ends_s)
+    if not start_s < end_s:
+        there = f"from {info.start_s:.1f} s on" if info.duration_s is None else f"{info.start_s:.1f} to {ends_s:.1f} s"
+        raise MediaError(f"The video has no picture in that part. Choose one within {there}.", "outside")
+    return start_s, end_s

@@ -38,14 +38,20 @@ def rotation_of(frame: av.VideoFrame) -> int:
     return round(-frame.rotation / 90) % 4 * 90
 
 
-def upright(decoded: Decoded, turn: Turn) -> RGB:
-    """(H, W, 3) uint8 RGB with square pixels, halved where very large, turned and mirrored as the file asks."""
+def upright(decoded: Decoded, turn: Turn, most_px: int | None = None) -> RGB:
+    """(H, W, 3) uint8 RGB with square pixels, halved where very large, turned and mirrored as the file asks.
+
+    `most_px`: make it smaller, so that no side is longer.
+    """
     frame, ratio = decoded.frame, decoded.ratio
     width, height = frame.width, frame.height
     if 0.2 < ratio < 5 and abs(ratio - 1) > 0.01 and width * ratio * height <= MAX_PIXELS:
         width = round(width * ratio)  # recordings of 720 x 576 or 1440 x 1080 are squeezed, and so are their faces
     if width * height > MAX_PIXELS_AT_ONCE:
         width, height = width // 2, height // 2
+    if most_px is not None and max(width, height) > most_px:
+        scale = most_px / max(width, height)
+        width, height = max(2, round(width * scale)), max(2, round(height * scale))
     try:
         pixels = cast(RGB, frame.reformat(width=width, height=height, format="rgb24").to_ndarray())
     except (av.FFmpegError, ValueError) as error:
