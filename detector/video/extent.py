@@ -13,6 +13,9 @@ _SCAN_S = 10.0
 _LACKING_S, _LACKING = 1.0, 0.02
 """Statements are rounded: so many seconds, or this share of all, may be missing in a whole file."""
 _LONGEST_S = 1e6
+_OWN_LENGTHS = ("mov", "avi", "mpegts", "mpeg", "mxf")
+"""Containers that tell how long each of their streams is; of the others FFmpeg gives that of the longest."""
+_NO_INDEX = ("flv", "ogg", "asf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def extent_of(source: Source, media: Media) -> Extent:
         found = _scanned(source, media.joined)
     if found is not None and found.end_s:
         end_s: float | None = found.end_s
-    elif media.stream.duration is None and stated_s is not None:
+    elif media.demuxer not in _OWN_LENGTHS and stated_s is not None:
         end_s = _last_picture_s(source, stated_s) or stated_s
     else:
         end_s = stated_s
@@ -95,8 +98,9 @@ def _last_picture_s(source: Source, stated_s: float) -> float | None:
     clock = Clock(_SCAN_S)
     end_s = 0.0
     with opened(source, clock, False) as media:
-        if not seek(media, stated_s):
-            return None
+        if media.demuxer in _NO_INDEX or not seek(media, stated_s):
+            found = survey(media, clock)
+            return found.end_s if found else None
         for packet in packets_of(media, clock):
             shown_s = seconds_of(media, packet.dts if packet.pts is None else packet.pts)
             if packet.size and shown_s is not None:

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from detector.clock import Clock
@@ -206,13 +207,17 @@ def iter_span(
         MediaError: as `probe`, if not one frame can be given; "too_slow" when `budget_s` ran out.
     """
     clock = Clock(budget_s)
-    with opened(source, clock) as media:
-        if start_s > 0:
-            seek(media, start_s)
+    with ExitStack() as files:
+        media = files.enter_context(opened(source, clock))
+        frames = decoded_frames(media, clock) if seek(media, start_s) else frames_from(media, clock, start_s)
+        first = next(frames, None)
+        if first is None or first.time_s > start_s + _ROUNDING_S:  # it jumped too far, or to nowhere
+            media = files.enter_context(opened(source, clock, media.joined))
+            frames = frames_from(media, clock, start_s)
+            first = next(frames, None)
         turn: Turn | None = None
         before: Decoded | None = None
-        frames = frames_from(media, clock, start_s) if media.joined else decoded_frames(media, clock)
-        for decoded in itertools.chain(frames, (None,)):
+        for decoded in itertools.chain((first,) if first else (), frames, (None,)):
             if should_stop is not None and should_stop():
                 return
             if decoded is not None and decoded.time_s <= start_s:

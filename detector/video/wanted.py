@@ -74,10 +74,8 @@ def _groups(media: Media, clock: Clock) -> Iterator[_Group]:
         yield cut(len(packets), closed=True)
 
 
-def wanted_frames(
-    media: Media, clock: Clock, windows: Sequence[Window], *, exactly: bool = False
-) -> Iterator[Decoded]:
-    """The frames that are on the screen at the windows' times, or (unless `exactly`) close to them; each once, in order.
+def wanted_frames(media: Media, clock: Clock, windows: Sequence[Window], *, exactly: bool = False) -> Iterator[Decoded]:
+    """The frames on the screen at the windows' times, or (unless `exactly`) close to them; each once, in order.
 
     Whole groups without a wanted frame are not decoded, nor what follows the last wanted frame of a group, nor frames
     that no other frame needs.
