@@ -8,7 +8,7 @@ stream's presentation; probabilities are calibrated (`detector.calibration`). A 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 Kind = Literal["image", "video", "unknown"]
 Status = Literal["ok", "no_verdict", "unreadable"]

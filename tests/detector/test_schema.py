@@ -53,7 +53,7 @@ COMMON: dict[str, Any] = {
     "date": "2026-12-03T10:00:00Z",
 }
 COMMON_JSON: dict[str, Any] = {
-    "schema_version": "1.2",
+    "schema_version": "1.3",
     "sha256": "ab" * 32,
     "status": "ok",
     "reason": None,
@@ -68,6 +68,15 @@ COMMON_JSON: dict[str, Any] = {
     "version": "0.1.0",
     "weights_date": "2026-12-02",
     "date": "2026-12-03T10:00:00Z",
+}
+
+WHOLE: dict[str, Any] = {
+    "start_s": 0.0,
+    "part_s": None,
+    "scouted": 0,
+    "incomplete": False,
+    "available_s": None,
+    "second_file": False,
 }
 
 IMAGE = ImageVerdict(
@@ -96,7 +105,7 @@ IMAGE_JSON: dict[str, Any] = {
     "file": "photo.jpg",
     "kind": "image",
     "range": {"low": 0.74, "high": 0.87, "kind": "re-encoding"},
-    "coverage": {"frames": 1, "duration_s": None, "analysed_s": None, "share": 1.0},
+    "coverage": {"frames": 1, "duration_s": None, "analysed_s": None, "share": 1.0, **WHOLE},
     "faces": [
         {
             "number": 1,
@@ -136,7 +145,18 @@ VIDEO = VideoVerdict(
     file="clip.mp4",
     kind="video",
     range=ProbRange(0.74, 0.87, "bootstrap"),
-    coverage=Coverage(frames=48, duration_s=18.402, analysed_s=18.4, share=0.99991),
+    coverage=Coverage(
+        frames=48,
+        duration_s=18.402,
+        analysed_s=18.4,
+        share=0.99991,
+        start_s=0.251,
+        part_s=(0.501, 18.0),
+        scouted=120,
+        incomplete=True,
+        available_s=15.123,
+        second_file=True,
+    ),
     persons=(
         Person(
             number=1,
@@ -160,7 +180,18 @@ VIDEO_JSON: dict[str, Any] = {
     "file": "clip.mp4",
     "kind": "video",
     "range": {"low": 0.74, "high": 0.87, "kind": "bootstrap"},
-    "coverage": {"frames": 48, "duration_s": 18.4, "analysed_s": 18.4, "share": 0.9999},
+    "coverage": {
+        "frames": 48,
+        "duration_s": 18.4,
+        "analysed_s": 18.4,
+        "share": 0.9999,
+        "start_s": 0.25,
+        "part_s": [0.5, 18.0],
+        "scouted": 120,
+        "incomplete": True,
+        "available_s": 15.12,
+        "second_file": True,
+    },
     "band_cap": {
         "band": "strong",
         "reason": "too_few_clips",
@@ -213,7 +244,7 @@ UNREADABLE = FileVerdict(
     date="2026-12-03T10:00:00Z",
 )
 UNREADABLE_JSON: dict[str, Any] = {
-    "schema_version": "1.2",
+    "schema_version": "1.3",
     "file": "notes.mp4",
     "sha256": "ef" * 32,
     "kind": "unknown",
@@ -239,13 +270,15 @@ IDS = ["image", "video", "unreadable"]
 
 
 def test_the_version_is_pinned() -> None:
-    assert SCHEMA_VERSION == "1.2"
+    assert SCHEMA_VERSION == "1.3"
 
 
 def test_the_codes_are_pinned() -> None:
     assert BANDS == ("little", "weak", "strong", "very_strong")
     assert set(REASONS) == {
         "no_face",
+        "raw",
+        "outside",
         "face_too_small",
         "face_too_blurred",
         "too_few_frames",
