@@ -8,6 +8,7 @@ print(verdict.band, verdict.prob_fake)
 from typing import TYPE_CHECKING, Any
 
 from detector.errors import Cancelled, DetectorError, EngineError, MediaError, UnknownModelError, WeightsError
+from detector.evidence import Credentials, Line, Provenance, SoundTrack, Step
 from detector.types import (
     BANDS,
     CAP_REASONS,
@@ -20,6 +21,7 @@ from detector.types import (
     FaceVerdict,
     FileVerdict,
     ImageVerdict,
+    Measured,
     ModelUsed,
     Person,
     ProbRange,
@@ -43,6 +45,7 @@ __all__ = [
     "BandCap",
     "Cancelled",
     "Coverage",
+    "Credentials",
     "Detector",
     "DetectorError",
     "EngineError",
@@ -50,11 +53,16 @@ __all__ = [
     "FaceVerdict",
     "FileVerdict",
     "ImageVerdict",
+    "Line",
+    "Measured",
     "MediaError",
     "ModelUsed",
     "Person",
     "ProbRange",
+    "Provenance",
     "Score",
+    "SoundTrack",
+    "Step",
     "Thresholds",
     "TimelinePoint",
     "UnknownModelError",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from detector.errors import DetectorError
+from detector.evidence_words import disagreement, said, voice_line
 from detector.progress import OnProgress
 from detector.report import (
     PROBABILITY_HELP,
@@ -280,6 +281,9 @@ def collect(paths: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
 def block(name: str, verdict: FileVerdict, entry: HasFalseAlarms) -> str:
     """The verdict for a person: a few lines, with an empty one after it."""
     lines = [name]
+    summary, *found = said(verdict) or ("",)
+    if summary:
+        lines += [f"  The file says: {summary}", *(f"  - {line}" for line in found), ""]
     if verdict.prob_fake is None:
         lines += [f"  {headline(verdict)}. {reason_text(verdict)}"]
     else:
@@ -290,8 +294,9 @@ def block(name: str, verdict: FileVerdict, entry: HasFalseAlarms) -> str:
         ]
     lines += [f"  - {fact}" for fact in facts(verdict)]
     rate = error_rate_line(verdict, entry)
-    if rate:
-        lines.append(f"  {rate}")
+    lines += [f"  {line}" for line in (rate, disagreement(verdict), voice_line(verdict.provenance)) if line]
+    if verdict.next_steps:
+        lines.append(f"  Next: {'; '.join(step.title for step in verdict.next_steps)}.")
     return "\n".join([*lines, ""])
 
 

@@ -184,6 +184,16 @@ def sha256_of(source: Source) -> str:
         raise
 
 
+def size_of(source: Source) -> int | None:
+    """Bytes of a file; None if it cannot be looked at."""
+    if isinstance(source, bytes):
+        return len(source)
+    try:
+        return source.stat().st_size
+    except (OSError, ValueError):
+        return None
+
+
 def read_image(source: Source, number: int | None = None) -> RGB:
     """Reads a photo; of a file that holds several pictures the main one, or the one of that number from 1.
 

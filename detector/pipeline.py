@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,9 +17,12 @@ from detector.errors import MediaError
 from detector.explain.gradcam import Heatmap, heatmap, scaled_cam
 from detector.faces.align import crop_face, crop_frame, paste_heat, resize, sharpness
 from detector.faces.detect import FaceDetector
-from detector.media import HEAD_BYTES, jpeg, no_picture, read_head, read_image, sha256_of, sniff_kind
+from detector.media import HEAD_BYTES, jpeg, no_picture, read_head, read_image, sha256_of, size_of, sniff_kind
 from detector.persons import Film, Looked, follow_persons
 from detector.progress import OnProgress, ShouldStop, Steps
+from detector.provenance import read_provenance
+from detector.provenance.history import perceptual_hash
+from detector.steps import next_steps
 from detector.types import (
     REASONS,
     Coverage,
@@ -28,6 +31,7 @@ from detector.types import (
     FileVerdict,
     ImageVerdict,
     Kind,
+    Measured,
     ModelUsed,
     Person,
     ProbRange,
@@ -40,6 +44,7 @@ from detector.video import covered_s
 from detector.weights import load_ensemble, read_manifest
 
 Source = Path | bytes
+_V = TypeVar("_V", bound=FileVerdict)
 
 MAX_FRAMES = 32
 """Frames of a video that are looked at by default."""
@@ -153,19 +158,21 @@ class Detector:
                 )
             raise no_picture(head)
         except MediaError as error:
-            return FileVerdict(
-                **self._about(source, name),
-                kind=kind,
-                status="unreadable",
-                reason=error.reason,
-                message=str(error),
-                band=None,
-                prob_fake=None,
-                range=None,
-                width=None,
-                height=None,
-                coverage=None,
-                thresholds=None,
+            return _with_steps(
+                FileVerdict(
+                    **self._about(source, name),
+                    kind=kind,
+                    status="unreadable",
+                    reason=error.reason,
+                    message=str(error),
+                    band=None,
+                    prob_fake=None,
+                    range=None,
+                    width=None,
+                    height=None,
+                    coverage=None,
+                    thresholds=None,
+                )
             )
 
     def image(
@@ -204,20 +211,22 @@ class Detector:
         best = verdicts[0] if scored else None
         status, reason = ("ok", None) if best else ("no_verdict", _reason_of([j.reason for j in judged]))
         step(1.0, "Done")
-        return ImageVerdict(
-            **self._about(source, name),
-            kind="image",
-            status=status,  # type: ignore[arg-type]
-            reason=reason,
-            message=_message(reason),
-            band=best.band if best else None,
-            prob_fake=best.prob_fake if best else None,
-            range=best.range if best else None,
-            width=image.shape[1],
-            height=image.shape[0],
-            coverage=Coverage(frames=1, duration_s=None, analysed_s=None, share=1.0),
-            thresholds=thresholds(self.entry.curve, len(scored)) if scored else None,
-            faces=tuple(verdicts),
+        return _with_steps(
+            ImageVerdict(
+                **self._about(source, name, image),
+                kind="image",
+                status=status,  # type: ignore[arg-type]
+                reason=reason,
+                message=_message(reason),
+                band=best.band if best else None,
+                prob_fake=best.prob_fake if best else None,
+                range=best.range if best else None,
+                width=image.shape[1],
+                height=image.shape[0],
+                coverage=Coverage(frames=1, duration_s=None, analysed_s=None, share=1.0),
+                thresholds=thresholds(self.entry.curve, len(scored)) if scored else None,
+                faces=tuple(verdicts),
+            )
         )
 
     def video(
@@ -273,21 +282,24 @@ class Detector:
         best = persons[0] if runs else None
         status, reason = ("ok", None) if best else ("no_verdict", _reason_of([p.reason for p in persons]))
         step(1.0, "Done")
-        return VideoVerdict(
-            **self._about(source, name),
-            kind="video",
-            status=status,  # type: ignore[arg-type]
-            reason=reason,
-            message=_message(reason),
-            band=best.band if best else None,
-            prob_fake=best.prob_fake if best else None,
-            range=best.range if best else None,
-            width=info.width,
-            height=info.height,
-            coverage=_coverage(film),
-            thresholds=thresholds(rule.curve, chances) if runs else None,
-            persons=persons,
-            band_cap=rule.cap_of(runs[order[0]].logit, chances) if runs else None,
+        return _with_steps(
+            VideoVerdict(
+                **self._about(source, name),
+                max_frames=max_frames,
+                kind="video",
+                status=status,  # type: ignore[arg-type]
+                reason=reason,
+                message=_message(reason),
+                band=best.band if best else None,
+                prob_fake=best.prob_fake if best else None,
+                range=best.range if best else None,
+                width=info.width,
+                height=info.height,
+                coverage=_coverage(film),
+                thresholds=thresholds(rule.curve, chances) if runs else None,
+                persons=persons,
+                band_cap=rule.cap_of(runs[order[0]].logit, chances) if runs else None,
+            )
         )
 
     def person_logits(
@@ -340,14 +352,23 @@ class Detector:
         judged = self._judge_all(image, self._video_faces.detect([image])[0])
         return tuple(Glance(j.face, j.reason, None if j.logits is None else self._combined(j.logits)) for j in judged)
 
-    def _about(self, source: Source, name: str | None) -> dict[str, Any]:
+    def _about(self, source: Source, name: str | None, image: np.ndarray | None = None) -> dict[str, Any]:
+        """What every verdict has. `image`: the pixels of a picture, (H, W, 3) uint8 RGB."""
         try:
             digest = sha256_of(source)
         except MediaError:
             digest = ""  # a file that vanished or may not be opened
+        shown = name or (source.name if isinstance(source, Path) else "upload")
+        provenance = read_provenance(source, shown)
+        if image is not None:
+            provenance = replace(provenance, perceptual_hash=perceptual_hash(image))
         return {
-            "file": name or (source.name if isinstance(source, Path) else "upload"),
+            "file": shown,
+            "size_bytes": size_of(source),
             "sha256": digest,
+            "provenance": provenance,
+            "engines": dict(self.backends),
+            "measured": Measured(self.entry.false_alarms, self.entry.clip_false_alarms),
             "ensemble": self.name,
             "models": tuple(ModelUsed(e.name, e.sha256) for e in self._engines),
             "version": __version__,
@@ -523,6 +544,10 @@ def _moved(face: Face, dx: float, dy: float, scale_x: float = 1.0, scale_y: floa
         box=((x0 + dx) * scale_x, (y0 + dy) * scale_y, (x1 + dx) * scale_x, (y1 + dy) * scale_y),
         landmarks=tuple(((x + dx) * scale_x, (y + dy) * scale_y) for x, y in face.landmarks),
     )
+
+
+def _with_steps(verdict: _V) -> _V:
+    return replace(verdict, next_steps=next_steps(verdict))
 
 
 def _as_source(source: Source | str) -> Source:

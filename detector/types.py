@@ -5,10 +5,13 @@ stream's presentation; probabilities are calibrated (`detector.calibration`). A 
 `None` with a reason, never a neutral number.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-SCHEMA_VERSION = "1.3"
+from detector.evidence import Provenance, Step
+
+SCHEMA_VERSION = "2.0"
 
 Kind = Literal["image", "video", "unknown"]
 Status = Literal["ok", "no_verdict", "unreadable"]
@@ -294,6 +297,25 @@ class ModelUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """How often genuine media reached a band, as the manifest has it for the networks of a verdict.
+
+    Attributes:
+        false_alarms: band -> n, k, low, high: k of n genuine photos reached it; 95 % interval as parts of one.
+        clip_false_alarms: the same of persons in genuine videos; empty where it was not measured.
+    """
+
+    false_alarms: Mapping[str, Mapping[str, Any]]
+    clip_false_alarms: Mapping[str, Mapping[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            name: {band: {key: rate[key] for key in ("n", "k", "low", "high")} for band, rate in rates.items()}
+            for name, rates in (("false_alarms", self.false_alarms), ("clip_false_alarms", self.clip_false_alarms))
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class FileVerdict:
     """What is known of one file. Use `ImageVerdict` and `VideoVerdict`; this one alone means "could not be read".
 
@@ -307,6 +329,12 @@ class FileVerdict:
         ensemble: what combined the networks ("average"), or the name of the single network.
         weights_date: ISO date of the published set of weights.
         date: ISO 8601 time of the analysis, UTC.
+        size_bytes: of the file; None if it cannot be opened.
+        engines: what computed each network and found the faces ("faces").
+        max_frames: of a video that were to be looked at; None for a photo.
+        measured: how often genuine media alarm; None where no networks took part.
+        provenance: what the file says about itself; beside the networks' verdict, never mixed into it.
+        next_steps: what to do now.
     """
 
     file: str
@@ -327,13 +355,21 @@ class FileVerdict:
     version: str
     weights_date: str
     date: str
+    size_bytes: int | None = None
+    engines: Mapping[str, str] | None = None
+    max_frames: int | None = None
+    measured: Measured | None = None
+    provenance: Provenance | None = None
+    next_steps: tuple[Step, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The versioned JSON schema: plain values, stable keys (see tests/detector/test_schema.py)."""
         return {
             "schema_version": SCHEMA_VERSION,
             "file": self.file,
+            "size_bytes": self.size_bytes,
             "sha256": self.sha256,
+            "provenance": self.provenance.to_dict() if self.provenance else None,
             "kind": self.kind,
             "status": self.status,
             "reason": self.reason,
@@ -350,6 +386,10 @@ class FileVerdict:
             "version": self.version,
             "weights_date": self.weights_date,
             "date": self.date,
+            "engines": dict(self.engines) if self.engines is not None else None,
+            "max_frames": self.max_frames,
+            "measured": self.measured.to_dict() if self.measured else None,
+            "next_steps": [step.to_dict() for step in self.next_steps],
         }
 
 

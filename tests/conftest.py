@@ -83,6 +83,15 @@ def badinput_dir(data_dir: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def provenance_dir(data_dir: Path) -> Path:
+    """The untouched files of real generators that lie beside the data; without them the test is skipped."""
+    folder = data_dir.parent / "provenance"
+    if not folder.is_dir():
+        pytest.skip("skipped: no data")
+    return folder
+
+
 @pytest.fixture
 def clean_temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A temporary folder of its own, for this process and those it starts; after the test it must be empty."""

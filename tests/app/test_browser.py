@@ -392,7 +392,7 @@ def test_photo_heatmap_copy_and_json(
         with page.expect_download() as download:
             page.get_by_role("button", name="Download JSON").click()
         result = json.loads(Path(download.value.path()).read_text())
-        assert result["schema_version"] == "1.3"
+        assert result["schema_version"] == "2.0"
         assert result["band"] == "strong"
         assert download.value.suggested_filename == "astronaut.unmask.json"
         page.get_by_role("button", name="Face 2: Little, 4 %").click()

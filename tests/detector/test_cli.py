@@ -165,7 +165,7 @@ def test_json_is_one_object_a_file_one_a_line(cli: Cli, media: Path, capsys: pyt
         ("b.jpg", "ok"),
         ("c.txt", "unreadable"),
     ]
-    assert all(row["schema_version"] == "1.3" for row in rows)
+    assert all(row["schema_version"] == "2.0" for row in rows)
 
 
 def test_folders_are_opened_and_hidden_files_passed_over(cli: Cli, media: Path) -> None:

@@ -6,8 +6,10 @@ removed or reinterpreted one the major number.
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from detector import (
@@ -17,25 +19,106 @@ from detector import (
     SCHEMA_VERSION,
     BandCap,
     Coverage,
+    Credentials,
     Face,
     FaceVerdict,
     FileVerdict,
     ImageVerdict,
+    Line,
+    Measured,
     ModelUsed,
     Person,
     ProbRange,
+    Provenance,
     Score,
+    SoundTrack,
+    Step,
     Thresholds,
     TimelinePoint,
     VideoVerdict,
 )
 from detector.report import to_json
+from detector.stored import verdict_of
 
 FACE = Face(
     box=(10.04, 20.0, 110.0, 150.26),
     landmarks=((40.0, 60.0), (80.0, 60.0), (60.0, 90.0), (45.0, 120.0), (75.0, 120.06)),
     confidence=0.99912345,
 )
+PROVENANCE = Provenance(
+    summary="The file says something.",
+    credentials=Credentials(
+        "present",
+        "Some.",
+        facts=(Line("binding.match", "derived", "The bytes fit.", "Content Credentials"),),
+        claims=(Line("claim.digitalCapture", "observed", "A camera.", "Content Credentials", "camera", "uri"),),
+        manifests=2,
+        trust_list="2026-08-21",
+    ),
+    marks=(Line("mark.grok", "inferred", "Grok.", "EXIF", "generated"),),
+    history=(Line("history.bare", "inferred", "Nothing.", "EXIF and XMP"),),
+    sound=SoundTrack("aac", 48000, 2, 6.0049, None),
+    perceptual_hash="00ff00ff00ff00ff",
+)
+PROVENANCE_JSON: dict[str, Any] = {
+    "summary": "The file says something.",
+    "credentials": {
+        "state": "present",
+        "text": "Some.",
+        "facts": [
+            {
+                "code": "binding.match",
+                "basis": "derived",
+                "text": "The bytes fit.",
+                "where": "Content Credentials",
+                "says": "nothing",
+                "value": None,
+            }
+        ],
+        "claims": [
+            {
+                "code": "claim.digitalCapture",
+                "basis": "observed",
+                "text": "A camera.",
+                "where": "Content Credentials",
+                "says": "camera",
+                "value": "uri",
+            }
+        ],
+        "manifests": 2,
+        "trust_list": "2026-08-21",
+    },
+    "marks": [
+        {
+            "code": "mark.grok",
+            "basis": "inferred",
+            "text": "Grok.",
+            "where": "EXIF",
+            "says": "generated",
+            "value": None,
+        }
+    ],
+    "history": [
+        {
+            "code": "history.bare",
+            "basis": "inferred",
+            "text": "Nothing.",
+            "where": "EXIF and XMP",
+            "says": "nothing",
+            "value": None,
+        }
+    ],
+    "sound": {
+        "codec": "aac",
+        "rate": 48000,
+        "channels": 2,
+        "duration_s": 6.0,
+        "language": None,
+        "judged": False,
+    },
+    "perceptual_hash": "00ff00ff00ff00ff",
+    "problem": None,
+}
 COMMON: dict[str, Any] = {
     "sha256": "ab" * 32,
     "status": "ok",
@@ -51,9 +134,14 @@ COMMON: dict[str, Any] = {
     "version": "0.1.0",
     "weights_date": "2026-12-02",
     "date": "2026-12-03T10:00:00Z",
+    "size_bytes": 12345,
+    "engines": {"resnet18": "openvino", "faces": "torch"},
+    "measured": Measured({"weak": {"n": 511, "k": 41, "low": 0.06, "high": 0.11}}, {}),
+    "provenance": PROVENANCE,
+    "next_steps": (Step("ask_sender", "Ask", "Ask the sender."), Step("search", "S", "T", "https://a.example/", "P")),
 }
 COMMON_JSON: dict[str, Any] = {
-    "schema_version": "1.3",
+    "schema_version": "2.0",
     "sha256": "ab" * 32,
     "status": "ok",
     "reason": None,
@@ -68,6 +156,15 @@ COMMON_JSON: dict[str, Any] = {
     "version": "0.1.0",
     "weights_date": "2026-12-02",
     "date": "2026-12-03T10:00:00Z",
+    "size_bytes": 12345,
+    "engines": {"resnet18": "openvino", "faces": "torch"},
+    "max_frames": None,
+    "measured": {"false_alarms": {"weak": {"n": 511, "k": 41, "low": 0.06, "high": 0.11}}, "clip_false_alarms": {}},
+    "provenance": PROVENANCE_JSON,
+    "next_steps": [
+        {"code": "ask_sender", "title": "Ask", "text": "Ask the sender.", "link": None, "privacy": None},
+        {"code": "search", "title": "S", "text": "T", "link": "https://a.example/", "privacy": "P"},
+    ],
 }
 
 WHOLE: dict[str, Any] = {
@@ -244,7 +341,7 @@ UNREADABLE = FileVerdict(
     date="2026-12-03T10:00:00Z",
 )
 UNREADABLE_JSON: dict[str, Any] = {
-    "schema_version": "1.3",
+    "schema_version": "2.0",
     "file": "notes.mp4",
     "sha256": "ef" * 32,
     "kind": "unknown",
@@ -263,6 +360,12 @@ UNREADABLE_JSON: dict[str, Any] = {
     "version": "0.1.0",
     "weights_date": "2026-12-02",
     "date": "2026-12-03T10:00:00Z",
+    "size_bytes": None,
+    "engines": None,
+    "max_frames": None,
+    "measured": None,
+    "provenance": None,
+    "next_steps": [],
 }
 
 CASES = [(IMAGE, IMAGE_JSON), (VIDEO, VIDEO_JSON), (UNREADABLE, UNREADABLE_JSON)]
@@ -270,7 +373,7 @@ IDS = ["image", "video", "unreadable"]
 
 
 def test_the_version_is_pinned() -> None:
-    assert SCHEMA_VERSION == "1.3"
+    assert SCHEMA_VERSION == "2.0"
 
 
 def test_the_codes_are_pinned() -> None:
@@ -315,6 +418,47 @@ def test_json_gives_the_same_values_back(verdict: FileVerdict, expected: dict[st
     assert "\n" not in line and line.isascii()
     assert json.loads(line) == expected
     assert json.loads(to_json(verdict, indent=2)) == expected
+
+
+@pytest.fixture(scope="module")
+def published(repo_root: Path) -> jsonschema.Draft202012Validator:
+    """The schema as it is published, for programs that read the JSON."""
+    schema = json.loads((repo_root / "detector" / "verdict.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize(("verdict", "expected"), CASES, ids=IDS)
+def test_the_published_schema_describes_it(
+    verdict: FileVerdict, expected: dict[str, Any], published: jsonschema.Draft202012Validator
+) -> None:
+    published.validate(expected)
+    for key in expected:
+        with pytest.raises(jsonschema.ValidationError):
+            published.validate({k: v for k, v in expected.items() if k != key})
+    with pytest.raises(jsonschema.ValidationError):
+        published.validate({**expected, "another": 1})
+
+
+def test_the_published_schema_knows_every_code(published: jsonschema.Draft202012Validator) -> None:
+    image = published.schema["$defs"]["image"]["properties"]
+    assert set(image["reason"]["enum"]) == {*REASONS, None} and image["band"]["enum"] == [*BANDS, None]
+    assert published.schema["$defs"]["band_cap"]["properties"]["reason"]["enum"] == list(CAP_REASONS)
+
+
+@pytest.mark.parametrize(("verdict", "expected"), CASES, ids=IDS)
+def test_a_verdict_comes_back_from_its_json(verdict: FileVerdict, expected: dict[str, Any]) -> None:
+    again = verdict_of(json.loads(to_json(verdict)))
+    assert type(again) is type(verdict)
+    assert again.to_dict() == expected
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"schema_version": "1.2"}, {"schema_version": "2.0"}, {**IMAGE_JSON, "faces": [{}]}]
+)
+def test_what_is_no_verdict_of_this_version_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"schema version 2\.0"):
+        verdict_of(values)
 
 
 def test_a_name_that_no_encoding_can_hold_is_still_json() -> None:

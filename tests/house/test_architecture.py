@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ("app", "detector", "train")
 
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("types", "errors", "version", "palette", "clock", "progress"),
+    ("types", "evidence", "steps", "stored", "child", "errors", "version", "palette", "clock", "progress"),
     (
         *("media", "tiff", "pixels", "colour", "video", "movie", "drawing", "provenance"),
         *("models", "weights", "calibration", "ensemble", "aggregate"),
@@ -26,7 +26,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("faces", "explain"),
     ("persons",),
     ("pipeline",),
-    ("report", "casebook", "live", "annotate"),
+    ("report", "evidence_words", "casebook", "live", "annotate"),
     ("__main__", "api", "scan"),
 )
 """First name below `detector` -> row. A new module needs a place here."""

@@ -1,0 +1,125 @@
+"""A verdict back from its JSON (schema version 2): a report needs nothing else.
+
+What the schema leaves out stays out: a point of a timeline has a box, but no landmarks.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from detector.evidence import Provenance, Step
+from detector.types import (
+    SCHEMA_VERSION,
+    BandCap,
+    Coverage,
+    Face,
+    FaceVerdict,
+    FileVerdict,
+    ImageVerdict,
+    Measured,
+    ModelUsed,
+    Person,
+    ProbRange,
+    Score,
+    Thresholds,
+    TimelinePoint,
+    VideoVerdict,
+)
+
+
+def verdict_of(values: Mapping[str, Any]) -> FileVerdict:
+    """The verdict whose `to_dict` gave these values.
+
+    Raises:
+        ValueError: another major version of the schema, or not a verdict.
+    """
+    major = str(values.get("schema_version", "")).partition(".")[0]
+    if major != SCHEMA_VERSION.partition(".")[0]:
+        raise ValueError(f"this reads schema version {SCHEMA_VERSION}, not {values.get('schema_version')!r}")
+    try:
+        about = _about(values)
+        if values["kind"] == "image" and "faces" in values:
+            return ImageVerdict(**about, faces=tuple(map(_face_verdict, values["faces"])))
+        if values["kind"] == "video" and "persons" in values:
+            cap = values["band_cap"]
+            return VideoVerdict(
+                **about,
+                persons=tuple(map(_person, values["persons"])),
+                band_cap=BandCap(**{k: v for k, v in cap.items() if k != "message"}) if cap else None,
+            )
+        return FileVerdict(**about)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"this is not a verdict in schema version {SCHEMA_VERSION}: {error}") from error
+
+
+def _about(values: Mapping[str, Any]) -> dict[str, Any]:
+    same: tuple[str, ...] = (
+        "file",
+        "size_bytes",
+        "sha256",
+        "kind",
+        "status",
+        "reason",
+        "message",
+        "band",
+        "prob_fake",
+        "width",
+        "height",
+    )
+    same += ("ensemble", "version", "weights_date", "date", "engines", "max_frames")
+    return {
+        **{key: values[key] for key in same},
+        "range": _range(values["range"]),
+        "coverage": _coverage(values["coverage"]),
+        "thresholds": Thresholds(**values["thresholds"]) if values["thresholds"] else None,
+        "models": tuple(ModelUsed(**model) for model in values["models"]),
+        "measured": Measured(**values["measured"]) if values["measured"] else None,
+        "provenance": Provenance.from_dict(values["provenance"]) if values["provenance"] else None,
+        "next_steps": tuple(Step(**step) for step in values["next_steps"]),
+    }
+
+
+def _coverage(values: Mapping[str, Any] | None) -> Coverage | None:
+    if values is None:
+        return None
+    part = values["part_s"]
+    return Coverage(**{**values, "part_s": tuple(part) if part else None})
+
+
+def _range(values: Mapping[str, Any] | None) -> ProbRange | None:
+    return ProbRange(**values) if values else None
+
+
+def _found(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a face and a person have in common."""
+    return {
+        **{key: values[key] for key in ("number", "status", "reason", "band", "prob_fake", "votes")},
+        "range": _range(values["range"]),
+        "scores": tuple(Score(**score) for score in values["scores"]),
+    }
+
+
+def _face(values: Mapping[str, Any]) -> Face:
+    return Face(
+        box=tuple(values["box"]),
+        landmarks=tuple(tuple(point) for point in values.get("landmarks", ())),
+        confidence=values.get("confidence", 0.0),
+    )
+
+
+def _face_verdict(values: Mapping[str, Any]) -> FaceVerdict:
+    return FaceVerdict(**_found(values), face=_face(values), sharpness=values["sharpness"])
+
+
+def _person(values: Mapping[str, Any]) -> Person:
+    points = (
+        TimelinePoint(p["time_s"], _face({"box": p["box"]}), p["prob_fake"], p["smoothed"]) for p in values["timeline"]
+    )
+    window = values["worst_window_s"]
+    return Person(
+        **_found(values),
+        on_screen_s=values["on_screen_s"],
+        usable_frames=values["usable_frames"],
+        worst_window_s=tuple(window) if window else None,
+        worst_time_s=values["worst_time_s"],
+        timeline=tuple(points),
+    )

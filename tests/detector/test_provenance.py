@@ -1,0 +1,193 @@
+"""What the file says, beside the networks' verdict: joined by `Detector.file`, in words, and without any network."""
+
+import dataclasses
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import detector.provenance as package
+from detector.child import Child
+from detector.evidence import Credentials, Line, Provenance, SoundTrack
+from detector.evidence_words import disagreement, said, voice_line
+from detector.pipeline import Detector
+from detector.provenance import read_provenance
+from detector.steps import next_steps
+from detector.types import FileVerdict, ImageVerdict
+from tests.fakes.credentials import make_signer, sign
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector()
+
+
+@pytest.fixture
+def signed(portrait_path: Path) -> bytes:
+    return sign(portrait_path.read_bytes(), "image/jpeg", make_signer())
+
+
+def plain_jpeg() -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def test_pictures_with_a_face_have_it_beside_the_verdict(
+    detector: Detector, signed: bytes, portrait_path: Path
+) -> None:
+    with_it, without = detector.file(signed, name="a.jpg"), detector.file(portrait_path)
+    assert with_it.provenance is not None and without.provenance is not None
+    assert with_it.provenance.credentials.state == "present" and without.provenance.credentials.state == "none"
+    # the same pixels: what the file says changes no probability
+    assert (with_it.prob_fake, with_it.band, with_it.range) == (without.prob_fake, without.band, without.range)
+    assert with_it.provenance.perceptual_hash == without.provenance.perceptual_hash
+    assert with_it.size_bytes == len(signed) and with_it.measured is not None and with_it.engines
+    assert "disagree" in disagreement(with_it) if with_it.band == "little" else disagreement(with_it) == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [(plain_jpeg(), "no_verdict"), (plain_jpeg()[:200], "unreadable"), (b"hello", "unreadable"), (b"", "unreadable")],
+)
+def test_so_have_files_without_a_face_and_files_that_cannot_be_read(
+    detector: Detector, data: bytes, status: str
+) -> None:
+    verdict = detector.file(data, name="x.jpg")
+    assert verdict.status == status
+    assert verdict.provenance is not None and verdict.provenance.summary
+    assert verdict.next_steps[0].code == "ask_sender"
+    assert said(verdict)[0] == verdict.provenance.summary
+
+
+def test_a_file_that_is_not_there_has_a_reason(tmp_path: Path) -> None:
+    assert read_provenance(tmp_path / "none.jpg", "none.jpg").problem is not None
+
+
+def test_a_child_that_is_lost_becomes_a_line(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(repo_root))
+    child = Child("tests.fakes.children:answer", wall_s=10)
+    try:
+        found = read_provenance(b"x", "x", child=child)
+    finally:
+        child.close()
+    assert found.problem is not None and found.credentials.state == "not_read"
+
+
+NO_NETWORK = """
+import sys
+from pathlib import Path
+from detector.provenance import read_provenance
+for path in sys.argv[1:]:
+    print(read_provenance(Path(path), "x").credentials.state)
+"""
+
+
+@pytest.fixture
+def asking(tmp_path: Path, portrait_path: Path) -> tuple[Path, ...]:
+    """Files that would have a careless reader go to the web: a remote manifest, OCSP in a certificate, links in XMP."""
+    remote = sign(portrait_path.read_bytes(), "image/jpeg", make_signer(), remote="http://192.0.2.1/manifest.c2pa")
+    paths = tmp_path / "remote.jpg", tmp_path / "signed.jpg"
+    paths[0].write_bytes(remote)
+    paths[1].write_bytes(sign(portrait_path.read_bytes(), "image/jpeg", make_signer()))
+    return paths
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="no strace on this machine")
+def test_no_socket_to_another_computer_is_opened_below_python(
+    asking: tuple[Path, ...], tmp_path: Path, repo_root: Path
+) -> None:
+    log = tmp_path / "calls"
+    command = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", str(log)]
+    command += [sys.executable, "-c", NO_NETWORK, *map(str, asking)]
+    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, timeout=120)
+    if "PTRACE" in done.stderr or "ptrace" in done.stderr:
+        pytest.skip("strace may not watch a process here")
+    assert done.stdout.split() == ["elsewhere", "present"], done.stderr
+    assert not re.findall(r"AF_INET6?\b", log.read_text())
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare on this machine")
+def test_the_same_is_read_where_there_is_no_network_at_all(asking: tuple[Path, ...], repo_root: Path) -> None:
+    if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode != 0:
+        pytest.skip("this machine lets nobody leave its network")
+    command = ["unshare", "-rn", sys.executable, "-c", NO_NETWORK, *map(str, asking)]
+    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, timeout=120, env=dict(os.environ))
+    assert done.stdout.split() == ["elsewhere", "present"], done.stderr
+
+
+FORBIDDEN = re.compile(r"\b(verified|authentic|tamper\w*|fake|genuine file|proven)\b", re.I)
+
+
+def test_words_that_promise_too_much_do_not_appear(repo_root: Path) -> None:
+    for path in sorted((repo_root / "detector" / "provenance").glob("*.py")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            found = FORBIDDEN.search(line)
+            # only where the bytes are not those that were signed may tampering be named
+            assert found is None or "careless save" in line, f"{path.name}, line {number}: {found[0]}"
+
+
+def image(band: str | None, provenance: Provenance | None) -> ImageVerdict:
+    about: dict[str, object] = dict.fromkeys(field.name for field in dataclasses.fields(FileVerdict))
+    about |= {"file": "x", "kind": "image", "status": "ok", "band": band, "provenance": provenance, "next_steps": ()}
+    return ImageVerdict(**about)  # type: ignore[arg-type]
+
+
+def line(code: str, says: str) -> Line:
+    return Line(code, "observed", "text", "where", says)  # type: ignore[arg-type]
+
+
+NONE = Credentials("none", "None.")
+LISTED = Credentials("present", "Some.", (line("binding.match", "nothing"), line("signer.on_list", "nothing")))
+
+
+@pytest.mark.parametrize(
+    ("band", "provenance", "word"),
+    [
+        ("little", Provenance("s", NONE, marks=(line("mark.grok", "generated"),)), "disagree"),
+        ("little", Provenance("s", NONE, marks=(line("mark.x", "may_be_generated"),)), ""),
+        ("strong", Provenance("s", NONE, marks=(line("mark.grok", "generated"),)), ""),
+        ("little", Provenance("s", dataclasses.replace(NONE, facts=(line("binding.mismatch", "changed"),))), "changed"),
+        ("very_strong", Provenance("s", dataclasses.replace(LISTED, claims=(line("c", "camera"),))), "very strong"),
+        ("very_strong", Provenance("s", dataclasses.replace(NONE, claims=(line("c", "camera"),))), ""),
+        (None, Provenance("s", NONE, marks=(line("mark.grok", "generated"),)), ""),
+        ("little", None, ""),
+    ],
+)
+def test_lines_that_disagree_are_said_in_one_sentence(
+    band: str | None, provenance: Provenance | None, word: str
+) -> None:
+    text = disagreement(image(band, provenance))
+    assert word in text and bool(text) == bool(word)
+
+
+def test_the_voice_is_said_not_to_be_judged() -> None:
+    track = SoundTrack("aac", 44100, 2, 9.0, "de")
+    text = voice_line(Provenance("s", NONE, sound=track))
+    assert text.startswith("The voice was not judged.") and "stereo" in text and "44.1 kHz" in text and "9.0 s" in text
+    assert voice_line(Provenance("s", NONE)) == voice_line(None) == ""
+
+
+def test_every_step_that_sends_the_file_away_says_so() -> None:
+    steps = next_steps(image("little", Provenance("s", LISTED)))
+    assert {"ask_sender", "reverse_search", "content_credentials", "maker_openai", "maker_google"} <= {
+        s.code for s in steps
+    }
+    for step in steps:
+        assert (step.link is None) == (step.privacy is None)
+        assert step.link is None or step.link.startswith("https://")
+        assert step.privacy is None or "leaves this computer" in step.privacy
+
+
+def test_the_reader_is_one_child_for_all_files(portrait_path: Path) -> None:
+    read_provenance(portrait_path, "a")
+    first = package._child.pid
+    read_provenance(portrait_path.read_bytes(), "b")
+    assert first is not None and package._child.pid == first
