@@ -14,8 +14,8 @@ from train.gan import play as gan
 from train.gan import publish as gan_publish
 from train.gan import samples as gan_samples
 from train.processes import is_main, processes
-from train.recipes import clips, cnn, evaluate, faces, publish, reference, sbi
-from train.studies import attack, compare, labels, leave_out, small_set, traces
+from train.recipes import clips, cnn, evaluate, faces, features, publish, reference, sbi
+from train.studies import attack, compare, heads, labels, leave_out, small_set, traces
 from train.temporal import learn as temporal
 
 RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
@@ -28,6 +28,8 @@ RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "small-set": (small_set.SmallSet, small_set.run),
     "labels": (labels.Labels, labels.run),
     "faces": (faces.Faces, faces.run),
+    "features": (features.Features, features.run),
+    "heads": (heads.Heads, heads.run),
     "leave-out": (leave_out.LeaveOut, leave_out.run),
     "gan": (gan.Gan, gan.run),
     "gan-samples": (gan_samples.GanSamples, gan_samples.run),

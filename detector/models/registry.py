@@ -15,6 +15,7 @@ import torchvision
 from torch import Tensor, nn
 
 from detector.errors import UnknownModelError
+from detector.models.clip import ClipViT
 from detector.models.hybrid import Hybrid
 from detector.models.mesonet import MesoNet
 from detector.models.npr import Npr
@@ -22,6 +23,7 @@ from detector.models.resnet_cifar import ResNetCifar
 from detector.models.vit import ViTTiny
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 _HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
@@ -187,6 +189,15 @@ MODELS: dict[str, ModelSpec] = {
         lambda: ViTTiny(pretrained=True),
         "Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021",
         _TIMM,
+    ),
+    "clip_vit_b16": ModelSpec(
+        ClipViT,
+        "map",
+        *_CLIP,
+        lambda: ClipViT(pretrained=True),
+        "Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML 2021",
+        "Apache-2.0 (timm)",
+        size_px=224,
     ),
     # its own means cancel in the differences it looks at
     "npr": ModelSpec(

