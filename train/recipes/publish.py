@@ -37,7 +37,7 @@ from train.data.faces import FaceData, load_faces
 from train.data.sources import find_data_root
 from train.errors import DataError
 from train.measure import scoring
-from train.measure.calibrate import fit_calibration, fit_curve
+from train.measure.calibrate import alarms_by_source, fit_calibration, fit_curve
 from train.measure.ensembles import Fitted, choose_default, fit_ensembles
 from train.measure.limits import measure_limits
 from train.measure.selection import selection_figures
@@ -315,6 +315,7 @@ def _curve(data: FaceData, calibrated: np.ndarray) -> dict[str, Any]:
             "sources": sorted({s.source for s in genuine}),
         },
         "thresholds": thresholds(curve).to_dict(),
+        "alarms_by_source": alarms_by_source(data.val, calibrated, data.unseen),
     }
 
 

@@ -198,6 +198,26 @@ def _bands(record: Mapping[str, Any]) -> list[str]:
         ]
         for number, row in by_faces.items():
             lines.append(f"| {number} | {row['weak']:.1%} | {row['strong']:.1%} | {row['very_strong']:.1%} |")
+    return [*lines, "", *_by_source(record)]
+
+
+def _by_source(record: Mapping[str, Any]) -> list[str]:
+    """What each genuine source shows at edges that the others set, of an entry that says it."""
+    found = record.get("alarms_by_source") or {}
+    if not found:
+        return []
+    lines = [
+        "Source by source: each genuine source of validation that trained nothing, judged by edges that the other "
+        "sources set. A source keeps the promise while at most twice the promised share of its faces alarms.",
+        "",
+        "| band | sources | mean | nine of ten have at most | worst | keep the promise |",
+        "|---|---|---|---|---|---|",
+    ]
+    for band, row in found.items():
+        lines.append(
+            f"| {band.replace('_', ' ')} or stronger | {len(row['sources'])} | {row['mean']:.1%} | {row['high']:.1%} "
+            f"| {row['worst']:.1%} ({row['worst_source']}) | {row['kept']:.0%} |"
+        )
     return [*lines, ""]
 
 
