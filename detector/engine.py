@@ -15,7 +15,7 @@ from detector.converted import key_of
 from detector.models import registry
 from detector.models.registry import Network
 from detector.runtime import available_cores, in_batches, prepare
-from detector.weights import Manifest, golden_crops, load_network, verified_file
+from detector.weights import Manifest, golden_crops, load_network, verified_weights
 
 _BATCH = 8
 """Faces per forward pass: 16 were no faster on two cores and took 200 MiB more with three networks."""
@@ -67,17 +67,18 @@ class Engine:
         self._manifest = manifest
         self._calibration = Calibration(**record["calibration"])
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        verified_file(manifest, name)
+        weights = verified_weights(manifest, name)
         code = sorted(Path(registry.__file__).parent.glob("*.py"))
         made = (golden_crops(self.size_px, _EXAMPLES) * 255).byte().permute(0, 2, 3, 1)
         self._run = prepare(
             lambda: _Deployed(load_network(manifest, name), self.size_px),
             name=str(record["architecture"]),
-            key=key_of(self.sha256, str(record["architecture"]), Path(__file__), *code),
+            key=key_of(weights, str(record["architecture"]), Path(__file__), *code),
             example=np.ascontiguousarray(made.numpy()),
             # a probability moves by at most a quarter of its logit's shift
             tolerance=4 * _MAX_SHIFT / max(1.0, abs(self._calibration.scale)),
             allow_bf16=True,
+            int8="backbone" in record,
             choice=engine,
         )
         self.backend = self._run.backend
@@ -100,8 +101,9 @@ class Engine:
         """Calibrated logits (N,) and class activation maps (N, h, w), float32, of the network's own small size.
 
         The mean of a map plus a constant is the raw logit: positive places speak for manipulation. Zhou et al.,
-        "Learning Deep Features for Discriminative Localization", 2016. None where the network does not end in the mean
-        of its last feature map and one linear layer, for then there is no such map.
+        "Learning Deep Features for Discriminative Localization", 2016. A transformer's map is what its patches add to
+        the logit; what it takes from the whole picture is no constant there. None where the network does not end in
+        the mean of its last feature map and one linear layer, for then there is no such map.
         """
         found = self._outputs(crops, 3)
         return found[0], found[2] if len(found) > 2 else None
@@ -148,6 +150,8 @@ class _Deployed(nn.Module):
         features = self._kept.features
         if not isinstance(features, Tensor) or features.ndim != 4:
             return False, None
+        if features.shape[1] == 1:
+            return True, torch.ones(1, 1, 1, 1)  # what each place adds to the logit
         heads = [m for m in self.network.modules() if isinstance(m, nn.Linear)]
         head = heads[-1] if heads else None
         if head is None or head.out_features != 1 or head.in_features != features.shape[1]:

@@ -3,6 +3,7 @@
 `weights/manifest.json` says what was trained (data); `detector.models.registry` what can be built (code).
 
     models      name -> architecture, file, sha256, bytes, input_size_px, calibration, curve, false_alarms, metrics, ...
+                of a network on a frozen backbone: backbone, that one's file, sha256 and bytes
     ensembles   name -> kind, members, calibration, curve, edges and weights of a vote, file and sha256 of a stacked
                 classifier, golden_scores, false_alarms, metrics, ...
                 of both: clips, what genuine videos showed, by `python -m train clips` (absent: not measured)
@@ -25,13 +26,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save_file
 from torch import nn
 
 from detector.aggregate import ClipRule
 from detector.calibration import Calibration, FalseAlarmCurve
 from detector.ensemble import Ensemble, Stacker
 from detector.errors import UnknownModelError, WeightsError
+from detector.models.int8 import dequantised, quantised
 from detector.models.registry import Network, build
 from detector.types import BandCap
 
@@ -174,15 +177,16 @@ def list_models(folder: Path | None = None) -> tuple[str, ...]:
     return read_manifest(folder).names()
 
 
-def verified_file(manifest: Manifest, name: str) -> Path:
-    """The weights file of a published network.
+def verified_weights(manifest: Manifest, name: str) -> str:
+    """A name for what all files of a published network hold together: its SHA-256, if it is one file.
 
     Raises:
-        WeightsError: the file is missing or damaged.
+        WeightsError: a file is missing or damaged.
     """
-    record = manifest.models[name]
-    _verified(manifest.folder, record)
-    return manifest.folder / str(record["file"])
+    parts = _parts(manifest.models[name])
+    for part in parts:
+        _verified(manifest.folder, part)
+    return "+".join(str(part["sha256"]) for part in parts)
 
 
 def load_network(manifest: Manifest, name: str) -> Network:
@@ -192,10 +196,12 @@ def load_network(manifest: Manifest, name: str) -> Network:
         WeightsError: the file is missing, damaged, or fits another architecture.
     """
     record = manifest.models[name]
-    path = verified_file(manifest, name)
     network = build(record["architecture"])
     try:
-        network.load_state_dict({k: _as_float(v) for k, v in load_file(path).items()}, strict=True)
+        found: dict[str, torch.Tensor] = {}
+        for part in _parts(record):
+            found |= dequantised(load_tensors(_verified(manifest.folder, part)))
+        network.load_state_dict({k: _as_float(v) for k, v in found.items()}, strict=True)
     except (SafetensorError, RuntimeError) as error:
         raise WeightsError(f"weights/{record['file']} does not fit {record['architecture']}: {error}") from error
     return network.eval().to(memory_format=torch.channels_last)
@@ -241,13 +247,45 @@ def save_stacker(stacker: Stacker, path: Path) -> tuple[str, int]:
 
 def save_network(network: nn.Module, path: Path) -> tuple[str, int]:
     """Writes weights as float16 safetensors, whole or not at all; returns SHA-256 and size in bytes."""
+    return _save_halves(network.state_dict(), path)
+
+
+def save_parts(network: Network, folder: Path, frozen: str) -> dict[str, Any]:
+    """Writes a network whose backbone is frozen as two files, so that new training replaces a few kilobytes.
+
+    Args:
+        network: to write.
+        folder: where to; files that are there are replaced.
+        frozen: how the names of the backbone's tensors begin. Its matrices are stored as 8-bit integers.
+
+    Returns:
+        What the network's entry in the manifest says of its files.
+    """
+    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    file, backbone = f"{network.name}.safetensors", f"{network.name}.int8.safetensors"
+    digest, size = _save_halves({k: v for k, v in state.items() if not k.startswith(frozen)}, folder / file)
+    of_backbone, its_size = _save(
+        quantised({k: v for k, v in state.items() if k.startswith(frozen)}), folder / backbone
+    )
+    return {
+        "file": file,
+        "sha256": digest,
+        "bytes": size,
+        "backbone": {"file": backbone, "sha256": of_backbone, "bytes": its_size},
+    }
+
+
+def _save_halves(state: Mapping[str, torch.Tensor], path: Path) -> tuple[str, int]:
     tensors = {
-        k: (v.detach().half() if v.is_floating_point() else v.detach()).cpu().contiguous()
-        for k, v in network.state_dict().items()
+        k: (v.detach().half() if v.is_floating_point() else v.detach()).cpu().contiguous() for k, v in state.items()
     }
     for key, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise WeightsError(f"{key} does not fit into float16")
+    return _save(tensors, path)
+
+
+def _save(tensors: dict[str, torch.Tensor], path: Path) -> tuple[str, int]:
     partial = path.with_suffix(".partial")
     save_file(tensors, partial)
     data = partial.read_bytes()
@@ -274,6 +312,11 @@ def golden_crops(size_px: int, n: int = 4) -> torch.Tensor:
         for i in range(n)
     ]
     return (torch.stack(waves) * 0.5 + 0.5).float()
+
+
+def _parts(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Files that make a network: its own, and the backbone under it where that is one of its own."""
+    return [record, *([record["backbone"]] if "backbone" in record else [])]
 
 
 def _verified(folder: Path, record: Mapping[str, Any]) -> bytes:

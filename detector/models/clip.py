@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 CLIP_NAME = "vit_base_patch16_clip_quickgelu_224"
-BLOCKS, WIDTH, PATCH_PX = 12, 768, 16
+LAYERS, WIDTH, PATCH_PX = 13, 768, 16
+_LEAST = 1e-6
+"""Of a vector's length, before others are divided by it."""
 
 
 class ClipTower(nn.Module):
@@ -49,19 +51,36 @@ class ClipTower(nn.Module):
 class ClipViT(ClipTower):
     """Normalised pictures (N, 3, S, S) to logits (N, 1): linear in features of length one.
 
+    What the patches say is a sum over places: each place's share of it is the last feature map, of one channel. What
+    the class tokens say has no place; it is the same for all of the picture.
+
     Args:
-        dropout: before the last layer.
+        dropout: before what the class tokens say.
         pretrained: fills the tower with the publisher's weights, downloading them.
     """
 
     def __init__(self, dropout: float = 0.0, pretrained: bool = False) -> None:
         super().__init__(pretrained)
+        self.map = nn.Identity()
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(2 * (BLOCKS + 1) * WIDTH, 1)
+        self.fc = nn.Linear(2 * LAYERS * WIDTH, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.fc(self.dropout(nn.functional.normalize(self.features(x), dim=2).flatten(1)))
-        return logits
+        rows, columns = (-(-side // PATCH_PX) for side in x.shape[-2:])
+        tokens = self.tokens(x)
+        of_class, of_patches = self.fc.weight[0].view(2, LAYERS, WIDTH)
+        places = torch.stack(
+            # a sum over layers of what each place adds to the mean, brought to length one
+            [
+                (t[:, 1:] @ weight) / t[:, 1:].mean(1).norm(dim=1, keepdim=True).clamp_min(_LEAST)
+                for t, weight in zip(tokens, of_patches, strict=True)
+            ]
+        ).sum(0)
+        shown: Tensor = self.map(places.unflatten(1, (rows, columns)).unsqueeze(1))
+        summary = nn.functional.normalize(torch.stack([t[:, 0] for t in tokens], 1), dim=2, eps=_LEAST).flatten(1)
+        whole = self.dropout(summary) @ of_class.flatten()
+        logits: Tensor = whole + shown.mean((1, 2, 3)) + self.fc.bias
+        return logits[:, None]
 
 
 def features_of(tokens: Sequence[Tensor]) -> Tensor:

@@ -1,14 +1,32 @@
 """Matrices stored as 8-bit integers with one scale a row, and back.
 
-A matrix `NAME` (out, in) int8 or uint8 lies beside `NAME.scale` and `NAME.zero_point` (out,): weight = (q - zero_point)
-* scale. Everything else is stored as it is.
+A matrix `NAME` (out, in) int8 or uint8 lies beside `NAME.scale` (out,) and, where it has one, `NAME.zero_point` (out,):
+weight = (q - zero_point) * scale. Everything else is stored as it is.
 """
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 _SCALE, _ZERO = ".scale", ".zero_point"
+_STEPS = 127
+
+
+def quantised(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Matrices as int8 with a scale a row, no zero point; everything else as it is.
+
+    A matrix that came from such integers comes out as the same ones.
+    """
+    found = {}
+    for name, value in state.items():
+        if value.ndim == 2:
+            scale = value.abs().amax(1) / _STEPS
+            found[name] = torch.round(value / torch.where(scale > 0, scale, 1)[:, None]).to(torch.int8)
+            found[name + _SCALE] = scale
+        else:
+            found[name] = value
+    return found
 
 
 def dequantised(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -18,7 +36,9 @@ def dequantised(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name.endswith((_SCALE, _ZERO)):
             continue
         if name + _SCALE in stored:
-            zero, scale = (stored[name + end].float().reshape(-1, 1) for end in (_ZERO, _SCALE))
-            value = (value.float() - zero) * scale
+            value = value.float()
+            if name + _ZERO in stored:
+                value = value - stored[name + _ZERO].float().reshape(-1, 1)
+            value = value * stored[name + _SCALE].float().reshape(-1, 1)
         found[name] = value
     return found

@@ -40,6 +40,8 @@ class ModelSpec:
         paper, licence: of the architecture and of the library's code.
         size_px: side of the crops that training takes unless told otherwise. Stored faces are at most 240 px, so
             nothing is won by the sizes that large pictures of objects are trained at.
+        frozen: how the names of tensors begin that training leaves as they are: they are published as one file of
+            8-bit integers, the rest as a small one beside it. None: everything is trained.
         traces: share of the self-blended twins that training replaces by traces of up-sampling unless told otherwise.
     """
 
@@ -52,6 +54,7 @@ class ModelSpec:
     licence: str
     size_px: int = 160
     traces: float = 0.0
+    frozen: str | None = None
 
 
 def _torchvision_resnet(name: str) -> tuple[Callable[[float], nn.Module], Callable[[], nn.Module]]:
@@ -198,6 +201,7 @@ MODELS: dict[str, ModelSpec] = {
         "Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML 2021",
         "Apache-2.0 (timm)",
         size_px=224,
+        frozen="backbone.trunk.",
     ),
     # its own means cancel in the differences it looks at
     "npr": ModelSpec(

@@ -44,7 +44,7 @@ def staging_in(target: Path) -> Iterator[Path]:
 
 def files_of(record: Mapping[str, Any]) -> list[str]:
     """Files that an entry of the manifest names."""
-    return [record["file"]] if "file" in record else []
+    return [part["file"] for part in (record, record.get("backbone") or {}) if "file" in part]
 
 
 def install(staging: Path, target: Path, manifest: Mapping[str, Any]) -> None:
