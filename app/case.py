@@ -203,17 +203,19 @@ class Case:
         return self._ask(key, make)
 
     def _draw_stills(self) -> Picture:
-        """Every frame that was looked at, large and small, and the persons' portraits, decoding the video once."""
-        from detector.pipeline import MAX_FRAMES
-        from detector.video import iter_frames
+        """Every frame that shows a person, large and small, and the persons' portraits, decoding the video once."""
+        from detector.video import iter_at
 
         assert isinstance(self.verdict, VideoVerdict)
         portraits = {best_time(person): person.number for person in reversed(self.verdict.persons)}
-        with closing(iter_frames(self.source, max_frames=MAX_FRAMES)) as frames:
+        times = sorted({point.time_s for person in self.verdict.persons for point in person.timeline})
+        if not times:
+            return Picture(b"")
+        with closing(iter_at(self.source, times)) as frames:
             for frame in frames:
                 if self._stop.is_set():
                     break
-                time_s, image = frame.time_s, frame.image
+                time_s, image = min(times, key=lambda t: abs(t - frame.time_s)), frame.image
                 self._keep(("frame", time_s), jpeg(image, _FRAME_PX))
                 self._keep(("thumb", time_s), jpeg(image, _THUMB_PX))
                 face = self.face_at(portraits[time_s], time_s) if time_s in portraits else None

@@ -51,7 +51,15 @@ class FileDetector(Protocol):
         """What was measured of the networks in use."""
         ...
 
-    def file(self, source: Path, *, max_frames: int, on_progress: OnProgress | None) -> FileVerdict:
+    def file(
+        self,
+        source: Path,
+        *,
+        max_frames: int,
+        start_s: float | None,
+        end_s: float | None,
+        on_progress: OnProgress | None,
+    ) -> FileVerdict:
         """The verdict on one file; a file that cannot be read has one, too."""
         ...
 
@@ -112,6 +120,16 @@ def command_line_parser() -> argparse.ArgumentParser:
         help="frames of a video to look at (default: %(default)s)",
     )
     parser.add_argument(
+        "--from",
+        dest="start_s",
+        type=_moment,
+        metavar="TIME",
+        help="look at a video from this time on alone: seconds, or 1:23:45.5 as players show it",
+    )
+    parser.add_argument(
+        "--to", dest="end_s", type=_moment, metavar="TIME", help="look at a video up to this time alone"
+    )
+    parser.add_argument(
         "--csv",
         type=Path,
         metavar="OUT.csv",
@@ -146,7 +164,13 @@ def _run(options: argparse.Namespace, detector_factory: Callable[[str], FileDete
         for number, path in enumerate(files, 1):
             title = f"{number} of {len(files)}  {shown(path.name)}"
             with _progress(title) as on_progress:
-                verdict = detector.file(path, max_frames=options.max_frames, on_progress=on_progress)
+                verdict = detector.file(
+                    path,
+                    max_frames=options.max_frames,
+                    start_s=options.start_s,
+                    end_s=options.end_s,
+                    on_progress=on_progress,
+                )
             if verdict.status == "unreadable":
                 exit_code = EXIT_UNREADABLE
             print(to_json(verdict) if options.json else block(shown(str(path)), verdict, detector.entry), flush=True)
@@ -343,6 +367,16 @@ def _files_of(path: Path) -> list[Path]:
 
 def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
+
+
+def _moment(text: str) -> float:
+    """Seconds of "83", "83.5", "1:23.5" or "1:02:03"."""
+    parts = text.split(":")
+    if not 1 <= len(parts) <= 3 or not all(part.isascii() and part.replace(".", "", 1).isdigit() for part in parts):
+        raise argparse.ArgumentTypeError("expected seconds, or a time such as 1:23 or 1:02:03.5")
+    if any("." in part for part in parts[:-1]):
+        raise argparse.ArgumentTypeError("expected a point only in the seconds, as in 1:02:03.5")
+    return sum(float(part) * 60.0**i for i, part in enumerate(reversed(parts)))
 
 
 def _positive(text: str) -> int:

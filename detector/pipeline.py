@@ -1,5 +1,6 @@
 """The composition and nothing else: file → faces → crops → networks → calibrated verdict."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -295,7 +296,7 @@ class Detector:
                 range=best.range if best else None,
                 width=info.width,
                 height=info.height,
-                coverage=_coverage(film),
+                coverage=_coverage(film, max_frames),
                 thresholds=thresholds(rule.curve, chances) if runs else None,
                 persons=persons,
                 band_cap=rule.cap_of(runs[order[0]].logit, chances) if runs else None,
@@ -564,18 +565,24 @@ def _message(reason: str | None) -> str | None:
     return f"{REASONS[reason]} {_NEXT_STEP[reason]}" if reason else None
 
 
-def _coverage(film: Film[Any]) -> Coverage:
-    info = film.info
-    first_s, last_s = film.part_s or (info.start_s, info.duration_s)
-    analysed_s = covered_s(film.times_s, last_s, start_s=first_s)
+def _coverage(film: Film[Any], max_frames: int) -> Coverage:
+    info, times_s, part_s = film.info, film.times_s, film.part_s
+    first_s, last_s = part_s or (info.start_s, info.duration_s)
+    analysed_s = covered_s(times_s, last_s, start_s=first_s)
     end_s = info.stated_s or info.duration_s
+    if end_s is not None and end_s > info.start_s:
+        share = min(1.0, analysed_s / (end_s - info.start_s))
+    else:  # where nobody knows how long it is, only a video that ended before the frames were spent was seen whole
+        share = 1.0 if len(times_s) < max_frames and part_s is None else 0.0
+    if part_s is not None and math.isinf(part_s[1]):
+        part_s = (part_s[0], max(part_s[0], *times_s))
     return Coverage(
-        frames=len(film.times_s),
+        frames=len(times_s),
         duration_s=end_s,
         analysed_s=analysed_s,
-        share=min(1.0, analysed_s / (end_s - info.start_s)) if end_s and end_s > info.start_s else 1.0,
+        share=share,
         start_s=info.start_s,
-        part_s=film.part_s,
+        part_s=part_s,
         scouted=film.scouted,
         incomplete=info.cut_off,
         available_s=info.duration_s if info.cut_off else None,

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from detector.types import (
     REASONS,
     Band,
+    Coverage,
     FaceVerdict,
     FileVerdict,
     ImageVerdict,
@@ -24,6 +25,9 @@ from detector.types import (
 )
 
 BAND_WORDS: dict[Band, str] = {"little": "little", "weak": "weak", "strong": "strong", "very_strong": "very strong"}
+
+LOW_COVERAGE = 0.5
+"""Share of a video that was looked at below which headline and quotation name it."""
 
 PROBABILITY_HELP = (
     "The probability assumes as many manipulated as genuine files. It is not the chance that this one file was "
@@ -119,10 +123,33 @@ def network_name(name: str) -> str:
 
 
 def headline(verdict: FileVerdict) -> str:
-    """What was found, before any number: "Strong evidence of manipulation" or "No verdict"."""
-    if verdict.band is None:
-        return "No verdict"
-    return f"{BAND_WORDS[verdict.band].capitalize()} evidence of manipulation"
+    """What was found, before any number: "Strong evidence of manipulation" or "No verdict".
+
+    Of a video of which less than `LOW_COVERAGE` was looked at, or not all is there, it says so.
+    """
+    found = "No verdict"
+    if verdict.band is not None:
+        found = f"{BAND_WORDS[verdict.band].capitalize()} evidence of manipulation"
+    where = coverage_words(verdict)
+    return f"{found} ({where})" if where else found
+
+
+def coverage_words(verdict: FileVerdict) -> str:
+    """What a reader must know of how little of a video was looked at; empty where that is most of it.
+
+    "3 % of the video looked at", "12.0 to 20.0 s looked at", "incomplete file".
+    """
+    coverage = verdict.coverage
+    if verdict.kind != "video" or coverage is None:
+        return ""
+    words = []
+    if coverage.part_s is not None:
+        words.append(f"{_whole_seconds(coverage.part_s)} looked at")
+    elif coverage.share < LOW_COVERAGE:
+        words.append(f"{_share_words(coverage)} looked at")
+    if coverage.incomplete:
+        words.append("incomplete file")
+    return ", ".join(words)
 
 
 def reason_text(verdict: FileVerdict) -> str:
@@ -209,11 +236,12 @@ def quote(verdict: FileVerdict) -> str:
     """What a journalist can quote: the finding with version and date of the weights, and what it is worth."""
     tool = f"Unmask {verdict.version}" + (f" (weights {verdict.weights_date})" if verdict.weights_date else "")
     medium = {"image": "photo", "video": "video", "unknown": "file"}[verdict.kind]
+    seen = _seen_sentence(verdict)
     if verdict.band is None:
         # the first sentence of the table, not the message: a quotation gives no advice
         reason = REASONS.get(verdict.reason or "", REASONS["unreadable"]).rstrip(".")
         return (
-            f"{tool} gives no verdict on this {medium}: {reason[0].lower()}{reason[1:]}. "
+            f"{tool} gives no verdict on this {medium}: {reason[0].lower()}{reason[1:]}. {seen}"
             "That says nothing for or against manipulation."
         )
     noun, parts = _parts(verdict)
@@ -226,9 +254,32 @@ def quote(verdict: FileVerdict) -> str:
     if isinstance(top, Person) and top.worst_window_s and verdict.band != "little":
         when = f" between {_seconds(top.worst_window_s[0])} and {_seconds(top.worst_window_s[1])}"
     return (
-        f"{tool} finds {BAND_WORDS[verdict.band]} evidence that {whose} was manipulated{when}. "
+        f"{tool} finds {BAND_WORDS[verdict.band]} evidence that {whose} was manipulated{when}. {seen}"
         "This is a lead, not proof."
     )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _share_words(coverage: Coverage) -> str:
+    if coverage.duration_s is None and coverage.analysed_s is not None:
+        return f"{_seconds(coverage.analysed_s)} of a video of unknown length"
+    return f"{percent(coverage.share)} of the video"
+
+
+def _seen_sentence(verdict: FileVerdict) -> str:
+    """The same as `coverage_words` in sentences, each with a space after it."""
+    coverage = verdict.coverage
+    if not coverage_words(verdict) or coverage is None:
+        return ""
+    said = ""
+    if coverage.part_s is not None:
+        said = f"Only the part from {_whole_seconds(coverage.part_s)} was looked at. "
+    elif coverage.share < LOW_COVERAGE:
+        said = f"{_capital(_share_words(coverage))} was looked at. "
+    return said + ("The file is incomplete. " if coverage.incomplete else "")
 
 
 def to_json(verdict: FileVerdict, indent: int | None = None) -> str:
@@ -385,15 +436,31 @@ def _looked_at(verdict: FileVerdict) -> tuple[str, ...]:
 
 
 def _coverage(verdict: FileVerdict) -> tuple[str, ...]:
-    """How much of a video was looked at, when it is not all of it."""
+    """How much of a video was looked at and what of it is missing, when it is not all of it."""
     coverage = verdict.coverage
-    # what rounds to the whole would read as a contradiction
-    if coverage is None or coverage.share >= 0.995:
+    if coverage is None:
         return ()
-    line = f"{percent(coverage.share)} of the video was looked at"
-    if coverage.analysed_s is not None and coverage.duration_s is not None:
-        line += f", {_seconds(coverage.analysed_s)} of {_seconds(coverage.duration_s)}"
-    return (f"{line}.",)
+    lines = []
+    if coverage.incomplete:
+        line = "The file is incomplete: it breaks off"
+        if coverage.available_s is not None:
+            line += f" at {_seconds(coverage.available_s)}"
+            if coverage.duration_s is not None and coverage.duration_s > coverage.available_s:
+                line += f" of {_seconds(coverage.duration_s)}"
+        lines.append(f"{line}. Look for a whole copy.")
+    if coverage.second_file:
+        lines.append("Another video follows in the same file. Players do not show it, and it was not looked at.")
+    # what rounds to the whole would read as a contradiction
+    if coverage.part_s is not None or coverage.share < 0.995:
+        line = f"{_capital(_share_words(coverage))} was looked at"
+        if coverage.analysed_s is not None and coverage.duration_s is not None:
+            line += f", {_seconds(coverage.analysed_s)} of {_seconds(coverage.duration_s - coverage.start_s)}"
+        if coverage.part_s is not None:
+            line += f", as asked only from {_whole_seconds(coverage.part_s)}"
+        if coverage.scouted:
+            line += f"; faces alone were looked for in {coverage.scouted} more frames between start and end"
+        lines.append(f"{line}.")
+    return tuple(lines)
 
 
 def _whole_percent(p: float) -> str:
@@ -407,6 +474,10 @@ def _whole_percent(p: float) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value:.1f} s"
+
+
+def _whole_seconds(span_s: tuple[float, float]) -> str:
+    return f"{span_s[0]:.1f} to {_seconds(span_s[1])}"
 
 
 def _number(value: int) -> str:

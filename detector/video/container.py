@@ -75,6 +75,7 @@ _PRIMING_S = 0.1
 """Sound that begins so much before the first picture is what its coder needs to start: nobody hears it."""
 _JUMPING = ("mpegts", "mpeg")
 """Formats of tape and aerial, whose times may also jump ahead and whose packets say when to decode them."""
+_BACK_S = (0.2, 1.0, 3.0, 10.0, 30.0)  # how far before a wanted time a keyframe is looked for, one after the other
 _LATER_PARTS = 64
 _PART_BYTES = 1 << 16
 _SURVEY_S = 10.0
@@ -414,6 +415,26 @@ def seek(media: Media, time_s: float) -> bool:
     """Goes to the last keyframe at or before that time; False where the file cannot be entered there."""
     if media.joined:
         return False
+    if media.demuxer not in _JUMPING:
+        return _sought(media, time_s)
+    # these list no keyframes: FFmpeg goes to any packet of that time
+    for back_s in _BACK_S:
+        if not _sought(media, time_s - back_s):
+            return False
+        for packet in _read(media, media.container, media.stream):
+            if packet.size and packet.is_keyframe and packet.pts is not None:
+                shown_s = seconds_of(media, packet.pts)
+                break
+        else:
+            continue
+        if shown_s is not None and shown_s <= time_s:
+            return _sought(media, time_s - back_s)
+        if time_s <= back_s:
+            break
+    return _sought(media, 0.0)
+
+
+def _sought(media: Media, time_s: float) -> bool:
     try:
         media.container.seek(int(time_s / media.time_base) + media.start, stream=media.stream)
     except (av.FFmpegError, OverflowError):

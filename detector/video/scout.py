@@ -1,10 +1,11 @@
 """A quick look over a long video: some of its keyframes, small, without what lies between them."""
 
+import itertools
 from collections.abc import Callable, Generator, Iterator
 
 from detector.clock import Clock
 from detector.media import Source
-from detector.video.container import Decoded, Decoder, Media, Packet, opened, packets_of, seconds_of, seek, step_of
+from detector.video.container import Decoded, Decoder, Media, Packet, opened, packets_of, seconds_of, seek
 from detector.video.frames import VideoFrame, VideoInfo
 from detector.video.upright import Turn, turn_of, upright
 
@@ -12,6 +13,8 @@ MAX_SCOUTS = 120
 _MAX_PIXELS = 2.5e8  # that are decoded: 120 keyframes of 1080p, 30 of 4K
 _SIDE_PX = 640
 _BUDGET_S = 20.0
+_LATER_S = 0.5
+_INDEXED = ("mov", "matroska", "avi")  # whose files hold a list of their keyframes
 
 
 def iter_scouts(
@@ -50,8 +53,10 @@ def _decoded(decoder: Decoder, packet: Packet) -> Iterator[Decoded]:
 def _sought(media: Media, clock: Clock, start_s: float, end_s: float, most: int) -> Iterator[Packet]:
     """Keyframes by the file's index, or at even times where it has none."""
     last_s = -1.0
-    for time_s in _keyframes_s(media, start_s, end_s, most) or _even(start_s, end_s, most):
-        if time_s <= last_s or not seek(media, time_s + step_of(media) / 2):
+    places = _keyframes_s(media, start_s, end_s, most) or _even(start_s, end_s, most)
+    for time_s, next_s in itertools.pairwise((*places, end_s)):
+        # indices hold times of decoding, which lie somewhat before those of presentation
+        if time_s <= last_s or not seek(media, time_s + min(_LATER_S, (next_s - time_s) / 2)):
             continue
         for packet in packets_of(media, clock):
             shown_s = seconds_of(media, packet.dts if packet.pts is None else packet.pts)
@@ -75,11 +80,15 @@ def _in_passing(media: Media, clock: Clock, start_s: float, end_s: float, most: 
 
 
 def _even(start_s: float, end_s: float, count: int) -> list[float]:
-    return [start_s + (end_s - start_s) * i / count for i in range(count)]
+    """As many times, the last one so late that the jump leads to the last keyframe."""
+    return [*(start_s + (end_s - start_s) * i / count for i in range(count - 1)), max(start_s, end_s - 2 * _LATER_S)]
 
 
 def _keyframes_s(media: Media, start_s: float, end_s: float, most: int) -> list[float]:
     """Times of up to so many keyframes by the index, the last one among them; none if it does not list them."""
+    if media.demuxer not in _INDEXED:
+        return []
+    seek(media, end_s)  # some formats read their index only then
     stated = (seconds_of(media, entry.timestamp) for entry in media.stream.index_entries if entry.is_keyframe)
     times = sorted({time_s for time_s in stated if time_s is not None and start_s <= time_s < end_s})
     if len(times) < 2 or len(times) <= most:

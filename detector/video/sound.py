@@ -13,6 +13,7 @@ from detector.clock import Clock
 from detector.errors import MediaError
 from detector.media import Source
 from detector.video.container import BUDGET_S, Media, opened, seek
+from detector.video.timeline import Continuous
 
 SOUND_CODECS = (
     "aac",
@@ -39,6 +40,7 @@ SOUND_CODECS = (
     "pcm_mulaw",
 )
 """What sound may be coded with."""
+_PACKET_S = 0.02
 SOUND_RATE = 48_000
 """Samples a second of `iter_sound`."""
 
@@ -101,13 +103,21 @@ def iter_sound(
 
 def _heard(media: Media, stream: AudioStream, clock: Clock) -> Iterator[av.AudioFrame]:
     """Frames of sound from where the file stands, until its end, an error that cannot be passed, or no time."""
+    line = None
+    if media.joined and stream.time_base:  # its times jump where those of the pictures do
+        second = float(1 / stream.time_base)
+        line = Continuous(second, max(1, round(_PACKET_S * second)), by_dts=True, closes_gaps=True)
     try:
         for packet in media.container.demux(stream):
             if clock.expired:
                 return
+            if line is not None and packet.size:
+                moved = line.move(packet.pts, packet.dts, packet.duration, True)
+                packet.pts = None if packet.pts is None else packet.pts + moved
+                packet.dts = None if packet.dts is None else packet.dts + moved
             try:
                 yield from packet.decode()
             except av.FFmpegError:
                 continue  # one damaged packet, as with frames
-    except av.FFmpegError:
+    except (av.FFmpegError, IndexError):  # PyAV does not know streams that begin on the way
         return

@@ -256,10 +256,12 @@ def _mxf_breaks_off(file: BinaryIO, size: int) -> bool:
 
 
 def _ivf_breaks_off(file: BinaryIO, size: int) -> bool:
-    position = int.from_bytes(_bytes_at(file, 6, 2), "little")
-    while position < size:
+    stated = int.from_bytes(_bytes_at(file, 24, 4), "little")
+    position, frames = int.from_bytes(_bytes_at(file, 6, 2), "little"), 0
+    while position + 12 <= size:
         position += 12 + int.from_bytes(_bytes_at(file, position, 4), "little")
-    return position > size
+        frames += 1
+    return position != size or (stated != 0xFFFFFFFF and frames < stated)
 
 
 _CHECKS: dict[str, Callable[[BinaryIO, int], bool]] = {

@@ -42,9 +42,19 @@ class FakeDetector:
     models: str
     entry: SimpleNamespace = field(default_factory=lambda: ENTRY)
     asked: list[tuple[Path, int]] = field(default_factory=list)
+    parts: list[tuple[float | None, float | None]] = field(default_factory=list)
 
-    def file(self, source: Path, *, max_frames: int, on_progress: Callable[[float, str], None] | None) -> FileVerdict:
+    def file(
+        self,
+        source: Path,
+        *,
+        max_frames: int,
+        start_s: float | None,
+        end_s: float | None,
+        on_progress: Callable[[float, str], None] | None,
+    ) -> FileVerdict:
         self.asked.append((source, max_frames))
+        self.parts.append((start_s, end_s))
         if on_progress:
             on_progress(0.5, "Reading frames, 12 of 24")
         content = source.read_text()
@@ -241,6 +251,19 @@ def test_options_reach_the_detector(cli: Cli, media: Path) -> None:
     assert cli.made[0].models == "resnet18" and cli.made[0].asked[0][1] == 8
     cli(media / "a.jpg")
     assert cli.made[1].models == "default" and cli.made[1].asked[0][1] == 32
+
+
+def test_a_part_of_a_video_is_asked_for_in_seconds_or_as_players_show_times(cli: Cli, media: Path) -> None:
+    cli("--from", "83", "--to", "1:23:45.5", media / "a.jpg")
+    cli("--from", "2:03", media / "a.jpg")
+    cli(media / "a.jpg")
+    assert [part for made in cli.made for part in made.parts] == [(83.0, 5025.5), (123.0, None), (None, None)]
+
+
+@pytest.mark.parametrize("time", ["-3", "x", "1:2:3:4", "1.5:00", "", "nan", "1e3"])
+def test_a_time_that_is_none_is_refused(cli: Cli, time: str) -> None:
+    with pytest.raises(SystemExit):
+        cli(f"--from={time}", "a")
 
 
 @pytest.mark.parametrize("argv", [[], ["--max-frames", "0", "a"], ["--max-frames", "x", "a"], ["--unknown", "a"]])

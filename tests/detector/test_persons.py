@@ -181,3 +181,44 @@ def test_a_real_clip_is_cancelled_within_a_second(repo_root: Path) -> None:
         detector.video(clip, should_stop=stop)
     ended = time.process_time()
     assert max(b - a for a, b in pairwise([*asked_at, ended])) < 1.0
+
+
+def late_face(head: np.ndarray, seconds: int = 200, container: str = "mp4") -> bytes:
+    """A grey video with a head in its last second and a half, and a keyframe where it appears."""
+    grey = np.full((180, 320, 3), 128, np.uint8)
+    small = cv2.resize(head, (90, 112), interpolation=cv2.INTER_AREA)
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as out:
+        stream = out.add_stream("libx264", rate=10, options={"preset": "ultrafast", "crf": "18", "g": "100"})
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for i in range(10 * seconds):
+            picture = grey
+            if i >= 10 * seconds - 15:
+                picture = grey.copy()
+                pasted(picture, small, 150 + 2 * (i % 10), 90)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            if i == 10 * seconds - 15:
+                frame.pict_type = av.video.frame.PictureType.I
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts"])
+def test_a_face_in_the_last_seconds_of_a_long_video_is_found(
+    heads: tuple[np.ndarray, np.ndarray], container: str
+) -> None:
+    clip = late_face(heads[0], container=container)
+    said: list[tuple[float, str]] = []
+    film = follow_persons(
+        clip, video_faces(), warmth, max_frames=16, on_step=lambda share, what: said.append((share, what))
+    )
+    assert len(film.persons) == 1 and len(film.persons[0].sightings) >= 10
+    assert all(time_s >= 198.4 for time_s in film.times_s)
+    assert 20 <= film.scouted <= 40
+    assert [share for share, _ in said] == sorted(share for share, _ in said)
+    part = follow_persons(
+        clip, video_faces(), warmth, max_frames=8, on_step=lambda share, what: None, start_s=50.0, end_s=70.0
+    )
+    assert part.part_s == (50.0, 70.0) and not part.persons and not part.scouted
+    assert len(part.times_s) == 8 and all(50.0 <= time_s < 70.0 for time_s in part.times_s)

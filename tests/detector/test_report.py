@@ -530,3 +530,64 @@ def test_the_table_of_photos_has_a_line_a_face_and_of_others_one_with_the_reason
 )
 def test_a_name_is_no_formula_for_a_spreadsheet(name: str, cell: str) -> None:
     assert [row["file"] for row in table(photo(file=name))] == [cell]
+
+
+@pytest.mark.parametrize(
+    ("coverage", "words", "sentence", "fact"),
+    [
+        (Coverage(32, 16.0, 16.0, 1.0), "", "", None),
+        (Coverage(32, 60.0, 32.0, 0.533), "", "", "53 % of the video was looked at, 32.0 s of 60.0 s."),
+        (
+            Coverage(32, 600.0, 18.0, 0.03, scouted=61),
+            "3 % of the video looked at",
+            "3 % of the video was looked at. ",
+            "3 % of the video was looked at, 18.0 s of 600.0 s; faces alone were looked for in 61 more frames between "
+            "start and end.",
+        ),
+        (
+            Coverage(32, 600.0, 1.6, 0.003),
+            "under 1 % of the video looked at",
+            "Under 1 % of the video was looked at. ",
+            "Under 1 % of the video was looked at, 1.6 s of 600.0 s.",
+        ),
+        (
+            Coverage(32, 603.0, 8.0, 0.0133, start_s=3.0, part_s=(12.0, 20.0)),
+            "12.0 to 20.0 s looked at",
+            "Only the part from 12.0 to 20.0 s was looked at. ",
+            "1 % of the video was looked at, 8.0 s of 600.0 s, as asked only from 12.0 to 20.0 s.",
+        ),
+        (
+            Coverage(32, 60.0, 31.2, 0.52, incomplete=True, available_s=31.2),
+            "incomplete file",
+            "The file is incomplete. ",
+            "The file is incomplete: it breaks off at 31.2 s of 60.0 s. Look for a whole copy.",
+        ),
+        (
+            Coverage(32, 200.0, 32.0, 0.16, incomplete=True, available_s=200.0),
+            "16 % of the video looked at, incomplete file",
+            "16 % of the video was looked at. The file is incomplete. ",
+            "The file is incomplete: it breaks off at 200.0 s. Look for a whole copy.",
+        ),
+        (
+            Coverage(32, None, 16.0, 0.0),
+            "16.0 s of a video of unknown length looked at",
+            "16.0 s of a video of unknown length was looked at. ",
+            "16.0 s of a video of unknown length was looked at.",
+        ),
+        (
+            Coverage(32, 4.0, 4.0, 1.0, second_file=True),
+            "",
+            "",
+            "Another video follows in the same file. Players do not show it, and it was not looked at.",
+        ),
+    ],
+)
+def test_what_was_not_looked_at_stands_in_headline_and_quotation(
+    coverage: Coverage, words: str, sentence: str, fact: str | None
+) -> None:
+    for verdict in (video("weak", coverage=coverage), video(None, "no_face", persons=(), coverage=coverage)):
+        plain = "Weak evidence of manipulation" if verdict.band else "No verdict"
+        assert report.coverage_words(verdict) == words
+        assert report.headline(verdict) == (f"{plain} ({words})" if words else plain)
+        assert sentence in report.quote(verdict) and ("incomplete" in report.quote(verdict)) == coverage.incomplete
+        assert fact is None or fact in report.facts(verdict)
