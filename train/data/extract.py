@@ -9,8 +9,6 @@ A video's folder is filled under another name and renamed when it is whole, so a
 were being worked on and nothing else, and what is there is never half of something.
 """
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -34,7 +32,7 @@ from train.data.datasets.clips import Clip
 from train.data.datasets.pack import TABLE
 from train.data.sources import EXTRACTION
 from train.errors import DataError
-from train.run import write_json, write_text
+from train.run import write_csv, write_json
 
 if TYPE_CHECKING:
     from detector.video import VideoFrame
@@ -214,16 +212,8 @@ def _write_tables(clips: Sequence[Clip], out: Path, failed: dict[str, str]) -> E
                     row["time_s"],
                 )
             )
-    write_text(out / SKIPPED, _csv(("video", "reason"), sorted(skipped.items())))
+    write_csv(out / SKIPPED, ("video", "reason"), sorted(skipped.items()))
     if not table:
         raise DataError(f"no face was found in any of {len(clips)} videos: {out.name}/{SKIPPED} says why")
-    write_text(out / TABLE, _csv(_COLUMNS, table))
+    write_csv(out / TABLE, _COLUMNS, table)
     return Extracted(len(table), skipped)
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()

@@ -33,14 +33,21 @@ class FaceData:
 
 
 def load_faces(
-    data_root: Path | None, runs_dir: Path, seed: int, workers: int, *, needs_fakes: bool = True
+    data_root: Path | None,
+    runs_dir: Path,
+    seed: int,
+    workers: int,
+    *,
+    needs_fakes: bool = True,
+    more: Sequence[Path] = (),
 ) -> FaceData:
     """Samples of the data folder with the largest face of each, found by the product's own detector.
 
-    Without `needs_fakes` genuine faces alone will do: validation then holds their twins as manipulated ones.
+    Without `needs_fakes` genuine faces alone will do: validation then holds their twins as manipulated ones. `more`
+    names folders of `python -m train sources`.
     """
     root = find_data_root(data_root)
-    samples = load_samples(root, seed, needs_fakes=needs_fakes)
+    samples = load_samples(root, seed, needs_fakes=needs_fakes, more=more)
     with join_world().in_turns(), Bar("Looking for faces") as bar:
         faces = find_faces(samples, runs_dir / "cache", workers=workers, on_progress=bar.at)
     kept = [s for s in samples if s.name in faces]

@@ -1,7 +1,8 @@
 """From a data folder to samples with splits, whatever its layout."""
 
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from train.data.datasets.dfdc import is_dfdc, read_dfdc
 from train.data.datasets.faces140k import is_faces140k, read_faces140k
 from train.data.datasets.ffpp import is_ffpp, read_ffpp
 from train.data.datasets.folder import labelled_files, read_folder
-from train.data.datasets.pack import is_pack_folder, read_packs
+from train.data.datasets.pack import TABLE, is_pack_folder, read_packs
 from train.data.samples import Sample, check_groups, check_splits, hold_out_sources
 from train.errors import DataError
 
@@ -55,11 +56,18 @@ def find_data_root(option: Path | None) -> Path:
     return root
 
 
-def load_samples(root: Path, seed: int, *, needs_fakes: bool = True) -> list[Sample]:
+def load_samples(root: Path, seed: int, *, needs_fakes: bool = True, more: Sequence[Path] = ()) -> list[Sample]:
     """All samples of a folder, split by group and checked; without `needs_fakes` genuine faces alone will do.
 
+    Args:
+        root: the folder, in any layout.
+        seed: of splits that the layout leaves open.
+        needs_fakes: whether training and validation need manipulated faces.
+        more: folders of `python -m train sources`, with splits of their own.
+
     Raises:
-        DataError: the layout is not known or broken, or the folder holds videos.
+        DataError: the layout is not known or broken, the folder holds videos, or folders share a picture's name or
+            disagree on the split of a group.
     """
     rng = np.random.default_rng(seed)
     videos = next((name for name, fits, _ in VIDEOS if fits(root)), None)
@@ -80,6 +88,13 @@ def load_samples(root: Path, seed: int, *, needs_fakes: bool = True) -> list[Sam
             if (root / clips.TABLE).is_file() or labelled_files(root, clips.SUFFIXES):
                 raise DataError(VIDEOS_FIRST.format(what="videos", root=root.name)) from error
             raise DataError(f"{error}\n\n{HELP.format(where=f'{root.name}/')}") from error
+    for folder in more:
+        if not is_pack_folder(folder):
+            raise DataError(f"{folder.name}/ has no {TABLE}: make it with `python -m train sources`")
+        samples = [*samples, *read_packs(folder)]
+    repeated = [name for name, times in Counter(s.name for s in samples).items() if times > 1]
+    if repeated:
+        raise DataError(f"two folders have a picture {repeated[0]}: give each folder once")
     check_splits(samples, needs_fakes=needs_fakes)
     return samples
 

@@ -60,7 +60,8 @@ def cut_faces(
         x0, y0, x1, y1 = upright.bounds()
         inside = max(0.0, min(x1, width) - max(x0, 0)) * max(0.0, min(y1, height) - max(y0, 0))
         side = min(MAX_CROP_PX, round(square.side))
-        crops.append(FaceCrop(cut(image, upright, side), face.size_px, 1 - inside / square.side**2))
+        outside = max(0.0, 1 - inside / square.side**2)
+        crops.append(FaceCrop(cut(image, upright, side), face.size_px, outside))
     return crops
 
 
