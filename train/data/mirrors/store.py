@@ -19,9 +19,7 @@ from typing import Any, Literal
 from detector.errors import MediaError
 from detector.faces.detect import FaceDetector
 from detector.media import read_image, sniff_kind
-from detector.video import probe
 from train.data.mirrors.catalogue import Source
-from train.data.mirrors.clips import cut_clip, sample_frames
 from train.data.mirrors.pictures import (
     MIN_FACE_PX,
     MIN_GALLERY_FACE_PX,
@@ -218,6 +216,10 @@ def _store_picture(source: Source, blob: Blob, data: bytes, out: Path, plain: bo
 
 
 def _store_clip(source: Source, blob: Blob, data: bytes, out: Path) -> list[Stored]:
+    # packages for video, which a machine that only trains on pictures may lack
+    from detector.video import probe
+    from train.data.mirrors.clips import cut_clip, sample_frames
+
     if sniff_kind(data[:4096]) != "video":
         raise ValueError("no video")
     sha256 = hashlib.sha256(data).hexdigest()
