@@ -22,6 +22,13 @@ MIN_FRAMES = 4
 """Fewer usable frames than this give no verdict."""
 AWAY_STEPS = 2.5
 """Usual steps between two looks at a person after which it was away meanwhile: no line and no box goes across."""
+STANDS_OUT = 2.0
+"""Calibrated logits, a factor of 7.4 in the odds, by which a part of a video must lie above the rest to be named.
+
+Measured on the clips of the data with the weights of 2026-11-22: none of 100 genuine persons has such a part (the
+largest step is 1.3; 95 % interval of the rate 0 to 3.6 %), 3.7 % of made cuts between two genuine recordings have, and
+32 % of genuine clips whose middle third was exchanged for a manipulated version of the same clip."""
+_MOST_ENDS = 64  # places where a run is tried to begin or end
 UNMEASURED_CAP: Band = "weak"
 """The strongest band of a video where nothing was measured on genuine clips: what "weak" promises was shown on faces
 alone, and stronger words need more than that."""
@@ -125,6 +132,32 @@ def person_score(logits: np.ndarray, rng: np.random.Generator, rounds: int = 100
         last=int(parts[at + length - 1][-1]),
         chances=max(1, len(means) // length),
     )
+
+
+def stands_out(logits: np.ndarray) -> tuple[int, int] | None:
+    """The run of frames that lies clearly above a person's other frames, as the indices of its first and last frame.
+
+    Nine tenths of the run must lie `STANDS_OUT` above nine tenths of the others, its mean above even odds, and both
+    must have at least `MIN_FRAMES`. Of several such runs the one with the largest contrast of means for its length,
+    as a change point is found (Page, 1955). None where there is none.
+
+    Args:
+        logits: (N,) calibrated, in order of time.
+    """
+    n = len(logits)
+    step = max(1, -(-n // _MOST_ENDS))
+    best: tuple[float, int, int] | None = None
+    for first in range(0, n - MIN_FRAMES + 1, step):
+        for end in [*range(first + MIN_FRAMES, n, step), n]:
+            inside, outside = logits[first:end], np.concatenate([logits[:first], logits[end:]])
+            if len(outside) < MIN_FRAMES or inside.mean() <= 0:
+                continue
+            contrast = (inside.mean() - outside.mean()) * math.sqrt(len(inside) * len(outside) / n)
+            if best is not None and contrast <= best[0]:
+                continue
+            if np.quantile(inside, 0.1) - np.quantile(outside, 0.9) >= STANDS_OUT:
+                best = (contrast, first, end - 1)
+    return None if best is None else best[1:]
 
 
 def smooth(logits: np.ndarray, width: int = 3) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 import cv2
 import numpy as np
 
-from detector.faces.detect import FaceDetector
+from detector.faces.detect import FindsFaces
 from detector.faces.track import Tracker
 from detector.media import RGB, Source
 from detector.types import Face
@@ -94,7 +94,7 @@ class Film(Generic[J]):
 
 def follow_persons(
     source: Source,
-    finder: FaceDetector,
+    finder: FindsFaces,
     judge: Callable[[Sequence[Looked]], Sequence[Sequence[J]]],
     *,
     max_frames: int,
@@ -157,7 +157,7 @@ def follow_persons(
 def _where_faces_are(
     source: Source,
     info: VideoInfo,
-    finder: FaceDetector,
+    finder: FindsFaces,
     windows: tuple[Window, ...],
     part_s: tuple[float, float] | None,
     max_frames: int,

@@ -1,7 +1,8 @@
 """The composition and nothing else: file → faces → crops → networks → calibrated verdict."""
 
+import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -10,22 +11,36 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from detector.aggregate import MIN_FRAMES, PersonScore, person_score, smooth
-from detector.calibration import band_of, edges, sigmoid, thresholds
+from detector.aggregate import MIN_FRAMES, PersonScore, person_score, smooth, stands_out
+from detector.calibration import band_of, crowd_of, edges, face_chances, sigmoid, thresholds
 from detector.engine import Engine
 from detector.ensemble import VOTES
 from detector.errors import MediaError
 from detector.explain.gradcam import Heatmap, heatmap, scaled_cam
-from detector.faces.align import crop_face, crop_frame, paste_heat, resize, sharpness
+from detector.faces.align import crop_face, crop_frame, overlap, paste_heat, sharpness
 from detector.faces.detect import FaceDetector
-from detector.media import HEAD_BYTES, jpeg, no_picture, read_head, read_image, sha256_of, size_of, sniff_kind
+from detector.faces.search import FaceSearch, region_px
+from detector.media import (
+    HEAD_BYTES,
+    MAX_PICTURES,
+    Picture,
+    iter_pictures,
+    no_picture,
+    read_head,
+    sha256_of,
+    size_of,
+    sniff_kind,
+)
 from detector.persons import Film, Looked, follow_persons
 from detector.progress import OnProgress, ShouldStop, Steps
 from detector.provenance import read_provenance
 from detector.provenance.history import perceptual_hash
+from detector.resaved import changed_copy
 from detector.steps import next_steps
 from detector.types import (
-    REASONS,
+    BANDS,
+    CHANGES,
+    Box,
     Coverage,
     Face,
     FaceVerdict,
@@ -35,14 +50,18 @@ from detector.types import (
     Measured,
     ModelUsed,
     Person,
+    PictureUsed,
     ProbRange,
+    Resaved,
     Score,
+    StandsOut,
     TimelinePoint,
     VideoVerdict,
 )
 from detector.version import __version__
 from detector.video import covered_s
 from detector.weights import load_ensemble, read_manifest
+from detector.words import no_verdict_message
 
 Source = Path | bytes
 _V = TypeVar("_V", bound=FileVerdict)
@@ -50,20 +69,13 @@ _V = TypeVar("_V", bound=FileVerdict)
 MAX_FRAMES = 32
 """Frames of a video that are looked at by default."""
 RANGED_FACES = 5
-"""Faces of a photo, most suspicious first, that get a range: it costs a forward pass per variant."""
-VARIANTS = ("as it is", "JPEG 95", "JPEG 75", "scale 0.75", "slight crop")
-"""The harmless changes that the "range under re-encoding" is taken over."""
+"""Faces of a photo, most suspicious first, that get a range: it costs a forward pass for each of `CHANGES`."""
 
 _FACES_AT_ONCE = 8  # between two of these, a photo's analysis can be cancelled
 _SHARPNESS_PX = 128
 _VIDEO_WORKING_PX = 640
 _VIDEO_MIN_FACE_PX = 24
-_NEXT_STEP = {
-    "no_face": "Try a larger or less cropped version of the picture.",
-    "face_too_small": "Look for a version in a higher resolution, closest to the original.",
-    "face_too_blurred": "Look for a sharper version, closest to the original.",
-    "too_few_frames": f"A verdict takes {MIN_FRAMES}: try a longer part in which the face is seen clearly.",
-}
+_SAME_FACE = 0.3  # overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,21 @@ class _Judged:
     sharpness: float
     reason: str | None
     logits: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """One picture of a file: its faces, most suspicious first, and the logits of those with a verdict."""
+
+    picture: Picture
+    search: FaceSearch
+    judged: tuple[_Judged, ...]
+    logits: np.ndarray
+
+    @property
+    def rank(self) -> tuple[float, int]:
+        """The larger, the more there is to say: by the most suspicious face, else by the number of faces."""
+        return (float(self.logits[0]) if len(self.logits) else -np.inf, len(self.judged))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +152,7 @@ class Detector:
         max_frames: int = MAX_FRAMES,
         start_s: float | None = None,
         end_s: float | None = None,
+        region: Box | None = None,
         on_progress: OnProgress | None = None,
         should_stop: ShouldStop | None = None,
     ) -> FileVerdict:
@@ -135,6 +163,7 @@ class Detector:
             name: shown as the file's name; the path's last part by default.
             max_frames: of a video that are looked at.
             start_s, end_s: of a video look at the part between these times alone, in seconds.
+            region: look for faces in this part of the picture alone, as `image` takes it.
             on_progress: called with a share from 0 to 1 and what is being done.
             should_stop: asked often; when it says True, `Cancelled` is raised.
         """
@@ -146,7 +175,7 @@ class Detector:
                 raise MediaError("The file is empty. Save or download it again.", "empty")
             kind = sniff_kind(head[:HEAD_BYTES])
             if kind == "image":
-                return self.image(source, name=name, on_progress=on_progress, should_stop=should_stop)
+                return self.image(source, name=name, region=region, on_progress=on_progress, should_stop=should_stop)
             if kind == "video":
                 return self.video(
                     source,
@@ -154,6 +183,7 @@ class Detector:
                     max_frames=max_frames,
                     start_s=start_s,
                     end_s=end_s,
+                    region=region,
                     on_progress=on_progress,
                     should_stop=should_stop,
                 )
@@ -181,10 +211,18 @@ class Detector:
         source: Source | str,
         *,
         name: str | None = None,
+        region: Box | None = None,
         on_progress: OnProgress | None = None,
         should_stop: ShouldStop | None = None,
     ) -> ImageVerdict:
         """The verdict of a photo: every face, most suspicious first.
+
+        Of a file that holds several pictures (an animation, pages, a burst) up to `MAX_PICTURES` are looked at. The
+        verdict is about the one with the most suspicious face; the edges rise with the faces of all that differ.
+
+        Args:
+            region: look for faces in this part alone: (x0, y0, x1, y1) in pixels, or, where no value is above 1, as
+                shares of width and height.
 
         Raises:
             MediaError: the photo cannot be read.
@@ -193,42 +231,76 @@ class Detector:
         source = _as_source(source)
         step = Steps(on_progress, should_stop)
         step(0.0, "Reading the picture")
-        image = read_image(source)
-        step(0.15, "Looking for faces")
-        faces = self._photo_faces.detect([image])[0]
-        judged = []
-        for i in range(0, len(faces), _FACES_AT_ONCE):
-            step(0.4 + 0.3 * i / len(faces), f"Judging face {i + 1} of {len(faces)}")
-            judged += self._judge_all(image, faces[i : i + _FACES_AT_ONCE])
-        scored = [j for j in judged if j.logits is not None]
-        verdicts = []
-        order = sorted(judged, key=lambda j: (j.logits is None, -self._combined(j.logits)))
-        for number, j in enumerate(order, 1):
-            within = None
-            if j.logits is not None and number <= RANGED_FACES:
-                step(0.7 + 0.3 * (number - 1) / min(len(order), RANGED_FACES), "Trying re-encoded versions")
-                within = self._range(image, j)
-            verdicts.append(self._face_verdict(number, j, len(scored), within))
-        best = verdicts[0] if scored else None
-        status, reason = ("ok", None) if best else ("no_verdict", _reason_of([j.reason for j in judged]))
+        chances = 0
+        looked_at: list[int] = []
+        known: set[bytes] = set()
+        tried: dict[str, None] = {}
+        best: _Looked | None = None
+        for picture in iter_pictures(source):
+            share = 0.7 * len(looked_at) / min(picture.of, MAX_PICTURES)
+            looked_at.append(picture.number)
+            digest = hashlib.sha256(picture.image.tobytes()).digest()
+            if digest in known:  # a still that is shown again is no second chance to alarm
+                continue
+            known.add(digest)
+            found = self._look_at(picture, region, share, step)
+            chances += len(found.logits)
+            tried |= dict.fromkeys(found.search.tried)
+            if best is None or found.rank > best.rank:
+                best = found
+        if best is None:  # iter_pictures raises where it has nothing to give
+            raise MediaError("The file holds no picture.", "unreadable")
+        crowd = crowd_of(best.logits, self.entry.curve, len(known))
+        n = face_chances(chances, crowd is not None)
+        ranged = [j for j in best.judged if j.logits is not None][:RANGED_FACES]
+        resaved = self._resaved(best, ranged, n, step)
+        verdicts = tuple(
+            self._face_verdict(number, j, n, resaved[number - 1] if number <= len(ranged) else ())
+            for number, j in enumerate(best.judged, 1)
+        )
+        top = verdicts[0] if len(best.logits) else None
+        status, reason = ("ok", None) if top else ("no_verdict", _reason_of([j.reason for j in best.judged]))
+        band = top.band if top else None
+        if band is not None and crowd is not None:
+            band = max(band, crowd.band, key=BANDS.index)
         step(1.0, "Done")
+        image, of = best.picture.image, best.picture.of
         return _with_steps(
             ImageVerdict(
                 **self._about(source, name, image),
                 kind="image",
                 status=status,  # type: ignore[arg-type]
                 reason=reason,
-                message=_message(reason),
-                band=best.band if best else None,
-                prob_fake=best.prob_fake if best else None,
-                range=best.range if best else None,
+                message=no_verdict_message(reason, "image", tuple(tried)),
+                band=band,
+                prob_fake=top.prob_fake if top else None,
+                range=top.range if top else None,
                 width=image.shape[1],
                 height=image.shape[0],
-                coverage=Coverage(frames=1, duration_s=None, analysed_s=None, share=1.0),
-                thresholds=thresholds(self.entry.curve, len(scored)) if scored else None,
-                faces=tuple(verdicts),
+                coverage=Coverage(frames=len(looked_at), duration_s=None, analysed_s=None, share=len(looked_at) / of),
+                thresholds=thresholds(self.entry.curve, n) if top else None,
+                region=None if region is None else region_px(region, image.shape[1], image.shape[0]),
+                tried=tuple(tried),
+                faces=verdicts,
+                picture=PictureUsed(best.picture.number, of, tuple(looked_at)) if of > 1 else None,
+                crowd=crowd,
             )
         )
+
+    def _look_at(self, picture: Picture, region: Box | None, share: float, step: Steps) -> "_Looked":
+        """Finds and judges the faces of one picture, the most suspicious first."""
+        which = "" if picture.of == 1 else f" in picture {picture.number} of {picture.of}"
+        step(max(0.15, share), f"Looking for faces{which}")
+        search = FaceSearch(self._photo_faces, region)
+        faces = search.detect([picture.image])[0]
+        judged: list[_Judged] = []
+        for i in range(0, len(faces), _FACES_AT_ONCE):
+            done = 0.4 + 0.3 * i / len(faces) if picture.of == 1 else max(0.15, share)
+            step(done, f"Judging face {i + 1} of {len(faces)}{which}")
+            judged += self._judge_all(picture.image, faces[i : i + _FACES_AT_ONCE])
+        judged.sort(key=lambda j: (j.logits is None, -self._combined(j.logits)))
+        logits = np.array([self._combined(j.logits) for j in judged if j.logits is not None])
+        return _Looked(picture, search, tuple(judged), logits)
 
     def video(
         self,
@@ -238,6 +310,7 @@ class Detector:
         max_frames: int = MAX_FRAMES,
         start_s: float | None = None,
         end_s: float | None = None,
+        region: Box | None = None,
         on_progress: OnProgress | None = None,
         should_stop: ShouldStop | None = None,
     ) -> VideoVerdict:
@@ -247,6 +320,7 @@ class Detector:
             source, name, max_frames, on_progress, should_stop: as for `file`.
             start_s, end_s: look at the part between these times alone, in seconds on a player's clock; None = from the
                 first picture, to the last.
+            region: look for faces in this part of every frame alone, as `image` takes it.
 
         Raises:
             MediaError: the video cannot be read, or has no picture in that part ("outside").
@@ -254,9 +328,10 @@ class Detector:
         """
         source = _as_source(source)
         step = Steps(on_progress, should_stop)
+        search = FaceSearch(self._video_faces, region)
         film = follow_persons(
             source,
-            self._video_faces,
+            search,
             self._judge_frames,
             max_frames=max_frames,
             on_step=lambda share, what: step(0.95 * share, what),
@@ -290,7 +365,7 @@ class Detector:
                 kind="video",
                 status=status,  # type: ignore[arg-type]
                 reason=reason,
-                message=_message(reason),
+                message=no_verdict_message(reason, "video", search.tried),
                 band=best.band if best else None,
                 prob_fake=best.prob_fake if best else None,
                 range=best.range if best else None,
@@ -298,6 +373,8 @@ class Detector:
                 height=info.height,
                 coverage=_coverage(film, max_frames),
                 thresholds=thresholds(rule.curve, chances) if runs else None,
+                region=None if region is None else region_px(region, info.width, info.height),
+                tried=search.tried,
                 persons=persons,
                 band_cap=rule.cap_of(runs[order[0]].logit, chances) if runs else None,
             )
@@ -318,7 +395,7 @@ class Detector:
         """
         film = follow_persons(
             _as_source(source),
-            self._video_faces,
+            FaceSearch(self._video_faces),
             self._judge_frames,
             max_frames=max_frames,
             on_step=Steps(None, should_stop),
@@ -430,29 +507,50 @@ class Detector:
         """How many networks vote for manipulation; None where none of them votes."""
         return int(self._ensemble.votes(logits[None]).sum()) if self._ensemble.kind in VOTES else None
 
-    def _face_verdict(self, number: int, judged: _Judged, n: int, within: ProbRange | None) -> FaceVerdict:
+    def _face_verdict(self, number: int, judged: _Judged, n: float, resaved: tuple[Resaved, ...]) -> FaceVerdict:
         if judged.logits is None:
             return FaceVerdict(number, judged.face, "no_verdict", judged.reason, None, None, None, (), judged.sharpness)
         logit = self._combined(judged.logits)
+        prob = float(sigmoid(logit))
+        probs = [prob, *(r.prob_fake for r in resaved if r.prob_fake is not None)]
         return FaceVerdict(
             number=number,
             face=judged.face,
             status="ok",
             reason=None,
             band=band_of(logit, self.entry.curve, n),
-            prob_fake=float(sigmoid(logit)),
-            range=within,
+            prob_fake=prob,
+            range=ProbRange(min(probs), max(probs), "re-encoding") if resaved else None,
             scores=self._scores(judged.logits, n),
             sharpness=judged.sharpness,
             votes=self._votes(judged.logits),
+            resaved=resaved,
         )
 
-    def _range(self, image: np.ndarray, judged: _Judged) -> ProbRange:
-        """Lowest and highest probability over `VARIANTS`."""
-        pairs = list(_variants(image, judged.face))
-        logits = self._logits([[crop_face(i, f, e.size_px) for i, f in pairs] for e in self._engines])
-        probs = sigmoid(np.append(self._combine(logits), self._combined(judged.logits)))
-        return ProbRange(float(probs.min()), float(probs.max()), "re-encoding")
+    def _resaved(
+        self, looked: "_Looked", judged: Sequence[_Judged], n: float, step: Steps
+    ) -> list[tuple[Resaved, ...]]:
+        """What each of these faces gets after each of `CHANGES`, from the start: changed, saved, found, judged."""
+        found: list[list[Resaved]] = [[] for _ in judged]
+        for number, change in enumerate(CHANGES if judged else ()):
+            step(0.7 + 0.3 * number / len(CHANGES), f"Trying the picture {CHANGES[change]}")
+            image, places = changed_copy(looked.picture.image, change, [j.face for j in judged])
+            faces = looked.search.again(image)
+            partners = [max(faces, key=lambda f: overlap(f.box, place.box), default=None) for place in places]
+            seen = [
+                f if f is not None and overlap(f.box, place.box) >= _SAME_FACE else None
+                for f, place in zip(partners, places, strict=True)
+            ]
+            again = iter(self._judge_all(image, [f for f in seen if f is not None]))
+            for rows, face in zip(found, seen, strict=True):
+                rows.append(self._resaved_as(change, next(again) if face is not None else None, n))
+        return [tuple(rows) for rows in found]
+
+    def _resaved_as(self, change: str, judged: _Judged | None, n: float) -> Resaved:
+        if judged is None or judged.logits is None:
+            return Resaved(change, None, None, "no_face" if judged is None else judged.reason)
+        logit = self._combined(judged.logits)
+        return Resaved(change, float(sigmoid(logit)), band_of(logit, self.entry.curve, n))
 
     def _person(
         self,
@@ -498,6 +596,8 @@ class Detector:
         members = np.stack([j.logits for _, j in usable[inside] if j.logits is not None]).mean(axis=0)
         end = usable[run.last][0] + spacing / 2
         worst = run.first + int(logits[inside].argmax())
+        times = [time for time, _ in usable]
+        apart = None if self._ensemble.kind in VOTES else stands_out(logits)
         return Person(
             **shared,  # type: ignore[arg-type]
             status="ok",
@@ -513,6 +613,8 @@ class Detector:
             ),
             worst_time_s=usable[worst][0],
             votes=self._votes(members),
+            stands_out=None if apart is None else _apart(times, logits, *apart),
+            photo_band=band_of(float(self._combine([members])[0]), self.entry.curve),
         )
 
 
@@ -521,29 +623,14 @@ def video_faces(engine: str | None = None) -> FaceDetector:
     return FaceDetector(min_face_px=_VIDEO_MIN_FACE_PX, working_px=_VIDEO_WORKING_PX, engine=engine)
 
 
-def _variants(image: np.ndarray, face: Face) -> Iterator[tuple[np.ndarray, Face]]:
-    """The picture around a face after each harmless change, with the face where it then is."""
-    x0, y0, x1, y1 = crop_frame(face).bounds()
-    # whole JPEG blocks of the picture's own grid, or the grid itself would be a change
-    left, top = max(0, int(x0) // 16 * 16 - 16), max(0, int(y0) // 16 * 16 - 16)
-    window = image[top : int(y1) + 32, left : int(x1) + 32]
-    moved = _moved(face, -left, -top)
-    for quality in (95, 75):
-        yield jpeg(window, quality), moved
-    height, width = window.shape[:2]
-    small = resize(window, max(1, round(width * 0.75)), max(1, round(height * 0.75)))
-    yield small, _moved(face, -left, -top, small.shape[1] / width, small.shape[0] / height)
-    # a few pixels off the picture's edge move what the face detector returns by about this much
-    cut = face.size_px * 0.02
-    yield image, replace(face, box=(face.box[0] + cut, face.box[1] + cut, face.box[2], face.box[3]))
-
-
-def _moved(face: Face, dx: float, dy: float, scale_x: float = 1.0, scale_y: float = 1.0) -> Face:
-    x0, y0, x1, y1 = face.box
-    return replace(
-        face,
-        box=((x0 + dx) * scale_x, (y0 + dy) * scale_y, (x1 + dx) * scale_x, (y1 + dy) * scale_y),
-        landmarks=tuple(((x + dx) * scale_x, (y + dy) * scale_y) for x, y in face.landmarks),
+def _apart(times: Sequence[float], logits: np.ndarray, first: int, last: int) -> StandsOut:
+    outside = np.concatenate([logits[:first], logits[last + 1 :]])
+    return StandsOut(
+        start_s=times[first],
+        end_s=times[last],
+        frames=last - first + 1,
+        prob_inside=float(sigmoid(logits[first : last + 1].mean())),
+        prob_outside=float(sigmoid(outside.mean())),
     )
 
 
@@ -559,10 +646,6 @@ def _reason_of(reasons: Sequence[str | None]) -> str:
     """Why a file has no verdict: no face at all, else the reason that most faces share."""
     named = [r for r in reasons if r]
     return max(named, key=named.count) if named else "no_face"
-
-
-def _message(reason: str | None) -> str | None:
-    return f"{REASONS[reason]} {_NEXT_STEP[reason]}" if reason else None
 
 
 def _coverage(film: Film[Any], max_frames: int) -> Coverage:

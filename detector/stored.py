@@ -11,6 +11,7 @@ from detector.types import (
     SCHEMA_VERSION,
     BandCap,
     Coverage,
+    Crowd,
     Face,
     FaceVerdict,
     FileVerdict,
@@ -18,8 +19,11 @@ from detector.types import (
     Measured,
     ModelUsed,
     Person,
+    PictureUsed,
     ProbRange,
+    Resaved,
     Score,
+    StandsOut,
     Thresholds,
     TimelinePoint,
     VideoVerdict,
@@ -38,7 +42,13 @@ def verdict_of(values: Mapping[str, Any]) -> FileVerdict:
     try:
         about = _about(values)
         if values["kind"] == "image" and "faces" in values:
-            return ImageVerdict(**about, faces=tuple(map(_face_verdict, values["faces"])))
+            picture, crowd = values.get("picture"), values.get("crowd")  # new in 2.1
+            return ImageVerdict(
+                **about,
+                faces=tuple(map(_face_verdict, values["faces"])),
+                picture=PictureUsed(**{**picture, "looked_at": tuple(picture["looked_at"])}) if picture else None,
+                crowd=Crowd(**crowd) if crowd else None,
+            )
         if values["kind"] == "video" and "persons" in values:
             cap = values["band_cap"]
             return VideoVerdict(
@@ -75,6 +85,8 @@ def _about(values: Mapping[str, Any]) -> dict[str, Any]:
         "measured": Measured(**values["measured"]) if values["measured"] else None,
         "provenance": Provenance.from_dict(values["provenance"]) if values["provenance"] else None,
         "next_steps": tuple(Step(**step) for step in values["next_steps"]),
+        "region": tuple(values["region"]) if values.get("region") else None,
+        "tried": tuple(values.get("tried", ())),
     }
 
 
@@ -103,11 +115,17 @@ def _face(values: Mapping[str, Any]) -> Face:
         box=tuple(values["box"]),
         landmarks=tuple(tuple(point) for point in values.get("landmarks", ())),
         confidence=values.get("confidence", 0.0),
+        turned_deg=values.get("turned_deg", 0),
     )
 
 
 def _face_verdict(values: Mapping[str, Any]) -> FaceVerdict:
-    return FaceVerdict(**_found(values), face=_face(values), sharpness=values["sharpness"])
+    return FaceVerdict(
+        **_found(values),
+        face=_face(values),
+        sharpness=values["sharpness"],
+        resaved=tuple(Resaved(**change) for change in values.get("resaved", ())),
+    )
 
 
 def _person(values: Mapping[str, Any]) -> Person:
@@ -122,4 +140,6 @@ def _person(values: Mapping[str, Any]) -> Person:
         worst_window_s=tuple(window) if window else None,
         worst_time_s=values["worst_time_s"],
         timeline=tuple(points),
+        stands_out=StandsOut(**values["stands_out"]) if values.get("stands_out") else None,
+        photo_band=values.get("photo_band"),
     )

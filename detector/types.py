@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from detector.evidence import Provenance, Step
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "2.1"
 
 Kind = Literal["image", "video", "unknown"]
 Status = Literal["ok", "no_verdict", "unreadable"]
@@ -31,7 +31,7 @@ REASONS: dict[str, str] = {
     "truncated": "The file is incomplete.",
     "no_video": "The file has no video that can be read.",
     "too_slow": "Reading the file took too long.",
-    "outside": "The video has no picture in the part that was asked for.",
+    "outside": "The file has no picture in the part that was asked for.",
 }
 """Why a file, face or person has no verdict: code -> sentence."""
 
@@ -41,6 +41,22 @@ CAP_REASONS: dict[str, str] = {
     "too_many_alarms": "On genuine videos a stronger band alarmed more often than it promises.",
 }
 """Why a video cannot get a stronger band: code -> sentence."""
+
+CHANGES: dict[str, str] = {
+    "jpeg_95": "saved as JPEG 95",
+    "jpeg_75": "saved as JPEG 75",
+    "jpeg_50": "saved as JPEG 50",
+    "size_75": "at three quarters of its size",
+    "size_50": "at half its size",
+    "crop": "slightly cropped",
+}
+"""Harmless changes of a photo that the range is taken over, each saved anew: code -> phrase."""
+
+TRIED: dict[str, str] = {
+    "turned": "turned sideways and upside down",
+    "closer": "at a larger scale, for tiny faces",
+}
+"""What is tried where no face is found: code -> phrase."""
 
 Box = tuple[float, float, float, float]
 
@@ -53,11 +69,14 @@ class Face:
         box: (x0, y0, x1, y1) in pixels of the full image; may reach past its border.
         landmarks: five (x, y) points: left eye, right eye, nose, left and right mouth corner (as seen in the image).
         confidence: the face detector's own, 0 to 1.
+        turned_deg: 0, 90, 180 or 270: clockwise, how far the image had to be turned for the face to be found; box and
+            landmarks are those of the image as it is.
     """
 
     box: Box
     landmarks: tuple[tuple[float, float], ...]
     confidence: float
+    turned_deg: int = 0
 
     @property
     def size_px(self) -> float:
@@ -70,6 +89,7 @@ class Face:
             "box": [round(v, 1) for v in self.box],
             "landmarks": [[round(x, 1), round(y, 1)] for x, y in self.landmarks],
             "confidence": round(self.confidence, 4),
+            "turned_deg": self.turned_deg,
         }
 
 
@@ -114,10 +134,35 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class Resaved:
+    """What a face gets when its picture is changed, saved anew and judged from the start.
+
+    Attributes:
+        change: a key of `CHANGES`.
+        prob_fake, band: None where the face then has no verdict.
+        reason: why not, a key of `REASONS`; None where it has one.
+    """
+
+    change: str
+    prob_fake: float | None
+    band: Band | None
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "change": self.change,
+            "prob_fake": _rounded(self.prob_fake),
+            "band": self.band,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class FaceVerdict:
     """One face of a photo. `number` counts from 1, most suspicious first; faces without a verdict come last.
 
     `votes` counts the networks of `scores` that are above their thresholds where a vote decides; else it is None.
+    `resaved` holds every change of `CHANGES`; it is empty beyond the first faces.
     """
 
     number: int
@@ -130,6 +175,7 @@ class FaceVerdict:
     scores: tuple[Score, ...]
     sharpness: float
     votes: int | None = None
+    resaved: tuple[Resaved, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -144,6 +190,7 @@ class FaceVerdict:
             "range": self.range.to_dict() if self.range else None,
             "scores": [s.to_dict() for s in self.scores],
             "votes": self.votes,
+            "resaved": [r.to_dict() for r in self.resaved],
         }
 
 
@@ -166,8 +213,37 @@ class TimelinePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class StandsOut:
+    """A part of a video in which one person's frames lie far above that person's other frames.
+
+    Attributes:
+        start_s, end_s: from the first to the last frame of the part.
+        frames: judged frames in it.
+        prob_inside, prob_outside: of its mean logit, and of that of the other frames.
+    """
+
+    start_s: float
+    end_s: float
+    frames: int
+    prob_inside: float
+    prob_outside: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "start_s": round(self.start_s, 3),
+            "end_s": round(self.end_s, 3),
+            "frames": self.frames,
+            "prob_inside": round(self.prob_inside, 4),
+            "prob_outside": round(self.prob_outside, 4),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
-    """One person of a video, followed over time. `number` counts from 1, the worst first; `votes` as for a face."""
+    """One person of a video, followed over time. `number` counts from 1, the worst first; `votes` as for a face.
+
+    `photo_band` is the band that the worst run would have as a photo, whose edges are lower than a video's.
+    """
 
     number: int
     status: Status
@@ -182,6 +258,8 @@ class Person:
     worst_time_s: float | None
     timeline: tuple[TimelinePoint, ...]
     votes: int | None = None
+    stands_out: StandsOut | None = None
+    photo_band: Band | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -197,6 +275,8 @@ class Person:
             "usable_frames": self.usable_frames,
             "worst_window_s": [round(t, 2) for t in self.worst_window_s] if self.worst_window_s else None,
             "worst_time_s": None if self.worst_time_s is None else round(self.worst_time_s, 3),
+            "stands_out": self.stands_out.to_dict() if self.stands_out else None,
+            "photo_band": self.photo_band,
             "timeline": [p.to_dict() for p in self.timeline],
         }
 
@@ -286,6 +366,44 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureUsed:
+    """Which picture of a file with several the verdict is about: the most suspicious one.
+
+    Attributes:
+        number: from 1, in the order of the file.
+        of: pictures that the file holds.
+        looked_at: numbers of those that were looked at.
+    """
+
+    number: int
+    of: int
+    looked_at: tuple[int, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"number": self.number, "of": self.of, "looked_at": list(self.looked_at)}
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Many suspicious faces in one picture, where chance makes few: what the band may rest on instead of one face.
+
+    Attributes:
+        above: judged faces above the edge that 1 in 10 genuine faces passes.
+        of: judged faces.
+        chance: how likely genuine faces of one picture are to be so many above, as they resemble each other.
+        band: what that alone gives; "little" where it gives nothing.
+    """
+
+    above: int
+    of: int
+    chance: float
+    band: Band
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"above": self.above, "of": self.of, "chance": round(self.chance, 6), "band": self.band}
+
+
+@dataclass(frozen=True, slots=True)
 class ModelUsed:
     """A network that took part, with the hash of its weights file."""
 
@@ -335,6 +453,8 @@ class FileVerdict:
         measured: how often genuine media alarm; None where no networks took part.
         provenance: what the file says about itself; beside the networks' verdict, never mixed into it.
         next_steps: what to do now.
+        region: the part of the picture in which faces were looked for, in pixels; None for all of it.
+        tried: what was done when no face was found, keys of `TRIED`.
     """
 
     file: str
@@ -361,6 +481,8 @@ class FileVerdict:
     measured: Measured | None = None
     provenance: Provenance | None = None
     next_steps: tuple[Step, ...] = ()
+    region: Box | None = None
+    tried: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The versioned JSON schema: plain values, stable keys (see tests/detector/test_schema.py)."""
@@ -390,17 +512,30 @@ class FileVerdict:
             "max_frames": self.max_frames,
             "measured": self.measured.to_dict() if self.measured else None,
             "next_steps": [step.to_dict() for step in self.next_steps],
+            "region": [round(v, 1) for v in self.region] if self.region else None,
+            "tried": list(self.tried),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class ImageVerdict(FileVerdict):
-    """A photo: its faces, most suspicious first."""
+    """A photo: its faces, most suspicious first.
+
+    `picture` says which one of a file that holds several; the faces, width and height are those of that picture.
+    `crowd` is None where too few faces were judged to count them.
+    """
 
     faces: tuple[FaceVerdict, ...] = ()
+    picture: PictureUsed | None = None
+    crowd: Crowd | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {**FileVerdict.to_dict(self), "faces": [f.to_dict() for f in self.faces]}
+        return {
+            **FileVerdict.to_dict(self),
+            "picture": self.picture.to_dict() if self.picture else None,
+            "crowd": self.crowd.to_dict() if self.crowd else None,
+            "faces": [f.to_dict() for f in self.faces],
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ faces out of images.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -23,12 +23,16 @@ networks look for; training turns faces by as much at random."""
 
 @dataclass(frozen=True, slots=True)
 class CropFrame:
-    """Where a square crop lies in an image: centre and side in pixels, roll in degrees (clockwise positive)."""
+    """Where a square crop lies in an image: centre and side in pixels, roll in degrees (clockwise positive).
+
+    The image is turned clockwise by `turned_deg`, a multiple of 90, before the roll counts.
+    """
 
     center_x: float
     center_y: float
     side: float
     roll_deg: float
+    turned_deg: int = 0
 
     def bounds(self) -> Box:
         """Axis-aligned box around the (possibly turned) square."""
@@ -38,11 +42,15 @@ class CropFrame:
 
 
 def roll_of(face: Face) -> float:
-    """Tilt of the line through the eyes in degrees, clockwise positive; 0 when the face has no landmarks."""
+    """Tilt of the line through the eyes in degrees, clockwise positive; 0 when the face has no landmarks.
+
+    Of a face that was found in the turned image, the tilt that is left there.
+    """
     if len(face.landmarks) < 2:
         return 0.0
     (lx, ly), (rx, ry) = face.landmarks[0], face.landmarks[1]
-    return math.degrees(math.atan2(ry - ly, rx - lx))
+    roll = math.degrees(math.atan2(ry - ly, rx - lx))
+    return (roll + face.turned_deg + 180) % 360 - 180 if face.turned_deg else roll
 
 
 def crop_frame(face: Face, margin: float = MARGIN) -> CropFrame:
@@ -54,6 +62,7 @@ def crop_frame(face: Face, margin: float = MARGIN) -> CropFrame:
         center_y=(y0 + y1) / 2,
         side=face.size_px * margin,
         roll_deg=roll if MIN_ROLL_DEG <= abs(roll) <= 120 else 0.0,
+        turned_deg=face.turned_deg,
     )
 
 
@@ -65,6 +74,11 @@ def cut(image: np.ndarray, frame: CropFrame, size_px: int) -> np.ndarray:
     x0, y0, x1, y1 = frame.bounds()
     left, top = math.floor(x0), math.floor(y0)
     patch = _window(image, left, top, math.ceil(x1), math.ceil(y1))
+    center_x, center_y = frame.center_x - left, frame.center_y - top
+    if frame.turned_deg:
+        height, width = patch.shape[:2]
+        patch = turned(patch, frame.turned_deg)
+        center_x, center_y = _turned_point(center_x, center_y, width, height, frame.turned_deg)
     if frame.roll_deg == 0.0:
         return resize(patch, size_px, size_px)
     # shrink first by area averaging (a warp would alias), then turn at the final scale
@@ -72,12 +86,12 @@ def cut(image: np.ndarray, frame: CropFrame, size_px: int) -> np.ndarray:
     if scale < 1.0:
         patch = resize(patch, max(1, round(patch.shape[1] * scale)), max(1, round(patch.shape[0] * scale)))
     matrix = cv2.getRotationMatrix2D(
-        ((frame.center_x - left) * scale, (frame.center_y - top) * scale),
+        (center_x * scale, center_y * scale),
         frame.roll_deg,
         size_px / (frame.side * scale),
     )
-    matrix[0, 2] += size_px / 2 - (frame.center_x - left) * scale
-    matrix[1, 2] += size_px / 2 - (frame.center_y - top) * scale
+    matrix[0, 2] += size_px / 2 - center_x * scale
+    matrix[1, 2] += size_px / 2 - center_y * scale
     return cv2.warpAffine(patch, matrix, (size_px, size_px), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -107,11 +121,36 @@ def paste_heat(heat: np.ndarray, frame: CropFrame) -> tuple[np.ndarray, Box]:
     x0, y0, x1, y1 = frame.bounds()
     box = (float(math.floor(x0)), float(math.floor(y0)), float(math.ceil(x1)), float(math.ceil(y1)))
     width, height = max(1, int(box[2] - box[0])), max(1, int(box[3] - box[1]))
+    heat = turned(heat, -frame.turned_deg)
     size = heat.shape[0]
     matrix = cv2.getRotationMatrix2D((size / 2, size / 2), -frame.roll_deg, frame.side / size)
     matrix[0, 2] += frame.center_x - box[0] - size / 2
     matrix[1, 2] += frame.center_y - box[1] - size / 2
     return cv2.warpAffine(heat, matrix, (width, height), flags=cv2.INTER_LINEAR, borderValue=0), box
+
+
+def turned(image: np.ndarray, degrees: int) -> np.ndarray:
+    """(H, W, ...) turned clockwise by a multiple of 90 degrees, without loss."""
+    return np.ascontiguousarray(np.rot90(image, -degrees // 90))
+
+
+def turned_back(face: Face, degrees: int, width: int, height: int) -> Face:
+    """A face found in an image of this size that was turned clockwise, where it lies in the image as it is."""
+    turns = -degrees % 360
+    size = (width, height) if degrees % 180 == 0 else (height, width)
+    x0, y0 = _turned_point(face.box[0], face.box[1], *size, turns)
+    x1, y1 = _turned_point(face.box[2], face.box[3], *size, turns)
+    return replace(
+        face,
+        box=(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)),
+        landmarks=tuple(_turned_point(x, y, *size, turns) for x, y in face.landmarks),
+        turned_deg=degrees % 360,
+    )
+
+
+def _turned_point(x: float, y: float, width: float, height: float, degrees: int) -> tuple[float, float]:
+    """Where a point of an image of this size goes when the image is turned clockwise."""
+    return {0: (x, y), 90: (height - y, x), 180: (width - x, height - y), 270: (y, width - x)}[degrees % 360]
 
 
 def sharpness(crop: np.ndarray) -> float:

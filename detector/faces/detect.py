@@ -1,6 +1,7 @@
 """Every face of an image, by MTCNN (`detector.faces.mtcnn`), within limits of size and number."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -12,6 +13,14 @@ MIN_CONFIDENCE = 0.9
 """Boxes below this are mostly hands, patterns and ears; MTCNN's own last threshold (0.7) lets them pass."""
 
 _SMALLEST_SIDE_PX = 16
+
+
+class FindsFaces(Protocol):
+    """What finds the faces of pictures: a `FaceDetector`, or a `detector.faces.search.FaceSearch` around one."""
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[tuple[Face, ...]]:
+        """Faces of each (H, W, 3) uint8 RGB image, largest first."""
+        ...
 
 
 class FaceDetector:
@@ -45,17 +54,18 @@ class FaceDetector:
         self._mtcnn = Mtcnn(min_face_px, engine)
         self.backend = self._mtcnn.backend
 
-    def detect(self, images: Sequence[np.ndarray]) -> list[tuple[Face, ...]]:
+    def detect(self, images: Sequence[np.ndarray], *, closer: float = 1.0) -> list[tuple[Face, ...]]:
         """Faces of each image, largest first; no face is an empty tuple.
 
         Args:
             images: (H, W, 3) uint8 RGB each, sizes may differ.
+            closer: so many times `working_px`, for faces that are small in a large image.
         """
-        return [self._detect_one(image) for image in images]
+        return [self._detect_one(image, closer * self.working_px) for image in images]
 
-    def _detect_one(self, image: np.ndarray) -> tuple[Face, ...]:
+    def _detect_one(self, image: np.ndarray, working_px: float) -> tuple[Face, ...]:
         height, width = image.shape[:2]
-        scale = min(1.0, self.working_px / max(height, width))
+        scale = min(1.0, working_px / max(height, width))
         small = image
         if scale < 1.0:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))

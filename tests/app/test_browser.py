@@ -460,6 +460,7 @@ def test_cancel_and_errors(browser: Browser, fake_address: str, portrait_path: P
         _drop(page, portrait_path, "noface.jpg")
         expect(page.get_by_role("heading", level=1)).to_have_text("No verdict")
 
+
 def test_twenty_clicks_between_the_pages_during_a_check_on_a_busy_machine(
     browser: Browser, fake_address: str, portrait_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detector.aggregate import ClipRule, PersonScore, person_score, smooth, windows
+from detector.aggregate import ClipRule, PersonScore, person_score, smooth, stands_out, windows
 from detector.calibration import BAND_RATES, Calibration, FalseAlarmCurve, edges
 from detector.types import BANDS, BandCap
 from train.measure.calibrate import CURVE_RATES
@@ -133,3 +133,48 @@ def test_calibration_on_clips_moves_score_and_interval_alike() -> None:
 def test_impossible_rules_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="rule for clips"):
         rule(**changes)
+
+
+def test_a_part_that_lies_far_above_the_rest_stands_out() -> None:
+    rng = np.random.default_rng(3)
+    logits = np.concatenate([np.full(11, -2.6), np.full(10, 1.6), np.full(11, -2.6)]) + rng.normal(0, 0.3, 32)
+    assert stands_out(logits) == (11, 20)
+    # one frame that the network misses does not hide it, at the start or the end it is seen too
+    logits[15] = -2.5
+    assert stands_out(logits) == (11, 20)
+    assert stands_out(logits[11:]) == (0, 9) and stands_out(logits[:21]) == (11, 20)
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        np.linspace(-3, 3, 32),  # a slow drift
+        np.full(32, 3.0),  # all of it
+        np.concatenate([np.full(16, -4.0), np.full(16, -0.5)]),  # a step below even odds
+        np.concatenate([np.full(20, -2.0), np.full(2, 3.0), np.full(10, -2.0)]),  # two frames
+        np.full(3, 2.0),
+        np.zeros(0),
+    ],
+)
+def test_drifts_single_frames_and_low_steps_do_not_stand_out(logits: np.ndarray) -> None:
+    assert stands_out(logits) is None
+
+
+def test_noise_does_not_stand_out() -> None:
+    """Frames of one person resemble each other: noise with a memory, as wide as on genuine clips."""
+    rng = np.random.default_rng(5)
+    found = 0
+    for _ in range(200):
+        steps = rng.normal(0, 1, 32)
+        walk = np.zeros(32)
+        for i in range(1, 32):
+            walk[i] = 0.8 * walk[i - 1] + 0.36 * steps[i]
+        found += stands_out(walk) is not None
+    assert found <= 2
+
+
+def test_a_long_video_is_searched_too() -> None:
+    logits = np.full(400, -2.0)
+    logits[201:260] = 2.0
+    first, last = stands_out(logits) or (0, 0)
+    assert abs(first - 201) <= 7 and abs(last - 259) <= 7

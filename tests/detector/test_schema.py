@@ -15,11 +15,14 @@ import pytest
 from detector import (
     BANDS,
     CAP_REASONS,
+    CHANGES,
     REASONS,
     SCHEMA_VERSION,
+    TRIED,
     BandCap,
     Coverage,
     Credentials,
+    Crowd,
     Face,
     FaceVerdict,
     FileVerdict,
@@ -28,10 +31,13 @@ from detector import (
     Measured,
     ModelUsed,
     Person,
+    PictureUsed,
     ProbRange,
     Provenance,
+    Resaved,
     Score,
     SoundTrack,
+    StandsOut,
     Step,
     Thresholds,
     TimelinePoint,
@@ -44,6 +50,7 @@ FACE = Face(
     box=(10.04, 20.0, 110.0, 150.26),
     landmarks=((40.0, 60.0), (80.0, 60.0), (60.0, 90.0), (45.0, 120.0), (75.0, 120.06)),
     confidence=0.99912345,
+    turned_deg=180,
 )
 PROVENANCE = Provenance(
     summary="The file says something.",
@@ -139,9 +146,11 @@ COMMON: dict[str, Any] = {
     "measured": Measured({"weak": {"n": 511, "k": 41, "low": 0.06, "high": 0.11}}, {}),
     "provenance": PROVENANCE,
     "next_steps": (Step("ask_sender", "Ask", "Ask the sender."), Step("search", "S", "T", "https://a.example/", "P")),
+    "region": (10.0, 20.0, 300.0, 400.0),
+    "tried": ("turned",),
 }
 COMMON_JSON: dict[str, Any] = {
-    "schema_version": "2.0",
+    "schema_version": "2.1",
     "sha256": "ab" * 32,
     "status": "ok",
     "reason": None,
@@ -165,6 +174,8 @@ COMMON_JSON: dict[str, Any] = {
         {"code": "ask_sender", "title": "Ask", "text": "Ask the sender.", "link": None, "privacy": None},
         {"code": "search", "title": "S", "text": "T", "link": "https://a.example/", "privacy": "P"},
     ],
+    "region": [10.0, 20.0, 300.0, 400.0],
+    "tried": ["turned"],
 }
 
 WHOLE: dict[str, Any] = {
@@ -193,9 +204,12 @@ IMAGE = ImageVerdict(
             range=ProbRange(0.74, 0.87, "re-encoding"),
             scores=(Score("resnet18", 0.812349, True),),
             sharpness=120.06,
+            resaved=(Resaved("size_75", 0.74004, "weak"), Resaved("size_50", None, None, "no_face")),
         ),
         FaceVerdict(2, FACE, "no_verdict", "face_too_small", None, None, None, (), 9.0),
     ),
+    picture=PictureUsed(2, 4, (1, 2, 4)),
+    crowd=Crowd(9, 12, 0.00123456, "weak"),
 )
 IMAGE_JSON: dict[str, Any] = {
     **COMMON_JSON,
@@ -203,12 +217,15 @@ IMAGE_JSON: dict[str, Any] = {
     "kind": "image",
     "range": {"low": 0.74, "high": 0.87, "kind": "re-encoding"},
     "coverage": {"frames": 1, "duration_s": None, "analysed_s": None, "share": 1.0, **WHOLE},
+    "picture": {"number": 2, "of": 4, "looked_at": [1, 2, 4]},
+    "crowd": {"above": 9, "of": 12, "chance": 0.001235, "band": "weak"},
     "faces": [
         {
             "number": 1,
             "box": [10.0, 20.0, 110.0, 150.3],
             "landmarks": [[40.0, 60.0], [80.0, 60.0], [60.0, 90.0], [45.0, 120.0], [75.0, 120.1]],
             "confidence": 0.9991,
+            "turned_deg": 180,
             "size_px": 130.3,
             "sharpness": 120.1,
             "status": "ok",
@@ -218,12 +235,17 @@ IMAGE_JSON: dict[str, Any] = {
             "range": {"low": 0.74, "high": 0.87, "kind": "re-encoding"},
             "scores": [{"model": "resnet18", "prob_fake": 0.8123, "above_threshold": True}],
             "votes": None,
+            "resaved": [
+                {"change": "size_75", "prob_fake": 0.74, "band": "weak", "reason": None},
+                {"change": "size_50", "prob_fake": None, "band": None, "reason": "no_face"},
+            ],
         },
         {
             "number": 2,
             "box": [10.0, 20.0, 110.0, 150.3],
             "landmarks": [[40.0, 60.0], [80.0, 60.0], [60.0, 90.0], [45.0, 120.0], [75.0, 120.1]],
             "confidence": 0.9991,
+            "turned_deg": 180,
             "size_px": 130.3,
             "sharpness": 9.0,
             "status": "no_verdict",
@@ -233,6 +255,7 @@ IMAGE_JSON: dict[str, Any] = {
             "range": None,
             "scores": [],
             "votes": None,
+            "resaved": [],
         },
     ],
 }
@@ -268,6 +291,8 @@ VIDEO = VideoVerdict(
             worst_window_s=(5.801, 9.1),
             worst_time_s=7.20049,
             timeline=(TimelinePoint(7.20049, FACE, 0.9, 0.85004), TimelinePoint(8.0, FACE, None, None)),
+            stands_out=StandsOut(5.8004, 9.1, 12, 0.87, 0.06),
+            photo_band="very_strong",
         ),
     ),
     band_cap=BandCap("strong", "too_few_clips", 160, 598, applied=True),
@@ -312,6 +337,14 @@ VIDEO_JSON: dict[str, Any] = {
             "usable_frames": 1,
             "worst_window_s": [5.8, 9.1],
             "worst_time_s": 7.2,
+            "stands_out": {
+                "start_s": 5.8,
+                "end_s": 9.1,
+                "frames": 12,
+                "prob_inside": 0.87,
+                "prob_outside": 0.06,
+            },
+            "photo_band": "very_strong",
             "timeline": [
                 {"time_s": 7.2, "box": [10.0, 20.0, 110.0, 150.3], "prob_fake": 0.9, "smoothed": 0.85},
                 {"time_s": 8.0, "box": [10.0, 20.0, 110.0, 150.3], "prob_fake": None, "smoothed": None},
@@ -341,7 +374,7 @@ UNREADABLE = FileVerdict(
     date="2026-12-03T10:00:00Z",
 )
 UNREADABLE_JSON: dict[str, Any] = {
-    "schema_version": "2.0",
+    "schema_version": "2.1",
     "file": "notes.mp4",
     "sha256": "ef" * 32,
     "kind": "unknown",
@@ -366,6 +399,8 @@ UNREADABLE_JSON: dict[str, Any] = {
     "measured": None,
     "provenance": None,
     "next_steps": [],
+    "region": None,
+    "tried": [],
 }
 
 CASES = [(IMAGE, IMAGE_JSON), (VIDEO, VIDEO_JSON), (UNREADABLE, UNREADABLE_JSON)]
@@ -373,7 +408,7 @@ IDS = ["image", "video", "unreadable"]
 
 
 def test_the_version_is_pinned() -> None:
-    assert SCHEMA_VERSION == "2.0"
+    assert SCHEMA_VERSION == "2.1"
 
 
 def test_the_codes_are_pinned() -> None:
@@ -393,6 +428,8 @@ def test_the_codes_are_pinned() -> None:
         "no_video",
         "too_slow",
     }
+    assert tuple(CHANGES) == ("jpeg_95", "jpeg_75", "jpeg_50", "size_75", "size_50", "crop")
+    assert set(TRIED) == {"turned", "closer"}
     assert set(CAP_REASONS) == {"not_measured", "too_few_clips", "too_many_alarms"}
 
 
@@ -457,7 +494,7 @@ def test_a_verdict_comes_back_from_its_json(verdict: FileVerdict, expected: dict
     "values", [{}, {"schema_version": "1.2"}, {"schema_version": "2.0"}, {**IMAGE_JSON, "faces": [{}]}]
 )
 def test_what_is_no_verdict_of_this_version_is_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"schema version 2\.0"):
+    with pytest.raises(ValueError, match=r"schema version 2\.1"):
         verdict_of(values)
 
 

@@ -17,14 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ("app", "detector", "train")
 
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("types", "evidence", "steps", "stored", "child", "errors", "version", "palette", "clock", "progress"),
+    ("types", "words", "evidence", "steps", "stored", "child", "errors", "version", "palette", "clock", "progress"),
     (
         *("media", "tiff", "pixels", "colour", "video", "movie", "drawing", "provenance"),
         *("models", "weights", "calibration", "ensemble", "aggregate"),
     ),
     ("engine", "runtime", "converted"),
     ("faces", "explain"),
-    ("persons",),
+    ("persons", "resaved"),
     ("pipeline",),
     ("report", "evidence_words", "casebook", "live", "annotate"),
     ("__main__", "api", "scan"),
