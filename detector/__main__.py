@@ -1,10 +1,10 @@
 """`python -m detector FILE...`: one result a file, for people or, with --json, for programs.
 
-`--csv` keeps every analysed point in a table, `--annotated` a copy of every file with what was found drawn onto it.
+`--csv` keeps every analysed point in a table, `--annotated` a copy of every file with what was found drawn onto it,
+`--report` a report for an editor.
 """
 
 import argparse
-import itertools
 import logging
 import os
 import stat
@@ -30,11 +30,11 @@ from detector.report import (
     to_csv,
     to_json,
 )
+from detector.takeaways import Copies, Folder, Reports, Sounds, Stills, Takeaway
 from detector.types import Face, FileVerdict
 from detector.version import __version__
 
 if TYPE_CHECKING:  # they bring torch and FFmpeg, which --help does without
-    from detector.annotate import Annotated
     from detector.explain.gradcam import Heatmap
 
 EXIT_OK = 0
@@ -144,7 +144,23 @@ def command_line_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--heatmaps", action="store_true", help="with --annotated: draw heatmaps, too")
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace what --csv and --annotated would write if it is there already"
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write a report on every file to this folder, for an editor and to keep: NAME.unmask.pdf, the same as "
+        ".html, and the .json that both are made of",
+    )
+    parser.add_argument(
+        "--sound", type=Path, metavar="DIR", help="write the sound of every video to this folder: NAME.unmask.wav"
+    )
+    parser.add_argument(
+        "--stills",
+        type=Path,
+        metavar="DIR",
+        help="write the faces, and of a video the most telling frame, to this folder, for a search: NAME.unmask.*.jpg",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what the options above would write if it is there already"
     )
     parser.add_argument("--version", action="version", version=f"Unmask {__version__}")
     return parser
@@ -159,7 +175,7 @@ def _run(options: argparse.Namespace, detector_factory: Callable[[str], FileDete
         return exit_code
     _check_places(options, files)
     detector = detector_factory(options.models)
-    copies = None if options.annotated is None else _Copies(options, detector, files)
+    takeaways = _takeaways(options, detector, files)
     with _table(options.csv) as write_rows:
         for number, path in enumerate(files, 1):
             title = f"{number} of {len(files)}  {shown(path.name)}"
@@ -175,11 +191,33 @@ def _run(options: argparse.Namespace, detector_factory: Callable[[str], FileDete
                 exit_code = EXIT_UNREADABLE
             print(to_json(verdict) if options.json else block(shown(str(path)), verdict, detector.entry), flush=True)
             write_rows(verdict)
-            if copies is not None and verdict.status != "unreadable":
+            for takeaway in takeaways:
+                if verdict.status == "unreadable" and not isinstance(takeaway, Reports):
+                    continue
                 with _progress(title) as on_progress:
-                    written = copies.write(path, verdict, on_progress)
+                    written = takeaway.write(path, verdict, on_progress)
                 exit_code = exit_code or (EXIT_OK if written else EXIT_ERROR)
     return exit_code
+
+
+def _takeaways(options: argparse.Namespace, detector: FileDetector, files: Sequence[Path]) -> tuple[Takeaway, ...]:
+    """What is written beside every verdict; said among the results for a person, on stderr beside JSON."""
+    say = _complain if options.json else lambda line: print(f"  {line}\n", flush=True)
+    taken = {path.resolve() for path in files}
+
+    def folder(path: Path) -> Folder:
+        return Folder(path, options.overwrite, say, _complain, shown, taken)
+
+    found: list[Takeaway] = []
+    if options.annotated is not None:
+        found.append(Copies(folder(options.annotated), detector if options.heatmaps else None))
+    if options.report is not None:
+        found.append(Reports(folder(options.report), detector))
+    if options.sound is not None:
+        found.append(Sounds(folder(options.sound)))
+    if options.stills is not None:
+        found.append(Stills(folder(options.stills)))
+    return tuple(found)
 
 
 class _CannotWrite(Exception):
@@ -188,11 +226,12 @@ class _CannotWrite(Exception):
 
 def _check_places(options: argparse.Namespace, files: Sequence[Path]) -> None:
     """Complains about what cannot be written before anything is analysed."""
-    table, folder = options.csv, options.annotated
-    if options.heatmaps and folder is None:
+    table = options.csv
+    if options.heatmaps and options.annotated is None:
         raise _CannotWrite("--heatmaps draws on the copies of --annotated: name their folder, too.")
-    if folder is not None and not folder.is_dir():
-        raise _CannotWrite(f"{shown(str(folder))}: there is no such folder. Make it first.")
+    for folder in (options.annotated, options.report, options.sound, options.stills):
+        if folder is not None and not folder.is_dir():
+            raise _CannotWrite(f"{shown(str(folder))}: there is no such folder. Make it first.")
     if table is None:
         return
     if not table.parent.is_dir():
@@ -229,58 +268,6 @@ def _table(path: Path | None) -> Iterator[Callable[[FileVerdict], None]]:
 
 def _cannot_write(path: Path, error: OSError) -> _CannotWrite:
     return _CannotWrite(f"{shown(str(path))}: {(error.strerror or 'cannot be written').lower()}.")
-
-
-class _Copies:
-    """Writes the copies of --annotated and says so: among the results for a person, on stderr beside JSON."""
-
-    def __init__(self, options: argparse.Namespace, detector: FileDetector, files: Sequence[Path]) -> None:
-        self._folder: Path = options.annotated
-        self._overwrite: bool = options.overwrite
-        self._say = _complain if options.json else lambda line: print(f"  {line}\n", flush=True)
-        self._detector = detector if options.heatmaps else None
-        self._taken = {path.resolve() for path in files}
-
-    def write(self, path: Path, verdict: FileVerdict, on_progress: OnProgress | None) -> bool:
-        """Writes the copy of one file. False if it was to be written and was not."""
-        from detector.annotate import annotate, can_annotate, suffix_of
-
-        if not can_annotate(verdict):
-            self._say(f"No copy of {shown(path.name)}: no face was found, so there is nothing to mark.")
-            return True
-        out = self._place(path.stem, suffix_of(verdict))
-        if out.exists() and not self._overwrite:
-            _complain(f"{shown(str(out))} exists already and stays as it is. Replace it with --overwrite.")
-            return False
-        try:
-            done = annotate(path, verdict, out, detector=self._detector, on_progress=on_progress)
-        except DetectorError as error:
-            _complain(f"No copy of {shown(path.name)}: {error}")
-            return False
-        except OSError as error:
-            _complain(str(_cannot_write(out, error)))
-            return False
-        self._say(f"Copy with boxes: {shown(str(out))}{_about(done)}")
-        return True
-
-    def _place(self, stem: str, suffix: str) -> Path:
-        """A name that is no file to look at and no copy of this run: two folders may hold files of one name."""
-        for number in itertools.count(1):
-            out = self._folder / f"{stem}{'' if number == 1 else f'-{number}'}.unmask{suffix}"
-            if out.resolve() not in self._taken:
-                break
-        self._taken.add(out.resolve())
-        return out
-
-
-def _about(copy: "Annotated") -> str:
-    """What of the original a copy lacks, in brackets."""
-    lacks = []
-    if len(copy.spans) > 1 or any(start > 0 for start, _ in copy.spans):
-        lacks.append(f"{sum(end - start for start, end in copy.spans):.1f} s of it, around the analysed frames")
-    if copy.sound == "left out":
-        lacks.append("without its sound, which could not be read")
-    return f" ({'; '.join(lacks)})" if lacks else ""
 
 
 def collect(paths: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:

@@ -22,6 +22,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from detector import SCHEMA_VERSION
+
 pytestmark = pytest.mark.browser
 
 _SIZES = {1280: 900, 760: 1000, 420: 860}
@@ -392,7 +394,7 @@ def test_photo_heatmap_copy_and_json(
         with page.expect_download() as download:
             page.get_by_role("button", name="Download JSON").click()
         result = json.loads(Path(download.value.path()).read_text())
-        assert result["schema_version"] == "2.0"
+        assert result["schema_version"] == SCHEMA_VERSION
         assert result["band"] == "strong"
         assert download.value.suggested_filename == "astronaut.unmask.json"
         page.get_by_role("button", name="Face 2: Little, 4 %").click()

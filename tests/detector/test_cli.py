@@ -1,6 +1,7 @@
 """`python -m detector`: what it prints, where, and its exit codes. A fake detector answers by the file's content."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from detector import (
+    SCHEMA_VERSION,
     Coverage,
     Face,
     FaceVerdict,
@@ -30,6 +32,7 @@ from detector import (
     __version__,
 )
 from detector.__main__ import main
+from detector.paper import to_html, to_pdf
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = SimpleNamespace(false_alarms={"strong": {"n": 1000, "k": 21, "low": 0.014, "high": 0.032}})
@@ -175,7 +178,7 @@ def test_json_is_one_object_a_file_one_a_line(cli: Cli, media: Path, capsys: pyt
         ("b.jpg", "ok"),
         ("c.txt", "unreadable"),
     ]
-    assert all(row["schema_version"] == "2.0" for row in rows)
+    assert all(row["schema_version"] == SCHEMA_VERSION for row in rows)
 
 
 def test_folders_are_opened_and_hidden_files_passed_over(cli: Cli, media: Path) -> None:
@@ -487,3 +490,39 @@ def test_copies_through_the_whole_program(untrained: Path, tmp_path: Path, capsy
     assert code == 0 and len(out.splitlines()) == 1 and "Copy with boxes" in err
     # drawn without heatmaps this time
     assert (tmp_path / "copies/a.unmask.jpg").read_bytes() != copies[tmp_path / "copies/a.unmask.jpg"]
+
+
+def test_reports_stills_and_sound_are_written_beside_the_verdict(
+    repo_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "clip.mp4").write_bytes((repo_root / "app" / "samples" / "clip.mp4").read_bytes())
+    (tmp_path / "notes.mp4").write_text("no video")
+    before = hashlib.sha256((tmp_path / "clip.mp4").read_bytes()).hexdigest()
+    argv = [str(tmp_path / "clip.mp4"), str(tmp_path / "notes.mp4"), "--max-frames", "8"]
+    argv += [part for option in ("--report", "--stills", "--sound") for part in (option, str(out))]
+    assert main(argv) == 2
+    said, complained = capsys.readouterr()
+    assert sorted(path.name for path in out.iterdir()) == [
+        "clip.unmask.face-1.jpg",
+        "clip.unmask.frame-1.jpg",
+        "clip.unmask.html",
+        "clip.unmask.json",
+        "clip.unmask.pdf",
+        "notes.unmask.html",
+        "notes.unmask.json",
+        "notes.unmask.pdf",
+    ]
+    assert "Report: " in said and "Stills: " in said and "No sound of clip.mp4: it has none." in said
+    assert said.index("The file says:") < said.index("evidence of manipulation")
+    assert hashlib.sha256((tmp_path / "clip.mp4").read_bytes()).hexdigest() == before
+    # the report again, from its JSON alone
+    document = json.loads((out / "clip.unmask.json").read_text())
+    assert to_pdf(document) == (out / "clip.unmask.pdf").read_bytes()
+    assert to_html(document) == (out / "clip.unmask.html").read_text(encoding="utf-8")
+    assert [(p["kind"], p["number"]) for p in document["pictures"]] == [("face", 1), ("map", 1)]
+    # nothing is replaced that was not asked to be
+    assert main(argv) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert complained == ""

@@ -19,14 +19,14 @@ PROJECT = ("app", "detector", "train")
 ROWS: tuple[tuple[str, ...], ...] = (
     ("types", "words", "evidence", "steps", "stored", "child", "errors", "version", "palette", "clock", "progress"),
     (
-        *("media", "tiff", "pixels", "colour", "video", "movie", "drawing", "provenance"),
+        *("media", "tiff", "pixels", "colour", "video", "wav", "movie", "drawing", "provenance"),
         *("models", "weights", "calibration", "ensemble", "aggregate"),
     ),
     ("engine", "runtime", "converted"),
     ("faces", "explain"),
     ("persons", "resaved"),
     ("pipeline",),
-    ("report", "evidence_words", "casebook", "live", "annotate"),
+    ("report", "evidence_words", "paper", "takeaways", "casebook", "live", "annotate"),
     ("__main__", "api", "scan"),
 )
 """First name below `detector` -> row. A new module needs a place here."""

@@ -1,0 +1,277 @@
+"""The JSON of a verdict → the content of its report, in blocks. Every word comes from where the page has it."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from detector import report
+from detector.evidence import Line, Provenance
+from detector.evidence_words import BASIS_WORDS, disagreement, voice_line
+from detector.paper import charts
+from detector.paper.blocks import Block, Bullets, Figure, Figures, Heading, Name, Paragraph, Table
+from detector.stored import verdict_of
+from detector.types import REASONS, FaceVerdict, FileVerdict, ImageVerdict, Person, VideoVerdict
+
+TITLE = "Unmask report"
+LIMITS = (
+    "Unmask looks for traces of manipulation in faces. It cannot tell whether a scene is staged, a caption is wrong or "
+    "a voice is cloned.",
+    "Little evidence does not clear a file: manipulations of a new kind, and strong compression, can leave no trace "
+    "that these networks know.",
+    "A map shows where a network found what speaks for manipulation. It is not a map of what was changed.",
+    "What a file says about itself can be removed or forged, unless it is signed; and a signature is as good as its "
+    "signer.",
+    "This report is a lead, not proof. Ask for the original, and for a second source.",
+)
+_FACTS = {"binding": "Bytes", "signature": "Signature", "signer": "Signer", "time": "Time", "claim": "Statement"}
+_MAX_SUBJECTS = 12
+
+
+def contents(document: Mapping[str, Any]) -> tuple[Block, ...]:
+    """The blocks of a report, in order.
+
+    Args:
+        document: a verdict in schema version 2, with its `pictures` if there are any.
+
+    Raises:
+        ValueError: not such a document.
+    """
+    verdict = verdict_of(document)
+    pictures = document.get("pictures", [])
+    return (
+        Heading(TITLE),
+        *_finding(verdict),
+        *_file(verdict),
+        *_said(verdict),
+        *_subjects(verdict, pictures),
+        *_rates(verdict),
+        Heading("Limits", 2),
+        Bullets(LIMITS),
+        *_next(verdict),
+        *_made(verdict),
+    )
+
+
+def title(document: Mapping[str, Any]) -> str:
+    """The title of the document for its properties: it tells reports of different files apart."""
+    return f"{TITLE}, SHA-256 {document.get('sha256', '')[:12] or 'unknown'}"
+
+
+def _finding(verdict: FileVerdict) -> Iterator[Block]:
+    yield Paragraph(report.headline(verdict), "lead")
+    if verdict.band is None:
+        yield Paragraph(report.reason_text(verdict))
+    yield Paragraph(report.quote(verdict), "quote")
+    if verdict.prob_fake is not None and verdict.thresholds is not None:
+        spread = report.range_text(verdict)
+        yield Figure(
+            charts.scale(verdict.prob_fake, verdict.range, verdict.thresholds),
+            "image/svg+xml",
+            f"Scale of evidence from little to very strong, with a line at {report.percent(verdict.prob_fake)}.",
+            f"{report.eyebrow(verdict)}: {report.estimate(verdict)}{f' ({spread})' if spread else ''}. The bar has "
+            f"four bands: little, weak from {report.percent(verdict.thresholds.weak)}, strong from "
+            f"{report.percent(verdict.thresholds.strong)}, very strong from "
+            f"{report.percent(verdict.thresholds.very_strong)}. The line is this file, the frame its spread.",
+        )
+        yield Paragraph(report.PROBABILITY_HELP, "small")
+    facts = (*report.facts(verdict), *filter(None, (voice_line(verdict.provenance),)))
+    if facts:
+        yield Bullets(facts)
+    apart = disagreement(verdict)
+    if apart:
+        yield Paragraph(apart)
+
+
+def _file(verdict: FileVerdict) -> Iterator[Block]:
+    yield Heading("The file", 2)
+    coverage, kind = verdict.coverage, {"image": "photo", "video": "video", "unknown": "not known"}[verdict.kind]
+    rows: list[tuple[str, str]] = [("Name as received", Name(verdict.file)), ("Kind", kind)]
+    if verdict.size_bytes is not None:
+        rows.append(("Size", f"{verdict.size_bytes:,} bytes"))
+    if verdict.width and verdict.height:
+        rows.append(("Picture", f"{verdict.width} × {verdict.height} pixels"))
+    if coverage is not None and coverage.duration_s is not None:
+        rows.append(("Duration", f"{coverage.duration_s:.2f} s"))
+        rows.append(("Looked at", f"{coverage.frames} frames, {report.percent(coverage.share)} of the time"))
+    rows.append(("SHA-256", verdict.sha256 or "the file could not be opened"))
+    if verdict.provenance is not None and verdict.provenance.perceptual_hash:
+        rows.append(("Perceptual hash", f"{verdict.provenance.perceptual_hash} (likeness, not identity)"))
+    rows.append(("Analysed", _utc(verdict.date)))
+    yield Table((), tuple(rows))
+    yield Paragraph(
+        "This report and its pictures are derived from the file with this hash. The file itself was only read.", "small"
+    )
+
+
+def _utc(date: str) -> str:
+    """An ISO 8601 time for people."""
+    return f"{datetime.fromisoformat(date).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _said(verdict: FileVerdict) -> Iterator[Block]:
+    provenance = verdict.provenance
+    if provenance is None:
+        return
+    yield Heading("What the file says about itself", 2)
+    yield Paragraph(provenance.summary)
+    yield Heading("Content Credentials", 3)
+    yield Paragraph(provenance.credentials.text)
+    lines = (*provenance.credentials.facts, *provenance.credentials.claims)
+    if lines:
+        yield Table(("Fact", "Finding"), tuple((_FACTS[line.code.partition(".")[0]], line.text) for line in lines))
+    yield from _lines("Labels without a signature", provenance.marks, _no_marks(provenance))
+    yield from _lines("How the file came to be", provenance.history, "")
+    if provenance.problem:
+        yield Paragraph(provenance.problem)
+
+
+def _no_marks(provenance: Provenance) -> str:
+    if provenance.credentials.state == "not_read":
+        return ""
+    return "None found. That means nothing: labels are easily lost or removed."
+
+
+def _lines(heading: str, lines: Sequence[Line], without: str) -> Iterator[Block]:
+    if not lines and not without:
+        return
+    yield Heading(heading, 3)
+    if not lines:
+        yield Paragraph(without)
+        return
+    rows = tuple((line.text, line.where, BASIS_WORDS[line.basis]) for line in lines)
+    yield Table(("Finding", "Where", "How it is known"), rows)
+
+
+def _subjects(verdict: FileVerdict, pictures: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
+    found: Sequence[FaceVerdict | Person] = ()
+    if isinstance(verdict, ImageVerdict):
+        found = verdict.faces
+    elif isinstance(verdict, VideoVerdict):
+        found = verdict.persons
+    if not found:
+        return
+    noun = "face" if isinstance(verdict, ImageVerdict) else "person"
+    yield Heading({"face": "Faces", "person": "Persons"}[noun], 2)
+    if len(found) > _MAX_SUBJECTS:
+        yield Paragraph(f"The {_MAX_SUBJECTS} most suspicious of {len(found)}; the JSON has all.")
+    for one in found[:_MAX_SUBJECTS]:
+        yield Heading(f"{noun.capitalize()} {one.number}: {report.band_word(one.band)}", 3)
+        yield from _pictures(pictures, one.number)
+        yield Table((), tuple(_about(one)))
+        if isinstance(one, Person) and verdict.thresholds and verdict.coverage and verdict.coverage.duration_s:
+            yield _timeline(one, verdict.coverage.duration_s, verdict)
+
+
+def _pictures(pictures: Sequence[Mapping[str, Any]], number: int) -> Iterator[Block]:
+    own = [picture for picture in pictures if picture["number"] == number]
+    if own:
+        yield Figures(
+            tuple(
+                Figure(base64.b64decode(p["data"], validate=True), p["mime"], p["alt"], p["alt"], width=0.3)
+                for p in own
+            )
+        )
+
+
+def _timeline(person: Person, duration_s: float, verdict: FileVerdict) -> Block:
+    assert verdict.thresholds is not None
+    when = ""
+    if person.worst_window_s:
+        when = (
+            f" Shaded: {person.worst_window_s[0]:.1f} s to {person.worst_window_s[1]:.1f} s, the most suspicious part."
+        )
+    return Figure(
+        charts.timeline(person, duration_s, verdict.thresholds),
+        "image/svg+xml",
+        f"Timeline of person {person.number} over {duration_s:.1f} s.{when}",
+        f"From 0 s on the left to {duration_s:.1f} s on the right; dots are frames that were judged, from 0 % at the "
+        "bottom to 100 % at the top, the line is their smoothed course, and the thin lines are the edges of the bands."
+        f"{when}",
+    )
+
+
+def _about(one: FaceVerdict | Person) -> Iterator[tuple[str, str]]:
+    yield "Evidence", report.band_word(one.band) if one.band else f"none: {REASONS.get(one.reason or '', '')}"
+    if one.prob_fake is not None:
+        yield "Probability", report.estimate(one)
+    if one.range is not None:
+        yield "Stability", report.range_of(one.range)
+    if isinstance(one, FaceVerdict):
+        yield "Size", f"{one.face.size_px:.0f} pixels on its longer side"
+        yield "Sharpness", f"{one.sharpness:.0f}"
+    else:
+        yield "On screen", f"{one.on_screen_s:.1f} s, judged in {one.usable_frames} of {len(one.timeline)} frames"
+        if one.worst_window_s:
+            yield "Most suspicious", f"{one.worst_window_s[0]:.1f} s to {one.worst_window_s[1]:.1f} s"
+    for score in one.scores:
+        edge = "above" if score.above_threshold else "below"
+        yield report.network_name(score.model), f"{report.percent(score.prob_fake)}, {edge} its threshold"
+
+
+def _rates(verdict: FileVerdict) -> Iterator[Block]:
+    if verdict.measured is None:
+        return
+    line = report.error_rate_line(verdict, verdict.measured)
+    rates = verdict.measured.clip_false_alarms if verdict.kind == "video" else verdict.measured.false_alarms
+    rows = tuple(
+        (
+            report.BAND_WORDS[band],
+            f"{rate['k']:g} of {rate['n']}",
+            report.span_percent(float(rate["low"]), float(rate["high"])),
+        )
+        for band, rate in rates.items()
+        if band in report.BAND_WORDS
+    )
+    if not line and not rows:
+        return
+    yield Heading("Measured error rates", 2)
+    if line:
+        yield Paragraph(line)
+    if rows:
+        yield Table(("Band or stronger", "Genuine media that reached it", "95 % interval"), rows)
+    cap = report.cap_text(verdict)
+    if cap:
+        yield Paragraph(cap)
+
+
+def _next(verdict: FileVerdict) -> Iterator[Block]:
+    if not verdict.next_steps:
+        return
+    yield Heading("What to do next", 2)
+    yield Bullets(
+        tuple(
+            " ".join(filter(None, (f"{step.title}.", step.text, step.link, step.privacy)))
+            for step in verdict.next_steps
+        )
+    )
+
+
+def _made(verdict: FileVerdict) -> Iterator[Block]:
+    yield Heading("How this was made", 2)
+    rows: list[tuple[str, str]] = [
+        ("Tool", f"Unmask {verdict.version}"),
+        ("Weights", verdict.weights_date or "not stated"),
+        ("Networks", f"{verdict.ensemble}: {', '.join(report.network_name(m.name) for m in verdict.models) or 'none'}"),
+    ]
+    rows += [(f"{report.network_name(m.name)}, SHA-256", m.sha256) for m in verdict.models]
+    if verdict.engines:
+        kinds = sorted({f"{name}: {engine}" for name, engine in verdict.engines.items()})
+        rows.append(("Computed by", "; ".join(kinds)))
+    if verdict.max_frames is not None:
+        rows.append(("Frames asked for", str(verdict.max_frames)))
+    if verdict.provenance is not None and verdict.provenance.credentials.trust_list:
+        rows.append(("Trust lists", f"C2PA, {verdict.provenance.credentials.trust_list}"))
+    yield Table((), tuple(rows))
+    yield Heading("How to cite", 3)
+    yield Paragraph(
+        f"Unmask {verdict.version}, weights {verdict.weights_date or 'unknown'}, analysis of {_utc(verdict.date)} of "
+        f"the file with SHA-256 {verdict.sha256 or 'unknown'}."
+    )
+    yield Heading("How to repeat", 3)
+    frames = f" --max-frames {verdict.max_frames}" if verdict.max_frames is not None else ""
+    yield Paragraph(
+        f"Install Unmask {verdict.version} with the weights of {verdict.weights_date or 'that date'}, check that the "
+        f"file has the hash above, and run: python -m detector --json --models {verdict.ensemble}{frames} FILE. The "
+        "report itself is made of its JSON alone; the same JSON and version give the same bytes."
+    )

@@ -1,0 +1,138 @@
+"""The pictures of a report: of each face or person the face, and where a network sees evidence."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from detector.explain.gradcam import Heatmap, overlay
+from detector.media import RGB, Source, read_image
+from detector.report import network_name
+from detector.types import Face, FileVerdict, ImageVerdict, Person, VideoVerdict
+from detector.video import read_frame
+
+MAX_SUBJECTS = 12
+_SIDE_PX = 360
+_STRENGTH = 0.6
+_ROOM = 0.65
+
+
+class Explains(Protocol):
+    """The part of `detector.pipeline.Detector` that draws maps."""
+
+    def explain(self, image: RGB, face: Face) -> Heatmap: ...
+
+
+def pictures_of(source: Source, verdict: FileVerdict, detector: Explains | None) -> tuple[dict[str, Any], ...]:
+    """The face of every face or person of a verdict, and its map where there is a verdict on it and a detector.
+
+    Returns:
+        Entries of the schema's `pictures`, the most suspicious first; empty without faces.
+
+    Raises:
+        MediaError: the file can no longer be read.
+    """
+    found: list[dict[str, Any]] = []
+    if isinstance(verdict, ImageVerdict) and verdict.faces:
+        image = read_image(source)
+        for face in verdict.faces[:MAX_SUBJECTS]:
+            found += _of_face(image, face.face, face.number, "Face", None, detector if face.band else None)
+    elif isinstance(verdict, VideoVerdict):
+        for person in verdict.persons[:MAX_SUBJECTS]:
+            point = _best(person)
+            if point is not None:
+                time_s, face_there = point
+                image = read_frame(source, time_s)
+                judge = detector if person.band else None
+                found += _of_face(image, face_there, person.number, "Person", time_s, judge)
+    return tuple(found)
+
+
+def stills_of(source: Source, verdict: FileVerdict) -> dict[str, bytes]:
+    """The faces in full size, and of a video the frames they are from, as JPEG: name -> data. For a search by picture.
+
+    Raises:
+        MediaError: the file can no longer be read.
+    """
+    found: dict[str, bytes] = {}
+    if isinstance(verdict, ImageVerdict) and verdict.faces:
+        image = read_image(source)
+        for face in verdict.faces[:MAX_SUBJECTS]:
+            found[f"face-{face.number}"] = _jpeg(_around(image, face.face))
+    elif isinstance(verdict, VideoVerdict):
+        for person in verdict.persons[:MAX_SUBJECTS]:
+            point = _best(person)
+            if point is not None:
+                image = read_frame(source, point[0])
+                found[f"frame-{person.number}"] = _jpeg(image)
+                found[f"face-{person.number}"] = _jpeg(_around(image, point[1]))
+    return found
+
+
+def with_pictures(document: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The JSON of a verdict with the pictures of its report."""
+    return {**document, "pictures": [dict(picture) for picture in pictures]}
+
+
+def _best(person: Person) -> tuple[float, Face] | None:
+    """The frame to show: the most suspicious one, else the middle of those that show the person."""
+    if not person.timeline:
+        return None
+    if person.worst_time_s is None:
+        point = person.timeline[len(person.timeline) // 2]
+    else:
+        worst = person.worst_time_s
+        point = min(person.timeline, key=lambda p: abs(p.time_s - worst))
+    return point.time_s, point.face
+
+
+def _of_face(
+    image: RGB, face: Face, number: int, noun: str, time_s: float | None, detector: Explains | None
+) -> list[dict[str, Any]]:
+    when = "" if time_s is None else f" at {time_s:.2f} s"
+    shown = [_entry("face", number, time_s, f"{noun} {number}{when}.", _cut(image, face))]
+    if detector is not None:
+        heat = detector.explain(image, face)
+        model = network_name(heat.model)
+        warm = bool(np.any(heat.heat > 0))
+        what = f"where {model} sees evidence ({heat.method})" if warm else f"{model} sees evidence nowhere"
+        mixed = overlay(image, heat.heat, heat.box, _STRENGTH)
+        shown.append(_entry("map", number, time_s, f"{noun} {number}{when}: {what}.", _cut(mixed, face)))
+    return shown
+
+
+def _entry(kind: str, number: int, time_s: float | None, alt: str, data: bytes) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "number": number,
+        "time_s": None if time_s is None else round(time_s, 3),
+        "mime": "image/jpeg",
+        "alt": alt,
+        "data": base64.b64encode(data).decode("ascii"),
+    }
+
+
+def _cut(image: RGB, face: Face) -> bytes:
+    """The face with some room around it, small, as JPEG."""
+    part = Image.fromarray(_around(image, face))
+    part.thumbnail((_SIDE_PX, _SIDE_PX))
+    return _jpeg(np.asarray(part), 88)
+
+
+def _around(image: RGB, face: Face) -> RGB:
+    x0, y0, x1, y1 = face.box
+    half = face.size_px * _ROOM
+    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
+    height, width = image.shape[:2]
+    left, right = int(max(0, cx - half)), int(min(width, cx + half))
+    top, bottom = int(max(0, cy - half)), int(min(height, cy + half))
+    return image[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
+def _jpeg(image: RGB, quality: int = 95) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, "JPEG", quality=quality)
+    return out.getvalue()
