@@ -14,7 +14,7 @@ from train.gan import play as gan
 from train.gan import publish as gan_publish
 from train.gan import samples as gan_samples
 from train.processes import is_main, processes
-from train.recipes import clips, cnn, evaluate, faces, features, publish, reference, sbi, sources
+from train.recipes import clips, cnn, evaluate, faces, features, head, publish, reference, sbi, sources
 from train.studies import attack, compare, heads, labels, leave_out, small_set, traces
 from train.temporal import learn as temporal
 
@@ -29,6 +29,7 @@ RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "labels": (labels.Labels, labels.run),
     "faces": (faces.Faces, faces.run),
     "features": (features.Features, features.run),
+    "head": (head.Head, head.run),
     "heads": (heads.Heads, heads.run),
     "sources": (sources.Sources, sources.run),
     "leave-out": (leave_out.LeaveOut, leave_out.run),

@@ -1,15 +1,26 @@
 """Features once, heads many times: the cache, the order, and what a head learns."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
 
+from detector.models.registry import MODELS, build
+from detector.types import Face
+from detector.weights import Manifest, load_network
 from train.data.feature_cache import FeatureCache
 from train.data.samples import Sample
 from train.errors import DataError
 from train.learn.heads import LAYERS, HeadOptions, LinearHead, fit_head, unit
+from train.learn.start import STARTS, Start, weights_name
+from train.recipes import features, head, publish
 from train.recipes.features import in_turns
+from train.run import Run
+from train.store.staging import files_of
 
 WIDTH = 16
 
@@ -69,14 +80,14 @@ def made(rng: np.random.Generator, sources: int, offset: float) -> tuple[np.ndar
 
 def test_a_head_learns_and_the_penalty_holds_back_what_separates_genuine_sources() -> None:
     rng = np.random.default_rng(0)
-    features, labels, sources = made(rng, 8, 1.5)
+    faces, labels, sources = made(rng, 8, 1.5)
     further, its_labels, its_sources = made(rng, 12, 0.0)
     apart = {}
     for spread in (0.0, 30.0):
         options = HeadOptions(layers=(0, 3), c=1.0, spread=spread)
-        head = fit_head(features, labels, np.ones(len(labels)), sources, options)
-        assert not head.weight[[1, 2, 4]].any()
-        logits = head(further)
+        found = fit_head(faces, labels, np.ones(len(labels)), sources, options)
+        assert not found.weight[[1, 2, 4]].any()
+        logits = found(further)
         means = [
             logits[(its_labels == 0) & (np.array(its_sources) == name)].mean() for name in sorted(set(its_sources))
         ]
@@ -94,3 +105,90 @@ def test_a_head_is_a_plain_sum_over_layers() -> None:
     features = rng.normal(size=(5, LAYERS, WIDTH)).astype(np.float16)
     expected = (unit(features) * weight).sum((1, 2)) + 0.25
     assert LinearHead(weight, 0.25)(features) == pytest.approx(expected, abs=1e-5)
+
+
+class FakeTower:
+    """Colours of the picture as features: fakes are made redder."""
+
+    start, precision = "made", "int8"
+
+    def __init__(self, *options: object) -> None:
+        pass
+
+    def __call__(self, crops: torch.Tensor) -> np.ndarray:
+        colours = crops.float().mean((2, 3)).numpy() / 255
+        rows = np.zeros((len(crops), LAYERS, 768), np.float32)
+        rows[:, :, :3], rows[:, :, 3] = colours[:, None], 0.5
+        return rows
+
+
+@pytest.fixture
+def coloured(tmp_path: Path) -> Path:
+    """real_data/ and fake_data/ of plain pictures; those of fakes are redder."""
+    rng = np.random.default_rng(0)
+    for name, red in (("real_data", 0), ("fake_data", 60)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(24):
+            picture = np.full((64, 64, 3), [*rng.integers(60, 120, 3), red, 0, 0], np.uint8)
+            Image.fromarray(picture).save(tmp_path / "data" / name / f"person{i}_0.png")
+    return tmp_path / "data"
+
+
+def test_features_once_then_a_head_that_publish_takes(
+    coloured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    face = Face((12, 8, 52, 56), ((24, 26), (40, 26), (32, 36), (26, 46), (38, 46)), 1.0)
+    monkeypatch.setattr(features, "Tower", FakeTower)
+    monkeypatch.setattr(features, "find_faces", lambda samples, *_, **__: {s.name: face for s in samples})
+    options = features.Features(data_root=coloured, out=tmp_path / "features", size_px=32, start="online")
+    folder = features.run(options)
+    done = {view: FeatureCache.read(folder / view).keys for view in ("plain", "augmented-0", "twin-0")}
+    assert set(done["twin-0"]) < set(done["plain"]) and len(done["plain"]) > 30
+    # nothing is done again
+    monkeypatch.setattr(FakeTower, "__call__", lambda self, crops: pytest.fail("computed again"))
+    features.run(options)
+
+    run = Run(head.run(head.Head(folder, layers=(0, 12), data_root=coloured, runs_dir=tmp_path / "runs")))
+    weights = load_file(run.best)
+    assert weights["backbone.fc.weight"].shape == (1, LAYERS * 768)
+    record = run.record()
+    assert record["options"]["model"] == "clip_vit_b16" and record["options"]["size_px"] == 32
+    assert record["features"]["weights"] == "online" and record["images_planned"] > len(done["plain"])
+    with np.load(run.folder / "val_logits.npz") as found:
+        fakes = np.array(["fake" in name for name in found["names"]])
+        assert found["logits"][fakes].min() > found["logits"][~fakes].max()
+    with pytest.raises(ValueError, match="no view"):
+        features.run(replace(options, views="sideways-0"))
+
+
+def test_a_head_is_published_beside_its_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a small network in CLIP's place."""
+    torch.manual_seed(0)
+    frozen = replace(MODELS["meso4"], frozen="backbone.block")
+    monkeypatch.setitem(MODELS, "meso4", frozen)
+    monkeypatch.setitem(STARTS, "meso4", Start("trunk.safetensors", "made", "MIT"))
+    trunk, trained = build("meso4").state_dict(), build("meso4").state_dict()
+    (tmp_path / "pretrained").mkdir()
+    save_file({k: v.contiguous() for k, v in trunk.items()}, tmp_path / "pretrained" / "trunk.safetensors")
+    run = Run.create(tmp_path, "head")
+    save_file({k: v.contiguous() for k, v in trained.items() if not k.startswith("backbone.block")}, run.best)
+    start = weights_name("meso4", tmp_path / "pretrained", "file")
+    record = {
+        "recipe": "head", "options": {"model": "meso4", "seed": 0, "size_px": 64, "epochs": 1}, "data": "d",
+        "features": {"weights": start}, "images_planned": 8, "train_hours": 0.1, "start": "made",
+        "environment": {}, "sources": {}, "unseen_val_sources": [],
+    }
+    run.write_record(**record)
+    (tmp_path / "weights").mkdir()
+    member = publish._members(run.folder, tmp_path / "weights")[0]
+    entry = publish._converted(tmp_path / "weights", member, tmp_path / "pretrained")
+    found = load_network(Manifest(tmp_path / "weights", {"models": {"one": entry}, "ensembles": {}}), "one")
+    assert entry["backbone"]["file"] == "meso4.int8.safetensors"
+    for name, value in found.state_dict().items():
+        expected = trunk if name.startswith("backbone.block") else trained
+        torch.testing.assert_close(value, expected[name], atol=1e-3, rtol=1e-2)
+    assert files_of(entry) == ["meso4.safetensors", "meso4.int8.safetensors"]
+    run.write_record(features={"weights": "of others"})
+    member = publish._members(run.folder, tmp_path / "weights")[0]
+    with pytest.raises(DataError, match="another backbone"):
+        publish._converted(tmp_path / "weights", member, tmp_path / "pretrained")

@@ -31,11 +31,13 @@ class FeatureCache:
         folder: of the view.
         shape: of one row.
         keys: those that are there, in order.
+        about: what `view.json` says of the rows.
     """
 
     folder: Path
     shape: tuple[int, ...]
     keys: list[str] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path, shape: tuple[int, ...], about: dict[str, Any]) -> "FeatureCache":
@@ -54,7 +56,7 @@ class FeatureCache:
                 raise DataError(f"{folder.name}/ holds features of other {', '.join(differing)}: name another folder")
         else:
             write_json(path, said)
-        cache = cls(folder, shape)
+        cache = cls(folder, shape, about=said)
         whole = min(cache._lines(), cache._rows())
         cache.keys = cache._read_keys()[:whole]
         (folder / _KEYS).write_text("".join(f"{k}\n" for k in cache.keys))
@@ -74,7 +76,8 @@ class FeatureCache:
             raise DataError(
                 f"there are no features in {folder.parent.name}/{folder.name}/: run `python -m train features`"
             )
-        cache = cls(folder, tuple(json.loads(path.read_text())["shape"]))
+        about = json.loads(path.read_text())
+        cache = cls(folder, tuple(about["shape"]), about=about)
         cache.keys = cache._read_keys()[: cache._rows()]
         return cache
 
@@ -105,8 +108,13 @@ class FeatureCache:
         missing = sum(k not in place for k in keys)
         if missing:
             raise DataError(f"{missing} of {len(keys)} faces have no features in {self.folder.name}/ yet")
-        stored = np.memmap(self.folder / _ROWS, np.float16, "r", shape=(self._rows(), *self.shape))
-        return np.asarray(stored[[place[k] for k in keys]])
+        return np.asarray(self.stored()[[place[k] for k in keys]])
+
+    def stored(self) -> np.ndarray:
+        """All rows (n, *shape) float16 in the order of `keys`; read from disk when they are used."""
+        if not self.keys:
+            return np.zeros((0, *self.shape), np.float16)
+        return np.memmap(self.folder / _ROWS, np.float16, "r", shape=(len(self.keys), *self.shape))
 
     @property
     def _row_bytes(self) -> int:

@@ -7,11 +7,15 @@ shrinking them, which is a penalty on the variance of the logit between genuine 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import eigh
 from sklearn.linear_model import LogisticRegression
+
+from train.data.batches import source_weights
+from train.data.cached_faces import CachedFaces
+from train.data.samples import Sample
 
 LAYERS = 26
 """Class tokens of 12 blocks and of the last norm, then the means of the patches of the same."""
@@ -34,6 +38,23 @@ class HeadOptions:
     history: float = 0.0
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a head is fitted to, and how.
+
+    Attributes:
+        head: of the fit.
+        views: of training faces, each with its self-blended twins where they are cached.
+        twins: share of the manipulated half that are self-blended twins.
+        one_class: weight of sources that hold one class only, which teach the source as well as the class.
+    """
+
+    head: HeadOptions = field(default_factory=HeadOptions)
+    views: tuple[str, ...] = ("plain", "augmented-0")
+    twins: float = 0.35
+    one_class: float = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class LinearHead:
     """weight (26, 768) on features of length one, zero for layers it does not read, and bias."""
@@ -53,6 +74,48 @@ def unit(features: np.ndarray) -> np.ndarray:
     """Vectors along the last axis at length one, float32."""
     values = features.astype(np.float32)
     return np.asarray(values / np.maximum(np.linalg.norm(values, axis=-1, keepdims=True), 1e-6))
+
+
+def fit_choice(cached: CachedFaces, train: Sequence[Sample], choice: Choice) -> LinearHead:
+    """The head of a choice, fitted to training faces."""
+    features: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
+    weights: list[np.ndarray] = []
+    sources: list[str] = []
+
+    def add(samples: Sequence[Sample], view: str, label: int, share: float) -> None:
+        if samples and share > 0:
+            features.append(cached.of(samples, view))
+            labels.append(np.full(len(samples), label))
+            weights.append(share * _weights(samples, mixed, choice.one_class))
+            sources.extend(s.source for s in samples)
+
+    by_source: dict[str, set[int]] = {}
+    for s in train:
+        by_source.setdefault(s.source, set()).add(s.label)
+    mixed = {source for source, found in by_source.items() if len(found) == 2}
+    for view in choice.views:
+        some = cached.having(train, view)
+        genuine, fake = ([s for s in some if s.label == label] for label in (0, 1))
+        twin_view = view.replace("augmented", "twin")
+        blended = cached.having(genuine, twin_view) if twin_view != view else []
+        twins = choice.twins if blended else 0.0
+        add(genuine, view, 0, 0.5)
+        add(fake, view, 1, 0.5 * (1 - twins))
+        add(blended, twin_view, 1, 0.5 * twins)
+    histories = None
+    if choice.head.history:
+        pairs = cached.having([s for s in train if s.label == 0], "augmented-0")
+        histories = unit(cached.of(pairs, "augmented-0")) - unit(cached.of(pairs, "plain"))
+    return fit_head(
+        np.concatenate(features), np.concatenate(labels), np.concatenate(weights), sources, choice.head, histories
+    )
+
+
+def _weights(samples: Sequence[Sample], mixed: set[str], one_class: float) -> np.ndarray:
+    found = source_weights(samples, range(len(samples)))
+    found = found * np.array([1.0 if s.source in mixed else one_class for s in samples])
+    return np.asarray(found / found.sum())
 
 
 def fit_head(

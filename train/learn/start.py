@@ -4,6 +4,7 @@ Files are looked for by the names below in `--pretrained DIR`, else `$UNMASK_PRE
 data folder. What was found is part of the run's record, since networks are only comparable at equal starts.
 """
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,14 @@ def starting_file(name: str, folder: Path | None) -> Path | None:
     known = STARTS.get(name)
     path = folder / known.file if known and folder else None
     return path if path and path.is_file() else None
+
+
+def weights_name(name: str, folder: Path | None, start: str) -> str:
+    """A short name for the starting weights of a network: of a file by its content, else "online"."""
+    file = None if start == "online" else starting_file(name, folder)
+    if file is None:
+        return "online"
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:10]
 
 
 def _published(network: Network) -> dict[str, Tensor]:

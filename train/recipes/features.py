@@ -29,7 +29,7 @@ from train.data.feature_cache import FeatureCache
 from train.data.samples import Sample
 from train.data.sources import find_data_root, load_samples
 from train.learn.features import TOWER, Precision, Tower
-from train.learn.start import find_pretrained, starting_file
+from train.learn.start import find_pretrained, weights_name
 
 _CHUNK = 64
 """Faces between two writes."""
@@ -72,12 +72,16 @@ def run(options: Features) -> Path:
     folder = find_pretrained(options.pretrained, root)
     tower = Tower(folder, options.size_px, options.threads, options.start, options.precision)
     say(f"{tower.start}; {tower.precision}")
-    network = f"{TOWER}-{options.size_px}-{options.precision}-{_weights_hash(folder, options.start)}"
+    weights = weights_name(TOWER, folder, options.start)
+    network = f"{TOWER}-{options.size_px}-{options.precision}-{weights}"
     for view in options.views.split(","):
         for split in options.splits.split(","):
             chosen = [s for s in samples if s.split == split and (not view.startswith("twin") or s.label == 0)]
             about = {
                 "network": network,
+                "start": tower.start,
+                "weights": weights,
+                "size_px": options.size_px,
                 "view": view,
                 "precision": tower.precision,
                 "augmentation": options.augmentation,
@@ -136,8 +140,3 @@ def _fill(cache: FeatureCache, samples: Sequence[Sample], view: str, tower: Towe
                     rows = np.concatenate([tower(part) for part in crops.split(_BATCH)])
                     cache.append(list(kept), rows)
             bar.at(min(start + _CHUNK, len(samples)), len(samples))
-
-
-def _weights_hash(folder: Path | None, start: str) -> str:
-    file = starting_file(TOWER, folder) if start == "file" else None
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:10] if file else start

@@ -28,6 +28,7 @@ from detector.weights import (
     load_ensemble,
     read_manifest,
     save_network,
+    save_parts,
     save_stacker,
     write_manifest,
 )
@@ -36,6 +37,7 @@ from train.data.datasets.clips import read_clips
 from train.data.faces import FaceData, load_faces
 from train.data.sources import find_data_root
 from train.errors import DataError
+from train.learn.start import find_pretrained, load_start, weights_name
 from train.measure import scoring
 from train.measure.calibrate import alarms_by_source, fit_calibration, fit_curve
 from train.measure.ensembles import Fitted, choose_default, fit_ensembles
@@ -80,6 +82,8 @@ class Publish:
     """Folder with the data that the runs were trained on; else $UNMASK_DATA, else data/."""
     weights_dir: Path | None = None
     """Where to publish; weights/ by default."""
+    pretrained: Path | None = None
+    """Folder of the backbones under runs of `head`; else $UNMASK_PRETRAINED, else pretrained/ beside the data."""
     runs_dir: Path = Path("runs")
     """Where the cache of found faces is, and test logits until they are published."""
     workers: int = 2
@@ -98,7 +102,8 @@ def run(options: Publish) -> bool:
         if member.data != data.fingerprint:
             raise DataError(f"{member.title} was trained on other data or splits than these: train it again")
     with staging_in(target) as folder:
-        built = _stage(folder, members, data, options.workers)
+        pretrained = find_pretrained(options.pretrained, find_data_root(options.data_root))
+        built = _stage(folder, members, data, options.workers, pretrained)
         new = selection_figures(data.val, built.calibrated[built.default], data.unseen)
         old = _published_figures(target, data, options.workers, built.raw)
         _show(old, new)
@@ -177,13 +182,13 @@ def _members(folder: Path, target: Path) -> list[_Member]:
     return [_Member(f"published {name}", found["architecture"], seed, fingerprint, target, found, True)]
 
 
-def _stage(staging: Path, members: Sequence[_Member], data: FaceData, workers: int) -> _Built:
+def _stage(staging: Path, members: Sequence[_Member], data: FaceData, workers: int, pretrained: Path | None) -> _Built:
     built = _Built(staging)
     for member in members:
         name = member.architecture
         if name in built.models:
             raise DataError(f"two networks {name}: a set holds each network once")
-        built.models[name] = _kept(staging, member) if member.published else _converted(staging, member)
+        built.models[name] = _kept(staging, member) if member.published else _converted(staging, member, pretrained)
         built.default = name
         record = built.models[name]
         # provisional: the shipped, rounded weights are what is calibrated
@@ -241,18 +246,26 @@ def _fitted_record(staging: Path, kind: str, fitted: Fitted) -> dict[str, Any]:
     }
 
 
-def _converted(staging: Path, member: _Member) -> dict[str, Any]:
+def _converted(staging: Path, member: _Member, pretrained: Path | None) -> dict[str, Any]:
     """A run's network in the form that ships, and its entry."""
     network = build(member.architecture)
-    network.load_state_dict(load_file(member.folder / "best.safetensors"), strict=True)
-    file = f"{member.architecture}.safetensors"
-    digest, size = save_network(network, staging / file)
     spec = spec_of(member.architecture)
+    trained = load_file(member.folder / "best.safetensors")
+    if spec.frozen is None:
+        network.load_state_dict(trained, strict=True)
+        file = f"{member.architecture}.safetensors"
+        digest, size = save_network(network, staging / file)
+        files: dict[str, Any] = {"file": file, "sha256": digest, "bytes": size}
+    else:
+        start = member.record["features"]["weights"]
+        if weights_name(member.architecture, pretrained, start) != start:
+            raise DataError(f"{member.title} was trained on another backbone than the one in --pretrained")
+        load_start(network, "online" if start == "online" else "file", pretrained)
+        network.load_state_dict({**network.state_dict(), **trained}, strict=True)
+        files = save_parts(network, staging, spec.frozen)
     return {
         "architecture": member.architecture,
-        "file": file,
-        "sha256": digest,
-        "bytes": size,
+        **files,
         "parameters": sum(p.numel() for p in network.parameters()),
         "input_size_px": member.record["options"]["size_px"],
         "paper": spec.paper,

@@ -157,7 +157,7 @@ def _network(record: Mapping[str, Any]) -> list[str]:
     training = record["training"]
     return [
         f"{record['architecture']}: {record['parameters'] / 1e6:.1f} million parameters, "
-        f"{record['bytes'] / 1e6:.1f} MB, faces of {record['input_size_px']} px.",
+        f"{record['bytes'] / 1e6:.2f} MB{_backbone(record)}, faces of {record['input_size_px']} px.",
         "",
         f"- Architecture: {record['paper']}; code {record['licence_of_code']}",
         f"- Starting weights: {training['start']}",
@@ -168,6 +168,11 @@ def _network(record: Mapping[str, Any]) -> list[str]:
         f"- SHA-256: `{record['sha256']}`",
         "",
     ]
+
+
+def _backbone(record: Mapping[str, Any]) -> str:
+    found = record.get("backbone")
+    return f" on a frozen backbone of {found['bytes'] / 1e6:.1f} MB in 8-bit integers" if found else ""
 
 
 def _bands(record: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ slices are never read. `python -m train features` fills the cache; faces that it
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,37 +16,16 @@ import numpy as np
 
 from detector.calibration import edges
 from train.console import say
-from train.data.batches import source_weights
-from train.data.detections import picture_key
+from train.data.cached_faces import CachedFaces
 from train.data.faces import FaceData
-from train.data.feature_cache import FeatureCache
 from train.data.folds import FOLDS, check_folds
-from train.data.samples import Sample, fingerprint, unseen_sources
-from train.data.sources import find_data_root, load_samples
-from train.learn.heads import HeadOptions, LinearHead, fit_head, unit
+from train.data.samples import Sample
+from train.learn.heads import Choice, fit_choice
 from train.measure.calibrate import fit_curve
 from train.measure.selection import selection_intervals
 from train.run import Run, environment, options_record, write_json, write_text
 from train.studies.leave_out import without_fold
 from train.studies.left_out_figures import BASELINE, Cell, cell_figures, summary, table
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a head is fitted to, and how.
-
-    Attributes:
-        head: of the fit.
-        views: of training faces, each with its self-blended twins where they are cached.
-        twins: share of the manipulated half that are self-blended twins.
-        one_class: weight of sources that hold one class only, which teach the source as well as the class.
-    """
-
-    head: HeadOptions = field(default_factory=HeadOptions)
-    views: tuple[str, ...] = ("plain", "augmented-0")
-    twins: float = 0.35
-    one_class: float = 1.0
-
 
 _BASE = Choice()
 
@@ -94,95 +73,6 @@ class Heads:
     runs_dir: Path = Path("runs")
     """Where the report goes."""
     seed: int = 0
-
-
-@dataclass
-class CachedFaces:
-    """Faces that have features, and their features by view, (N, 26, 768) float16 in the order of `place`."""
-
-    data: FaceData
-    keys: dict[str, str]
-    views: dict[str, np.ndarray]
-    place: dict[str, dict[str, int]]
-
-    @classmethod
-    def read(
-        cls, folder: Path, data_root: Path | None, seed: int, splits: Sequence[str] = ("train", "val")
-    ) -> "CachedFaces":
-        """Faces of these splits whose plain view is cached; other views as far as they are there."""
-        samples = [s for s in load_samples(find_data_root(data_root), seed) if s.split in splits]
-        keys = {s.name: picture_key(s) for s in samples}
-        views, place = {}, {}
-        for view in sorted(p.name for p in folder.iterdir() if p.is_dir()):
-            cache = FeatureCache.read(folder / view)
-            views[view] = cache.rows(cache.keys)
-            place[view] = {k: i for i, k in enumerate(cache.keys)}
-        kept = [s for s in samples if keys[s.name] in place["plain"]]
-        data = FaceData(
-            train=[s for s in kept if s.split == "train"],
-            val=[s for s in kept if s.split == "val"],
-            test=[s for s in kept if s.split == "test"],
-            faces={},
-            unseen=unseen_sources(samples, "val"),
-            fingerprint=fingerprint(samples),
-            without_face={},
-        )
-        say(
-            f"{len(kept)} of {len(samples)} faces have features: {len(data.train)} to train on, {len(data.val)} to "
-            f"validate"
-        )
-        return cls(data, keys, views, place)
-
-    def of(self, samples: Sequence[Sample], view: str = "plain") -> np.ndarray:
-        """Features of samples that have them, (N, 26, 768)."""
-        return self.views[view][[self.place[view][self.keys[s.name]] for s in samples]]
-
-    def having(self, samples: Sequence[Sample], view: str) -> list[Sample]:
-        """Those samples that have features of a view."""
-        known = self.place.get(view, {})
-        return [s for s in samples if self.keys[s.name] in known]
-
-
-def fit_choice(cached: CachedFaces, train: Sequence[Sample], choice: Choice) -> LinearHead:
-    """The head of a choice, fitted to training faces."""
-    features: list[np.ndarray] = []
-    labels: list[np.ndarray] = []
-    weights: list[np.ndarray] = []
-    sources: list[str] = []
-
-    def add(samples: Sequence[Sample], view: str, label: int, share: float) -> None:
-        if samples and share > 0:
-            features.append(cached.of(samples, view))
-            labels.append(np.full(len(samples), label))
-            weights.append(share * _weights(samples, mixed, choice.one_class))
-            sources.extend(s.source for s in samples)
-
-    by_source: dict[str, set[int]] = {}
-    for s in train:
-        by_source.setdefault(s.source, set()).add(s.label)
-    mixed = {source for source, found in by_source.items() if len(found) == 2}
-    for view in choice.views:
-        some = cached.having(train, view)
-        genuine, fake = ([s for s in some if s.label == label] for label in (0, 1))
-        twin_view = view.replace("augmented", "twin")
-        blended = cached.having(genuine, twin_view) if twin_view != view else []
-        twins = choice.twins if blended else 0.0
-        add(genuine, view, 0, 0.5)
-        add(fake, view, 1, 0.5 * (1 - twins))
-        add(blended, twin_view, 1, 0.5 * twins)
-    histories = None
-    if choice.head.history:
-        pairs = cached.having([s for s in train if s.label == 0], "augmented-0")
-        histories = unit(cached.of(pairs, "augmented-0")) - unit(cached.of(pairs, "plain"))
-    return fit_head(
-        np.concatenate(features), np.concatenate(labels), np.concatenate(weights), sources, choice.head, histories
-    )
-
-
-def _weights(samples: Sequence[Sample], mixed: set[str], one_class: float) -> np.ndarray:
-    found = source_weights(samples, range(len(samples)))
-    found = found * np.array([1.0 if s.source in mixed else one_class for s in samples])
-    return np.asarray(found / found.sum())
 
 
 def run(options: Heads) -> Path:

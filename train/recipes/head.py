@@ -1,0 +1,100 @@
+"""`python -m train head`: a head on a frozen backbone, fitted to cached features, as a run that `publish` takes.
+
+Which choices are worth it is measured by `python -m train heads` on left-out sources. Validation is scored from its
+cached features; test slices are not read.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from train.console import say
+from train.data.cached_faces import CachedFaces
+from train.data.faces import source_counts
+from train.data.feature_cache import FeatureCache
+from train.learn.features import TOWER
+from train.learn.heads import Choice, HeadOptions, LinearHead, fit_choice
+from train.measure.selection import selection_figures
+from train.run import Run, environment, options_record
+
+
+@dataclass(frozen=True)
+class Head:
+    """Fit a head on cached features for `publish`."""
+
+    features: Path
+    """A network's folder that `features` filled."""
+    layers: tuple[int, ...] = HeadOptions().layers
+    """Features that it reads: 0 to 11 class tokens of the blocks, 12 of the last norm, 13 to 25 patches."""
+    c: float = HeadOptions().c
+    spread: float = HeadOptions().spread
+    history: float = HeadOptions().history
+    views: tuple[str, ...] = Choice().views
+    twins: float = Choice().twins
+    one_class: float = Choice().one_class
+    data_root: Path | None = None
+    """Folder with the data; else $UNMASK_DATA, else data/."""
+    runs_dir: Path = Path("runs")
+    """Where the run's folder goes."""
+    seed: int = 0
+
+    @property
+    def choice(self) -> Choice:
+        """What the head is fitted to, and how."""
+        head = HeadOptions(self.layers, self.c, self.spread, self.history)
+        return Choice(head, self.views, self.twins, self.one_class)
+
+
+def run(options: Head) -> Path:
+    """The run's folder.
+
+    Raises:
+        DataError: a validation face has no features.
+    """
+    began = time.monotonic()
+    cached = CachedFaces.read(options.features, options.data_root, options.seed)
+    about = FeatureCache.read(options.features / "plain").about
+    head = fit_choice(cached, cached.data.train, options.choice)
+    logits = head(cached.of(cached.data.val))
+    figures = selection_figures(cached.data.val, logits, cached.data.unseen)
+    record = Run.create(options.runs_dir, f"head-{TOWER}")
+    save_head(head, record.best)
+    np.savez(record.folder / "val_logits.npz", names=[s.name for s in cached.data.val], logits=logits)
+    seen = sum(
+        len(cached.having(cached.data.train, v.replace("augmented", k))) for v in options.views for k in _kinds(v)
+    )
+    labels = np.array([s.label for s in cached.data.val])
+    record.log("epoch", epoch=1, loss=_loss(labels, logits), accuracy=float(((logits > 0) == labels).mean()), **figures)
+    record.write_record(
+        recipe="head",
+        # named as `cnn` names them, for cards and for `publish`
+        options={"model": TOWER, "size_px": int(about["size_px"]), "epochs": 1, **options_record(options)},
+        data=cached.data.fingerprint,
+        features=about,
+        environment=environment(),
+        start=about["start"],
+        images_planned=seen,
+        sources=source_counts(cached.data.train),
+        unseen_val_sources=sorted(cached.data.unseen),
+        train_hours=round((time.monotonic() - began) / 3600, 4),
+    )
+    say(f"{record.folder.name}: validation score {figures['score']:.3f}")
+    return record.folder
+
+
+def save_head(head: LinearHead, path: Path) -> None:
+    """As the network's own last layer."""
+    weight = torch.from_numpy(head.weight.reshape(1, -1).astype(np.float32))
+    save_file({"backbone.fc.weight": weight, "backbone.fc.bias": torch.tensor([head.bias], dtype=torch.float32)}, path)
+
+
+def _kinds(view: str) -> tuple[str, ...]:
+    return ("augmented", "twin") if view.startswith("augmented") else ("augmented",)
+
+
+def _loss(labels: np.ndarray, logits: np.ndarray) -> float:
+    return float(np.logaddexp(0, np.where(labels == 1, -logits, logits)).mean())
