@@ -157,7 +157,7 @@ def _network(record: Mapping[str, Any]) -> list[str]:
     training = record["training"]
     return [
         f"{record['architecture']}: {record['parameters'] / 1e6:.1f} million parameters, "
-        f"{record['bytes'] / 1e6:.2f} MB{_backbone(record)}, faces of {record['input_size_px']} px.",
+        f"{_size(record)}, faces of {record['input_size_px']} px.",
         "",
         f"- Architecture: {record['paper']}; code {record['licence_of_code']}",
         f"- Starting weights: {training['start']}",
@@ -170,9 +170,11 @@ def _network(record: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _backbone(record: Mapping[str, Any]) -> str:
+def _size(record: Mapping[str, Any]) -> str:
     found = record.get("backbone")
-    return f" on a frozen backbone of {found['bytes'] / 1e6:.1f} MB in 8-bit integers" if found else ""
+    if found is None:
+        return f"{record['bytes'] / 1e6:.1f} MB"
+    return f"{found['bytes'] / 1e6:.1f} MB of a frozen backbone in 8-bit integers and {record['bytes'] / 1e6:.2f} MB"
 
 
 def _bands(record: Mapping[str, Any]) -> list[str]:
