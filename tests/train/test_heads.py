@@ -129,7 +129,7 @@ def coloured(tmp_path: Path) -> Path:
     for name, red in (("real_data", 0), ("fake_data", 60)):
         (tmp_path / "data" / name).mkdir(parents=True)
         for i in range(24):
-            picture = np.full((64, 64, 3), [*rng.integers(60, 120, 3), red, 0, 0], np.uint8)
+            picture = np.full((64, 64, 3), rng.integers(60, 120, 3) + np.array([red, 0, 0]), np.uint8)
             Image.fromarray(picture).save(tmp_path / "data" / name / f"person{i}_0.png")
     return tmp_path / "data"
 
