@@ -28,6 +28,7 @@ from detector.media import (
     sniff_format,
     too_slow,
 )
+from detector.video.fields import Deinterlacer
 from detector.video.timeline import Continuous
 from detector.video.whole import breaks_off, may_jump
 
@@ -107,6 +108,7 @@ class Media:
         survey: of a file whose packets had to be gone through to find that out.
         last_packet: where the last packet that was read began in the file, and whether it was whole.
         first_part_ends: the same place of the last packet of the first recording.
+        interlaced: frames hold two moments each, as far as is known.
     """
 
     file: BinaryIO
@@ -122,6 +124,7 @@ class Media:
     parts: ExitStack = field(default_factory=ExitStack)
     last_packet: tuple[int, bool] = (0, True)
     first_part_ends: int = 0
+    interlaced: bool = False
 
     def continuous(self) -> Continuous:
         """What takes the jumps out of the times of all packets from the start."""
@@ -360,6 +363,7 @@ class Decoder:
         self._last_s = -self._step_s
         self._fed = False
         self._stream = media.stream
+        self._fields = Deinterlacer() if media.interlaced else None
 
     def feed(self, packet: "Packet | None", skip: Literal["DEFAULT", "NONREF"] = "DEFAULT") -> Iterator[Decoded]:
         """The frames that come out when a packet goes in; None asks for all that are still inside.
@@ -381,8 +385,17 @@ class Decoder:
             # AVI and bare streams have no presentation times, but frames come in order, each with a packet's time
             time_s = seconds_of(self._media, frame.dts if frame.pts is None else frame.pts)
             self._last_s = time_s if time_s is not None and time_s > self._last_s else self._last_s + self._step_s
-            if not frame.is_corrupt:
-                yield Decoded(self._last_s, frame, _pixel_ratio(self._stream))
+            if frame.is_corrupt:
+                continue
+            ratio = _pixel_ratio(self._stream)
+            if frame.interlaced_frame and self._fields is None:
+                self._fields = Deinterlacer()
+                self._media.interlaced = True
+            if self._fields is None:
+                yield Decoded(self._last_s, frame, ratio)
+                continue
+            for shown_s, shown in self._fields.push(frame, self._last_s):
+                yield Decoded(shown_s, shown, ratio)
 
     def finish(self) -> Iterator[Decoded]:
         """The frames still inside; whatever comes next must begin with a keyframe."""
@@ -390,17 +403,24 @@ class Decoder:
             yield from self.feed(None)
             self._stream.codec_context.flush_buffers()
             self._fed = False
+        if self._fields is not None:
+            for shown_s, shown in self._fields.finish():
+                yield Decoded(shown_s, shown, _pixel_ratio(self._stream))
 
     def jumped(self) -> None:
         """The next packet comes from elsewhere in the file."""
         self._last_s, self._fed = -self._step_s, False
+        if self._fields is not None:
+            self._fields.finish()
 
 
 def decoded_frames(media: Media, clock: Clock) -> Iterator[Decoded]:
     """All undamaged frames from where the file stands, in order of time."""
     decoder = Decoder(media)
     for packet in packets_of(media, clock):
-        yield from decoder.feed(packet if packet.size else None)
+        if packet.size:
+            yield from decoder.feed(packet)
+    yield from decoder.finish()
 
 
 def _pixel_ratio(stream: VideoStream) -> float:

@@ -46,6 +46,7 @@ class VideoInfo:
         stated_s: when the last picture would end by what the file says, where it breaks off and says so.
         second_file: another video follows in the same file, which players do not show.
         joined: recordings with times of their own follow each other; their pictures are shown one after the other.
+        interlaced: the stored frames hold two moments each; those that `iter_frames` gives hold the first.
     """
 
     width: int
@@ -59,6 +60,7 @@ class VideoInfo:
     stated_s: float | None = None
     second_file: bool = False
     joined: bool = False
+    interlaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def probe(source: Source) -> VideoInfo:
                 stated_s=extent.stated_s,
                 second_file=extent.second_file,
                 joined=media.joined,
+                interlaced=media.interlaced,
             )
         raise nothing_decoded(media, clock)
 
@@ -135,6 +138,7 @@ def iter_frames(
     info = info or probe(source)
     clock = Clock(BUDGET_S * max(1.0, max_frames / 32) if budget_s is None else budget_s, should_stop)
     with opened(source, clock, info.joined) as media:
+        media.interlaced = info.interlaced
         turn: Turn | None = None
         for decoded in wanted_frames(media, clock, windows or windows_of(info, max_frames, window_limit_s)):
             turn = turn or turn_of(decoded.frame)

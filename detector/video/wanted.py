@@ -5,7 +5,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from detector.clock import Clock
 from detector.video.container import Decoded, Decoder, Media, Packet, packets_of, seconds_of, seek, step_of
@@ -91,6 +91,7 @@ def wanted_frames(media: Media, clock: Clock, windows: Sequence[Window], *, exac
     times: deque[float] = deque()
     targets: deque[float] = deque()
     decoder = Decoder(media)
+    skip: Literal["DEFAULT", "NONREF"] = "DEFAULT" if media.interlaced else "NONREF"
     last_wanted_s = sought_s = given_s = -1.0
     last: Decoded | None = None
     groups = _groups(media, clock)
@@ -106,6 +107,8 @@ def wanted_frames(media: Media, clock: Clock, windows: Sequence[Window], *, exac
         while times and times[0] < group.end_s:
             here.append(times.popleft())
         may_leave_out = group.closed and group.timed
+        if media.interlaced:
+            may_leave_out = may_leave_out and not here  # the lines of a frame are filled in from those beside it
         if may_leave_out and here and reach_s and len(group.packets) >= _LONG_GROUP:
             here, postponed = _moved(here, group, times[0] if times else math.inf, reach_s)
             times.extendleft(postponed)
@@ -117,7 +120,7 @@ def wanted_frames(media: Media, clock: Clock, windows: Sequence[Window], *, exac
         come = (
             decoded
             for packet, t in zip(group.packets[:fed], group.times_s, strict=False)
-            for decoded in decoder.feed(packet, "NONREF" if group.timed and t not in wanted else "DEFAULT")
+            for decoded in decoder.feed(packet, skip if group.timed and t not in wanted else "DEFAULT")
         )
         ends = not (later or times)
         for last in itertools.chain(come, decoder.finish() if ends or fed < len(group.packets) else ()):
