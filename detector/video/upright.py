@@ -5,11 +5,19 @@ from typing import NamedTuple, cast
 
 import av
 import numpy as np
+import numpy.typing as npt
 from av.buffer import Buffer
 
+from detector.colour import BT2020, HLG, P3, P3_DCI, PQ, to_srgb
 from detector.errors import MediaError
 from detector.media import RGB
 from detector.video.container import MAX_PIXELS, MAX_PIXELS_AT_ONCE, Decoded
+
+_BT709 = 1  # matrix coefficients by ITU-T H.273
+_UNSTATED = (2, 3)
+_HD_LINES = 720  # Chrome's rule for pictures that do not say: from here on BT.709
+_WIDE = (P3_DCI, P3, BT2020)
+_DISPLAY_GAMMA = 2.4  # what video is made for (ITU-R BT.1886)
 
 
 class Turn(NamedTuple):
@@ -53,7 +61,7 @@ def upright(decoded: Decoded, turn: Turn, most_px: int | None = None) -> RGB:
         scale = most_px / max(width, height)
         width, height = max(2, round(width * scale)), max(2, round(height * scale))
     try:
-        pixels = cast(RGB, frame.reformat(width=width, height=height, format="rgb24").to_ndarray())
+        pixels = _rgb(frame, width, height)
     except (av.FFmpegError, ValueError) as error:
         raise MediaError(
             "The video's colour format is not supported. Save it again as MP4 (H.264).", "unsupported"
@@ -61,3 +69,14 @@ def upright(decoded: Decoded, turn: Turn, most_px: int | None = None) -> RGB:
     if turn.swap:
         pixels = pixels.swapaxes(0, 1)
     return np.ascontiguousarray(pixels[:: -1 if turn.mirror_y else 1, :: -1 if turn.mirror_x else 1])
+
+
+def _rgb(frame: av.VideoFrame, width: int, height: int) -> RGB:
+    """The frame in that size, as SDR with the primaries of sRGB: matrix, range, primaries and transfer as it states."""
+    if frame.colorspace in _UNSTATED and frame.height >= _HD_LINES and not frame.format.is_rgb:
+        frame.colorspace = _BT709  # what players take for it, where FFmpeg takes BT.601
+    primaries, transfer = frame.color_primaries, frame.color_trc
+    if transfer not in (PQ, HLG) and primaries not in _WIDE:
+        return cast(RGB, frame.reformat(width=width, height=height, format="rgb24").to_ndarray())
+    codes = cast("npt.NDArray[np.uint16]", frame.reformat(width=width, height=height, format="rgb48le").to_ndarray())
+    return to_srgb(codes, primaries, transfer, bits=16, gamma=_DISPLAY_GAMMA)
