@@ -6,16 +6,8 @@ from itertools import pairwise
 
 import plotly.graph_objects as go
 
-from detector import BANDS, Band, Person, Thresholds
-from detector.aggregate import AWAY_STEPS
-from detector.palette import AREAS, NO_VERDICT
-from detector.report import band_word, percent
+from detector import Person, Thresholds
 
-# ochre is too pale for a thin line on light paper: 2.3 : 1, where 3 : 1 is asked of graphics
-LINES: dict[str, dict[Band, str]] = {
-    "light": {**AREAS["light"], "weak": "#96760A"},
-    "dark": AREAS["dark"],
-}
 INK = {"light": "#16213A", "dark": "#EEF1F6"}
 SOFT = {"light": "#5A657D", "dark": "#A7B0C2"}
 
@@ -25,7 +17,7 @@ _SERIES = {
     "dark": ("#4FC3BA", "#EE8A43", "#7FA8D1", "#E0BE4F", "#E5656A"),
 }
 """Colours of networks beside each other; with more than five, dashes and symbols tell them apart."""
-_MIN_ZONE = 0.16
+_MIN_ZONE = 0.18
 """Smallest part of the scale that a band gets: strict edges lie so near to 100 % that nothing could be read there."""
 
 
@@ -56,7 +48,7 @@ class Scale:
 
 
 def scale_of(thresholds: Thresholds) -> Scale:
-    """The scale for these band edges, no band narrower than a sixth."""
+    """The scale for these band edges, no band narrower than 18 %."""
     probs = (0.0, thresholds.weak, thresholds.strong, thresholds.very_strong, 1.0)
     widths = [b - a for a, b in pairwise(probs)]
     narrow: set[int] = set()
@@ -99,144 +91,6 @@ def key_times(person: Person, count: int = 5) -> tuple[float, ...]:
         if len(chosen) < count and all(abs(time_s - c) > apart for c in chosen):
             chosen.append(time_s)
     return tuple(sorted(chosen))
-
-
-def timeline(
-    persons: Sequence[Person], thresholds: Thresholds, duration_s: float | None, theme: str = "light"
-) -> go.Figure:
-    """Evidence over time, one line a person, over the bands of this file.
-
-    Each point carries (person's number, time in s, band and probability in words) as `customdata`. The figure depends
-    on the result alone, so that the selection survives a rerun.
-    """
-    scale = scale_of(thresholds)
-    areas, lines = AREAS[theme], LINES[theme]
-    end = max([duration_s or 0.0, *(p.time_s for person in persons for p in person.timeline)])
-    traces: list[go.Scatter] = []
-    notes: list[dict[str, object]] = []
-    # collected and handed over at once: each `add_...` of Plotly walks through the whole figure again
-    shapes: list[dict[str, object]] = [
-        _rectangle(0, 1, low, high, xref="paper", fillcolor=areas[band], opacity=0.16, layer="below", line={"width": 0})
-        for (low, high), band in zip(pairwise(scale.places), areas, strict=True)
-    ]
-    for index, person in enumerate(persons):
-        points = [(p.time_s, p.prob_fake if p.smoothed is None else p.smoothed) for p in person.timeline]
-        if all(value is None for _, value in points):
-            continue
-        colour = lines[person.band] if person.band else NO_VERDICT[theme]
-        xs, ys, data = _line(points, scale, person.number, thresholds)
-        name = f"Person {person.number}"
-        traces.append(
-            go.Scatter(
-                x=xs,
-                y=ys,
-                customdata=data,
-                mode="lines+markers",
-                name=name,
-                line={"color": colour, "width": 3, "dash": _DASHES[index % len(_DASHES)]},
-                marker={"size": 7, "color": colour},
-                # a selected point must not make the others fade: nothing was ruled out
-                unselected={"marker": {"opacity": 1}},
-                hovertemplate="%{fullData.name}, %{customdata[1]:.1f} s: %{customdata[2]}<extra></extra>",
-                connectgaps=False,
-            )
-        )
-        notes.append(_name_at_line(name, xs, ys, index % 2 == 0, INK[theme]))
-    worst = next((p for p in persons if p.worst_window_s), None)
-    if worst is not None and worst.worst_window_s and worst.band in ("weak", "strong", "very_strong"):
-        line = {"color": areas["very_strong"], "width": 1.5, "dash": "dash"}
-        shapes.append(_rectangle(*worst.worst_window_s, 0, 1, line=line, fillcolor="rgba(0,0,0,0)"))
-    figure = go.Figure(data=traces, layout={"shapes": shapes, "annotations": notes})
-    figure.update_layout(
-        height=300,
-        margin={"l": 8, "r": 12, "t": 8, "b": 34},
-        showlegend=False,
-        dragmode=False,
-        hovermode="closest",
-        clickmode="event+select",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "Inter, sans-serif", "size": 14, "color": SOFT[theme]},
-        hoverlabel={"font": {"family": "Inter, sans-serif", "size": 14}},
-    )
-    figure.update_xaxes(
-        range=[-0.01 * end, 1.01 * end], ticksuffix=" s", nticks=6, showgrid=False, zeroline=False, fixedrange=True
-    )
-    figure.update_yaxes(
-        range=[-0.02, 1.02],
-        tickvals=list(scale.places[:-1]),
-        ticktext=[percent_edge(p) for p in scale.probs[:-1]],
-        showgrid=False,
-        zeroline=False,
-        fixedrange=True,
-        automargin=True,
-    )
-    return figure
-
-
-def percent_edge(prob: float) -> str:
-    """A band edge as a tick: whole percent, with one decimal near the top, where edges lie close together."""
-    return f"{100 * prob:.0f} %" if prob < 0.95 else f"{min(100 * prob, 99.9):.1f} %"
-
-
-def _line(
-    points: Sequence[tuple[float, float | None]], scale: Scale, number: int, thresholds: Thresholds
-) -> tuple[list[float], list[float | None], list[list[object]]]:
-    """Coordinates of one person's line, with an empty point wherever the person was not seen or could not be judged."""
-    steps = sorted(b - a for (a, _), (b, _) in pairwise(points))
-    usual = steps[len(steps) // 2] if steps else 0.0
-    xs: list[float] = []
-    ys: list[float | None] = []
-    data: list[list[object]] = []
-    previous: float | None = None
-    for time_s, value in points:
-        if previous is not None and usual > 0 and time_s - previous > AWAY_STEPS * usual:
-            xs.append((previous + time_s) / 2)
-            ys.append(None)
-            data.append([number, (previous + time_s) / 2, ""])
-        xs.append(time_s)
-        ys.append(None if value is None else scale.place(value))
-        data.append([number, time_s, "" if value is None else point_in_words(value, thresholds)])
-        previous = time_s
-    return xs, ys, data
-
-
-def point_in_words(prob: float, thresholds: Thresholds) -> str:
-    """ "strong, 81 %": the band that one point of the timeline lies in, and its probability."""
-    edges: tuple[tuple[float, Band], ...] = (
-        (thresholds.very_strong, "very_strong"),
-        (thresholds.strong, "strong"),
-        (thresholds.weak, "weak"),
-    )
-    band = next((name for edge, name in edges if prob >= edge), BANDS[0])
-    return f"{band_word(band)}, {percent(prob)}"
-
-
-def _rectangle(x0: float, x1: float, y0: float, y1: float, **looks: object) -> dict[str, object]:
-    return {"type": "rect", "x0": x0, "x1": x1, "y0": y0, "y1": y1, **looks}
-
-
-def _name_at_line(
-    name: str, xs: Sequence[float], ys: Sequence[float | None], above: bool, ink: str
-) -> dict[str, object]:
-    """A person's name at the end of the line, on the side where the line is not; `above` decides for a level line."""
-    seen = [(x, y) for x, y in zip(xs, ys, strict=True) if y is not None]
-    x, y = seen[-1]
-    # the name reaches back over the last part of the line
-    before = [earlier for _, earlier in seen[-1 - max(1, len(seen) // 8) : -1]]
-    rise = y - sum(before) / len(before) if before else 0.0
-    if abs(rise) > 0.02:
-        above = rise > 0
-    above = (above or y < 0.08) and y < 0.9
-    return {
-        "x": x,
-        "y": y,
-        "text": name,
-        "showarrow": False,
-        "xanchor": "right",
-        "yshift": 15 if above else -15,
-        "font": {"size": 14, "color": ink},
-    }
 
 
 def _title(text: str) -> dict[str, object]:

@@ -1,31 +1,24 @@
-"""Unmask in the browser: `streamlit run app/main.py`."""
+"""Unmask in the browser: `streamlit run app/main.py`.
 
+Streamlit finds the server in `app`; the page itself is `app/page.py`, run for each visitor.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-import streamlit as st
-from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
+from streamlit.starlette import App
 
-from app.components.page import navigation, one_line_errors, style
-from app.views import about, live, models, verify
+from app.networks import preload
+from app.routes import routes
 
-# Streamlit 1.67 leaves a fragment's containers open when it has run. A click on another page that came meanwhile is run
-# by the same thread: what it draws would land inside them, "Bad delta path index" in the browser, and a white page.
-context_dg_stack.set(get_default_dg_stack_value())
-st.set_page_config(
-    page_title="Unmask",
-    page_icon=str(Path(__file__).parent / "static" / "icon.png"),
-    layout="wide",
-    menu_items={"Get help": None, "Report a bug": None, "About": None},
-)
-style()
-pages = [
-    st.Page(verify.page, title="Check", url_path="check", default=True),
-    st.Page(live.page, title="Live", url_path="live"),
-    st.Page(models.page, title="Models", url_path="models"),
-    st.Page(about.page, title="About", url_path="about"),
-]
-# Streamlit's own bar turns into a button for a sidebar on phones; this one stays
-page = st.navigation(pages, position="hidden")
-navigation(pages, page)
-with one_line_errors("page"):
-    page.run()
+
+@asynccontextmanager
+async def _ready(_: Any) -> AsyncIterator[None]:
+    """The networks are loaded beside the server's start: the first file need not wait for them."""
+    preload()
+    yield
+
+
+app = App(Path(__file__).with_name("page.py"), routes=routes(), lifespan=_ready)

@@ -161,6 +161,20 @@ class Worker:
             del task
 
 
+def preload() -> None:
+    """Have the default networks loaded before anybody asks for them; without weights nothing happens."""
+    if published() is not None:
+        worker().submit(_load_default)
+
+
+def _load_default() -> None:
+    try:
+        worker().detector("default")
+    except WeightsError:
+        # the page says so to whoever opens it
+        return
+
+
 @st.cache_resource(show_spinner=False)
 def worker() -> Worker:
     """The worker of this server, with the loaded networks."""

@@ -1,61 +1,104 @@
-"""What one browser session holds: its file, its choice of networks, and what it is allowed.
+"""What one browser session holds: its checks, its choice of networks, and what it is allowed.
 
-Networks are shared by all sessions and live in `app.networks`; everything that comes from a user's file lives in that
-session's `Case` and goes with it.
+Networks are shared by all sessions and live in `app.networks`; everything that comes from a user's file lives in its
+`Case`, on the shelf, and goes with it.
 """
 
 import os
+import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app import networks
 from app.case import Case
-
-if TYPE_CHECKING:
-    from streamlit.runtime.uploaded_file_manager import UploadedFile
+from app.shelf import shelf
 
 
-class _Close:
-    """Holds a session's case so that its work stops when the page is closed."""
+class _Ticket:
+    """Names a session on the shelf for as long as its page is open."""
 
-    case: Case | None = None
+    def __init__(self) -> None:
+        self.name = secrets.token_urlsafe(16)
 
-    def stop(self) -> None:
-        if self.case is not None:
-            self.case.stop()
+    def leave(self) -> None:
+        shelf().leave(self.name)
 
 
-@st.cache_resource(scope="session", on_release=_Close.stop, show_spinner=False)
-def _at_close() -> _Close:
-    return _Close()
+@st.cache_resource(scope="session", on_release=_Ticket.leave, show_spinner=False)
+def _ticket() -> _Ticket:
+    return _Ticket()
+
+
+def ticket() -> str:
+    """What this session is called on the shelf: whoever brings a file shows it."""
+    name = _ticket().name
+    shelf().enter(name, models())
+    return name
+
+
+def checks() -> list[Case]:
+    """The checks of this session, newest first."""
+    mine: list[str] = st.session_state.setdefault("checks", [])
+    shown = st.query_params.get("check")
+    if shown and shown not in mine and shelf().find(shown) is not None:
+        # a page that was loaded again, or an address that was copied to another window
+        mine.append(shown)
+    found = {address: shelf().find(address) for address in mine}
+    mine[:] = [address for address, case in found.items() if case is not None]
+    shelf().hold(mine, _ticket().name)
+    return [case for case in reversed(list(found.values())) if case is not None]
 
 
 def current() -> Case | None:
-    """The case of this session."""
-    case = st.session_state.get("case")
-    return case if isinstance(case, Case) else None
+    """The check that the page's address names, while it is kept."""
+    shown = st.query_params.get("check")
+    return next((case for case in checks() if case.id == shown), None)
+
+
+def lost() -> bool:
+    """Whether the page's address names a check that is no longer kept."""
+    return "check" in st.query_params and current() is None
+
+
+def go(case: Case | None) -> None:
+    """Show a check, or the start page; the browser's Back leads to what was shown before."""
+    if case is None:
+        st.query_params.pop("check", None)
+    else:
+        st.query_params["check"] = case.id
+
+
+def start(name: str, source: Path | bytes) -> Case:
+    """Begin the check of a file."""
+    case = Case(name, source, models(), networks.worker())
+    shelf().put(case, _ticket().name)
+    st.session_state.setdefault("checks", []).append(case.id)
+    return case
 
 
 def open_file(name: str, source: Path | bytes) -> None:
-    """Start the analysis of a file in place of the current one."""
-    close()
-    case = Case(name, source, models(), networks.worker())
-    st.session_state.case = case
-    _at_close().case = case
+    """Begin the check of a file and show it."""
+    go(start(name, source))
 
 
-def take_upload(upload: "UploadedFile") -> bytes:
-    """The bytes of an upload, which Streamlit then forgets: it would keep them until the page is closed."""
-    data = upload.getvalue()
-    context = get_script_run_ctx()
-    if context is not None:
-        context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
-    return data
+def take(addresses: list[str]) -> None:
+    """Add checks that the browser has brought; a single one is shown."""
+    mine: list[str] = st.session_state.setdefault("checks", [])
+    mine += [address for address in addresses if address not in mine]
+    if len(addresses) == 1:
+        go(shelf().find(addresses[0]))
+    else:
+        go(None)
+
+
+def forget(address: str) -> None:
+    """Stop a check and forget it and everything made of its file."""
+    shelf().drop(address)
+    if st.query_params.get("check") == address:
+        go(None)
 
 
 def open_path(text: str) -> str | None:
@@ -88,23 +131,12 @@ def open_path(text: str) -> str | None:
     return None
 
 
-def close() -> None:
-    """Forget the current file and everything made of it; stop its analysis if it still runs."""
-    case = current()
-    if case is not None:
-        case.close()
-        _at_close().case = None
-    for key in ("case", "person", "time_s", "network"):
-        st.session_state.pop(key, None)
-    # a new key drops the upload that Streamlit keeps in memory
-    st.session_state.upload_number = st.session_state.get("upload_number", 0) + 1
-
-
-def again() -> None:
-    """Analyse the current file once more, with the networks chosen now."""
-    case = current()
+def again(address: str) -> None:
+    """Check the same file once more, with the networks chosen now, in place of the first check."""
+    case = shelf().find(address)
     if case is not None:
         open_file(case.name, case.source)
+        shelf().drop(address)
 
 
 def models() -> str:
@@ -113,20 +145,14 @@ def models() -> str:
     return chosen if chosen in networks.model_names() else "default"
 
 
-def choose_models(name: str) -> None:
-    """Use another ensemble or network, on the current file as well."""
+def choose_models(name: str, address: str | None = None) -> None:
+    """Use another ensemble or network, on the file of a check as well."""
     # by one name only, or its networks would be loaded twice
     name = "default" if name == networks.model_names()[0] else name
     if name != models():
         st.session_state.models = name
-        again()
-
-
-def next_turn() -> int:
-    """A number that is higher at every call of this session: the page's scripts tell by it which data are newer."""
-    turn = int(st.session_state.get("turn", 0)) + 1
-    st.session_state.turn = turn
-    return turn
+        if address is not None:
+            again(address)
 
 
 def is_local() -> bool:
@@ -139,3 +165,10 @@ def is_local() -> bool:
 def upload_limit_mb() -> int:
     """Largest file that the server takes, in megabytes, as configured."""
     return int(st.get_option("server.maxUploadSize"))
+
+
+def next_turn() -> int:
+    """A number that is higher at every call of this session: the page's scripts tell by it which data are newer."""
+    turn = int(st.session_state.get("turn", 0)) + 1
+    st.session_state.turn = turn
+    return turn

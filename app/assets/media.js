@@ -1,91 +1,338 @@
-// The frame with numbered boxes, the heatmap over it, and the strip of frames. The slider only changes the opacity of
-// the heatmap's picture: no rerun, no inference. Everything from Python is set as text or attribute, never as HTML.
-const strengths = new WeakMap();
-const turns = new WeakMap();
+// The picture with numbered boxes, where a network looked, and a video's timeline under it: all of one file's data come at
+// once, so that a click asks the server for pictures only.
+const shown = new WeakMap();
+const PLAIN = "Where the network looked";
 
 // on a photo the theme does not matter: the light tones of the bands, readable under dark numbers
 const COLOURS = { little: "#7FA8D1", weak: "#E0BE4F", strong: "#EE8A43", very_strong: "#E5656A", none: "#B4BAC8" };
-
-function element(tag, attributes = {}, text = "") {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text) node.textContent = text;
+const DASHES = ["", "10 5", "3 4", "10 4 3 4", "16 5", "16 4 3 4"];
+const seconds = (time) => `${time.toFixed(1)} s`;
+const SVG = "http://www.w3.org/2000/svg";
+function svg(tag, attributes, ...children) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) if (value !== "") node.setAttribute(name, value);
+  node.append(...children);
   return node;
 }
 
-function box(face, setTriggerValue) {
-  const [x0, y0, x1, y1] = face.box;
-  const button = element("button", { type: "button", class: "box", "aria-label": face.label, title: face.label });
-  button.classList.toggle("rest", !face.selected);
-  button.classList.toggle("inside", y0 < 0.09);
-  button.style.left = `${100 * x0}%`;
-  button.style.top = `${100 * y0}%`;
-  button.style.width = `${100 * (x1 - x0)}%`;
-  button.style.height = `${100 * (y1 - y0)}%`;
-  button.style.setProperty("--c", COLOURS[face.band] ?? COLOURS.none);
-  button.append(element("span", { "aria-hidden": "true" }, String(face.number)));
-  button.onclick = () => setTriggerValue("person", face.number);
-  return button;
+class Media {
+  constructor(root, data) {
+    Object.assign(this, { root, data, looked: false, network: data.networks[0]?.name, url: `${data.base}/check/${data.check}` });
+    this.number = data.people[0]?.number ?? null;
+    this.time = data.video ? data.people[0]?.best ?? data.middle : null;
+    this.times = [...new Set(data.people.flatMap((person) => person.points.map((point) => point.t)))].sort((a, b) => a - b);
+    this.asked = 0;
+    this.draw();
+    this.move(this.time);
+  }
+  get person() { return this.data.people.find((person) => person.number === this.number); }
+  at(person, time) {
+    if (!person) return null;
+    if (time == null) return person.points[0] ?? null;
+    const reach = this.data.step * 0.75;
+    let best = null;
+    for (const point of person.points) if (Math.abs(point.t - time) <= reach && (!best || Math.abs(point.t - time) < Math.abs(best.t - time))) best = point;
+    return best;
+  }
+
+  draw() {
+    const { data } = this;
+    this.image = el("img", { alt: "" });
+    this.heat = el("img", { alt: "", class: "heat", hidden: true });
+    this.boxes = el("div", { class: "boxes" });
+    this.fit = el("div", { class: "fit" }, this.image, this.heat, this.boxes);
+    // a tall picture is narrowed instead of pushing the page down
+    this.fit.style.maxWidth = `${Math.round((data.max_height * data.width) / data.height)}px`;
+    this.fit.style.aspectRatio = `${data.width} / ${data.height}`;
+    this.stage = el("div", { class: "stage", role: "group" }, this.fit);
+    this.caption = el("span", { class: "caption" });
+    const parts = [this.stage];
+    const bar = el("div", { class: "controls" });
+    if (data.video && this.times.length > 1) bar.append(this.playButton());
+    bar.append(this.caption);
+    if (data.networks.length) bar.append(this.lookButton());
+    parts.push(bar, this.legend());
+    if (data.video && this.times.length) parts.push(this.timeline());
+    if (data.people.length > 1) parts.push(this.cards());
+    this.root.replaceChildren(...parts);
+  }
+
+  // ---- time
+  playButton() {
+    this.play = el("button", { type: "button", class: "quiet" }, "Play");
+    this.play.onclick = () => (this.playing ? this.halt() : this.run());
+    return this.play;
+  }
+  run() {
+    this.playing = true;
+    this.play.textContent = "Pause";
+    if (this.time >= this.times.at(-1)) this.move(this.times[0]);
+    if (this.data.playable) {
+      if (!this.film) {
+        this.film = el("video", { playsinline: true, preload: "auto", src: `${this.url}/video` });
+        this.film.onended = () => this.halt();
+        this.film.onerror = () => { this.data.playable = false; this.film.remove(); this.film = null; if (this.playing) this.run(); };
+        this.fit.insertBefore(this.film, this.heat);
+      }
+      this.film.hidden = false;
+      this.film.currentTime = this.time;
+      const follow = () => {
+        if (!this.playing || !this.film) return;
+        this.move(this.film.currentTime, true);
+        requestAnimationFrame(follow);
+      };
+      this.film.play().then(follow, () => this.halt());
+      return;
+    }
+    // a kind that no browser plays: the frames that were looked at, each for as long as it stands
+    const next = () => {
+      if (!this.playing || !this.root.isConnected) return;
+      const after = this.times.find((time) => time > this.time + 1e-6);
+      if (after === undefined) return this.halt();
+      const wait = Math.min(after - this.time, 1.5);
+      this.clock = setTimeout(() => { this.move(after); next(); }, 1000 * wait);
+    };
+    next();
+  }
+  halt() {
+    if (!this.playing) return;
+    this.playing = false;
+    clearTimeout(this.clock);
+    this.play.textContent = "Play";
+    if (this.film) {
+      this.film.pause();
+      this.film.hidden = true;
+    }
+    this.move(this.nearest(this.time));
+  }
+  nearest(time) {
+    return this.times.reduce((best, other) => (Math.abs(other - time) < Math.abs(best - time) ? other : best), this.times[0] ?? time);
+  }
+  step(by) {
+    const now = this.times.indexOf(this.nearest(this.time));
+    this.move(this.times[Math.min(Math.max(now + by, 0), this.times.length - 1)]);
+  }
+  // Shows a time. The picture is swapped when it has come, together with its boxes: they never show different frames.
+  async move(time, playing = false) {
+    this.time = time;
+    this.place();
+    const faces = this.facesAt(time), caption = time == null ? "Photo" : `Frame at ${seconds(time)}`;
+    const dress = () => {
+      this.caption.textContent = caption;
+      this.stage.setAttribute("aria-label", `${caption}, ${faces.length} ${faces.length === 1 ? "face" : "faces"} marked`);
+      this.boxes.replaceChildren(...faces.map(({ person, point }) => this.box(person, point)));
+    };
+    if (playing) {
+      this.hideHeat();
+      return dress();
+    }
+    const asked = ++this.asked;
+    this.hideHeat();
+    const source = time == null ? `${this.url}/frame` : `${this.url}/frame?t=${time}`;
+    if (this.image.getAttribute("src") !== source) {
+      const next = new Image();
+      next.src = source;
+      const came = await next.decode().then(() => true, () => false);
+      if (asked !== this.asked) return;
+      if (came) this.image.src = source;
+      else this.stage.classList.add("missing");
+    }
+    this.image.alt = [caption, ...faces.map(({ person }) => `${person.name}: ${person.words}`)].join(". ");
+    dress();
+    this.look();
+  }
+  facesAt(time) {
+    return this.data.people.map((person) => ({ person, point: this.at(person, time) })).filter(({ point }) => point);
+  }
+  box(person, point) {
+    const [x0, y0, x1, y1] = point.box;
+    const label = `${person.name}: ${person.words}`;
+    const many = this.data.people.length > 1;
+    const node = el(many ? "button" : "div", { type: many ? "button" : null, class: "box", title: label, "aria-label": many ? label : null,
+      "aria-hidden": many ? null : "true" }, el("span", { "aria-hidden": "true" }, String(person.number)));
+    node.classList.toggle("rest", person.number !== this.number);
+    node.classList.toggle("inside", y0 < 0.09);
+    Object.assign(node.style, { left: `${100 * x0}%`, top: `${100 * y0}%`, width: `${100 * (x1 - x0)}%`, height: `${100 * (y1 - y0)}%` });
+    node.style.setProperty("--c", COLOURS[person.band] ?? COLOURS.none);
+    if (many) node.onclick = () => this.choose(person.number, false);
+    return node;
+  }
+
+  // ---- where a network looked
+  lookButton() {
+    this.lens = el("button", { type: "button", class: "quiet", "aria-pressed": "false" }, PLAIN);
+    this.lens.onclick = () => {
+      this.looked = !this.looked;
+      this.lens.setAttribute("aria-pressed", String(this.looked));
+      this.key.hidden = !this.looked;
+      if (this.looked) this.look(); else this.hideHeat();
+    };
+    return this.lens;
+  }
+  legend() {
+    this.note = el("span", { role: "status", class: "note" });
+    const choice = el("select", { "aria-label": "Network whose map is shown" }, ...this.data.networks.map((network) => el("option", { value: network.name }, network.words)));
+    choice.onchange = () => { this.network = choice.value; this.look(); };
+    this.key = el("div", { class: "legend", hidden: true },
+      el("span", { class: "ramp" }, "raised the score: little", el("i"), "most"),
+      this.data.networks.length > 1 ? choice : null, this.note,
+      el("p", { class: "small" }, this.data.caveat));
+    return this.key;
+  }
+  hideHeat() {
+    this.heat.hidden = true;
+    if (this.note) this.note.textContent = "";
+  }
+  async look() {
+    if (!this.looked || this.playing || !this.person) return;
+    const point = this.at(this.person, this.time);
+    this.hideHeat();
+    if (!point || point.p == null) {
+      this.note.textContent = `${this.person.name} is not judged in this frame`;
+      return;
+    }
+    const asked = this.asked, network = this.network, number = this.number;
+    this.note.textContent = "Drawing…";
+    const when = this.time == null ? "" : `&t=${point.t}`;
+    const answer = await fetch(`${this.url}/heat?face=${number}&network=${encodeURIComponent(network)}${when}`).catch(() => null);
+    if (asked !== this.asked || network !== this.network || number !== this.number || !this.looked) return;
+    if (!answer?.ok) {
+      this.note.textContent = "This map could not be drawn";
+      return;
+    }
+    const method = answer.headers.get("X-Unmask-Note");
+    if (method === "flat") {
+      this.note.textContent = "No place stands out";
+      return;
+    }
+    const address = URL.createObjectURL(await answer.blob());
+    this.heat.onload = () => URL.revokeObjectURL(address);
+    this.heat.src = address;
+    this.heat.hidden = false;
+    this.lens.title = `By ${method}`;
+    this.note.textContent = "";
+  }
+
+  // ---- timeline
+  timeline() {
+    const { data } = this, x = (time) => (100 * time) / data.end;
+    const chart = el("div", { class: "chart", role: "img", "aria-label": data.timeline_alt });
+    for (const band of data.bands) {
+      const zone = el("div", { class: `zone ${band.name}${band.open ? "" : " shut"}` }, el("span", {}, band.label));
+      zone.style.bottom = `${100 * band.from}%`;
+      zone.style.height = `${100 * (band.to - band.from)}%`;
+      chart.append(zone);
+    }
+    for (const gap of data.gaps) {
+      const node = el("div", { class: `gap ${gap.kind}`, title: gap.label }, gap.to - gap.from > data.end / 6 ? el("span", {}, gap.label) : null);
+      node.style.left = `${x(gap.from)}%`;
+      node.style.width = `${x(gap.to - gap.from)}%`;
+      chart.append(node);
+    }
+    for (const part of data.parts) {
+      const node = el("div", { class: "worst" }, el("span", {}, part.label));
+      node.style.left = `${x(part.from)}%`;
+      node.style.width = `${Math.max(x(part.to - part.from), 0.6)}%`;
+      if (part.from > 0.6 * data.end) node.classList.add("leftward");
+      chart.append(node);
+    }
+    const drawing = svg("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" });
+    this.lines = data.people.map((person, index) => {
+      let path = "", dots = "", before = null;
+      for (const point of person.points) {
+        if (point.y == null) { before = null; continue; }
+        const at = `${((1000 * point.t) / data.end).toFixed(1)} ${(100 - 100 * point.y).toFixed(2)}`;
+        path += `${before && point.t - before.t <= data.away ? "L" : "M"}${at}`;
+        dots += `M${at}h0`;
+        before = point;
+      }
+      const colour = `var(--um-line-${person.band})`, dash = DASHES[index % DASHES.length];
+      const line = svg("g", {},
+        svg("path", { d: path, fill: "none", stroke: colour, "stroke-width": 3, "stroke-dasharray": dash, "vector-effect": "non-scaling-stroke" }),
+        svg("path", { d: dots, fill: "none", stroke: colour, "stroke-width": 7, "stroke-linecap": "round", "vector-effect": "non-scaling-stroke" }));
+      line.dataset.number = person.number;
+      drawing.append(line);
+      return line;
+    });
+    this.cursor = el("div", { class: "cursor" });
+    chart.append(drawing, this.cursor);
+    const seek = (event) => {
+      const area = chart.getBoundingClientRect();
+      this.halt();
+      this.move(this.nearest(Math.min(Math.max((event.clientX - area.left) / area.width, 0), 1) * data.end));
+    };
+    chart.onpointerdown = (event) => { chart.setPointerCapture(event.pointerId); seek(event); };
+    chart.onpointermove = (event) => { if (event.buttons) seek(event); };
+
+    this.slider = el("input", { type: "range", min: 0, max: data.end, step: "any", "aria-label": "Time of the frame on show" });
+    this.slider.oninput = () => { this.halt(); this.move(this.nearest(Number(this.slider.value))); };
+    this.slider.onkeydown = (event) => {
+      const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -5, PageUp: 5 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      this.halt();
+      this.step(by);
+    };
+    const axis = el("div", { class: "axis", "aria-hidden": "true" }, ...data.ticks.map((tick) => {
+      const node = el("span", {}, tick.label);
+      node.style.left = `${x(tick.t)}%`;
+      return node;
+    }));
+    const kinds = [...new Map(data.gaps.map((gap) => [gap.kind, gap])).values()];
+    const keys = el("p", { class: "small keys" }, ...kinds.map((gap) => el("span", {}, el("i", { class: `gap ${gap.kind}` }), gap.label)));
+    this.filmstrip = el("div", { class: "film", role: "group", "aria-label": "Frames that matter" });
+    return el("div", { class: "time" }, el("div", { class: "plot" }, chart, this.slider, axis), kinds.length ? keys : null, this.filmstrip);
+  }
+  place() {
+    if (!this.slider || this.time == null) return;
+    this.cursor.style.left = `${(100 * this.time) / this.data.end}%`;
+    this.slider.value = this.time;
+    const point = this.at(this.person, this.time);
+    this.slider.setAttribute("aria-valuetext", `${seconds(this.time)}${this.person ? `, ${this.person.name}: ${point?.words ?? "not seen"}` : ""}`);
+    for (const line of this.lines) line.classList.toggle("rest", Number(line.dataset.number) !== this.number);
+    const stills = this.person?.film ?? [];
+    if (this.filmOf !== this.number) {
+      this.filmOf = this.number;
+      this.filmstrip.replaceChildren(...stills.map((still) => {
+        const picture = el("img", { alt: "", src: `${this.url}/thumb?t=${still.t}`, loading: "lazy" });
+        picture.style.objectPosition = `${still.x}% ${still.y}%`;
+        const button = el("button", { type: "button", class: "still", "aria-label": `Show the frame at ${seconds(still.t)}` }, picture, el("span", {}, seconds(still.t)));
+        button.dataset.time = still.t;
+        button.onclick = () => { this.halt(); this.move(still.t); };
+        return button;
+      }));
+    }
+    for (const button of this.filmstrip.children) button.setAttribute("aria-current", String(Math.abs(button.dataset.time - this.time) < 1e-3));
+  }
+
+  // ---- faces
+  cards() {
+    this.list = el("div", { class: "people", role: "group", "aria-label": this.data.video ? "Persons" : "Faces" });
+    for (const person of this.data.people) {
+      const when = person.best == null ? "" : `&t=${person.best}`;
+      const button = el("button", { type: "button", class: "person" },
+        el("img", { alt: "", src: `${this.url}/portrait?face=${person.number}${when}`, loading: "lazy" }),
+        el("span", { class: "about" }, el("b", {}, person.name), el("span", { class: "chip" }, el("i", { class: `dot ${person.band}` }), person.words), el("span", { class: "small" }, person.detail)));
+      button.dataset.number = person.number;
+      button.onclick = () => this.choose(person.number, true);
+      this.list.append(button);
+    }
+    this.press();
+    return this.list;
+  }
+  press() {
+    for (const button of this.list?.children ?? []) button.setAttribute("aria-pressed", String(Number(button.dataset.number) === this.number));
+  }
+  choose(number, move) {
+    this.number = number;
+    this.press();
+    this.halt();
+    this.move(move && this.data.video ? this.person.best ?? this.time : this.time);
+  }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
-  // Streamlit waits for an import before each call, and in a busy browser the calls overtake each other
-  if (data.turn < (turns.get(parentElement) ?? 0)) return;
-  turns.set(parentElement, data.turn);
-
-  const root = parentElement.querySelector(".root");
-  const focused = parentElement.activeElement?.dataset?.focus ?? root.getRootNode().activeElement?.dataset?.focus;
-  const strength = strengths.get(parentElement) ?? 55;
-
-  const stage = element("div", { class: "stage", role: "group", "aria-label": data.stage });
-  const fit = element("div", { class: "fit" });
-  // a tall picture is narrowed instead of pushing the page down
-  fit.style.maxWidth = `${Math.round((data.max_height * data.width) / data.height)}px`;
-  fit.style.aspectRatio = `${data.width} / ${data.height}`;
-  let heat = null;
-  if (data.frame) fit.append(element("img", { src: data.frame, alt: data.alt }));
-  if (data.heat) {
-    heat = element("img", { src: data.heat, alt: "" });
-    heat.style.opacity = strength / 100;
-    fit.append(heat);
-  }
-  for (const face of data.faces) fit.append(box(face, setTriggerValue));
-  stage.append(fit);
-
-  const bar = element("div", { class: "bar" });
-  bar.append(element("span", {}, data.caption));
-  if (heat) {
-    const label = element("label", {}, data.heat_label);
-    const slider = element("input", { type: "range", min: 0, max: 100, step: 5, value: strength, "data-focus": "heat",
-      "aria-label": `${data.heat_label}: strength over the picture` });
-    const say = () => slider.setAttribute("aria-valuetext", slider.value === "0" ? "plain picture" : `${slider.value} %`);
-    say();
-    slider.oninput = () => {
-      heat.style.opacity = slider.value / 100;
-      strengths.set(parentElement, Number(slider.value));
-      say();
-    };
-    label.append(slider);
-    bar.append(label);
-  } else if (data.heat_label) {
-    bar.append(element("span", { role: "status" }, data.heat_label));
-  }
-
-  const parts = [stage, bar];
-  if (data.film.length) {
-    const film = element("div", { class: "film", role: "group", "aria-label": "Frames that matter" });
-    for (const still of data.film) {
-      const button = element("button", { type: "button", "data-focus": `film${still.time_s}`, "aria-label": `Show the frame at ${still.label}`,
-        "aria-current": String(still.selected) });
-      const picture = element("span", { class: "pic" });
-      if (still.src) picture.style.backgroundImage = `url("${still.src}")`;
-      picture.style.backgroundPosition = `${still.x}% ${still.y}%`;
-      button.append(picture, element("span", {}, still.label));
-      button.onclick = () => setTriggerValue("time_s", still.time_s);
-      film.append(button);
-    }
-    parts.push(film);
-  }
-  root.replaceChildren(...parts);
-  if (focused) root.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+export default function ({ data, parentElement }) {
+  const before = shown.get(parentElement);
+  if (before?.data.check === data.check) return;
+  shown.set(parentElement, new Media(parentElement.querySelector(".root"), data));
 }

@@ -6,42 +6,49 @@ import streamlit as st
 
 from app import charts, networks, session
 from app.case import Case
-from app.components.page import small
+from app.components.frame import small
 from detector import report
 
 
 def file_row(case: Case) -> None:
     """Name and facts of the current file, the choice of networks, and the way to the next file."""
     with st.container(key="um-file", horizontal=True, vertical_alignment="center", gap="small"):
-        facts = " · ".join(_file_facts(case))
+        facts = " · ".join(file_facts(case))
         st.html(
             f'<div class="um-file"><b>{html.escape(case.name)}</b><span>{html.escape(facts)}</span></div>',
             width="stretch",
         )
-        networks_popover()
-        st.button("Check another file", on_click=session.close, key="another")
+        networks_popover(case)
+        several = len(session.checks()) > 1
+        st.button("All checks" if several else "Check another", on_click=session.go, args=(None,), key="another")
 
 
-def _file_facts(case: Case) -> list[str]:
+def file_facts(case: Case) -> list[str]:
+    """Length, size in pixels and in bytes, and the begin of the hash, as far as they are known."""
     facts = []
     verdict = case.verdict
     if verdict is not None:
+        facts.append({"image": "photo", "video": "video", "unknown": "unknown kind"}[verdict.kind])
         if verdict.kind == "video" and verdict.coverage and verdict.coverage.duration_s:
             facts.append(charts.seconds(verdict.coverage.duration_s))
         if verdict.width and verdict.height:
             facts.append(f"{verdict.width} × {verdict.height}")
     size = case.size_bytes
     facts.append(f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB" if size >= 1000 else f"{size} bytes")
+    if verdict is not None and verdict.sha256:
+        facts.append(f"SHA-256 {verdict.sha256[:8]}…")
     return facts
 
 
-def networks_popover() -> None:
+def networks_popover(case: Case | None = None) -> None:
     """Which networks judge; a change checks the current file again."""
     names = networks.model_names()
     chosen = names[0] if session.models() == "default" else session.models()
 
+    address = case.id if case is not None else None  # a part of the page outlives its check, and must not hold the file
+
     def choose() -> None:
-        session.choose_models(st.session_state.networks)
+        session.choose_models(st.session_state.networks, address)
 
     with st.popover("Networks", type="tertiary"):
         st.radio(

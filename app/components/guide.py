@@ -2,20 +2,18 @@
 
 import html
 
-import streamlit as st
-
-from app import charts
+from app import words
 from detector import FileVerdict, report
 
 
-def how_to_read(verdict: FileVerdict) -> None:
-    """What the words and numbers of a verdict mean."""
+def how_to_read(verdict: FileVerdict) -> str:
+    """What the words and numbers of a verdict mean, as HTML."""
     edges = ""
     if verdict.thresholds is not None:
         t = verdict.thresholds
         edges = (
-            f"For this file the bands begin at {charts.percent_edge(t.weak)} (weak), {charts.percent_edge(t.strong)} "
-            f"(strong) and {charts.percent_edge(t.very_strong)} (very strong). The scale gives each band room to be "
+            f"For this file the bands begin at {words.edge(t.weak)} (weak), {words.edge(t.strong)} "
+            f"(strong) and {words.edge(t.very_strong)} (very strong). The scale gives each band room to be "
             "read; it is not drawn to one measure."
         )
     span = (
@@ -39,7 +37,7 @@ def how_to_read(verdict: FileVerdict) -> None:
             )
             + f" {edges} {report.cap_text(verdict)}".rstrip(),
         ),
-        ("The probability", report.PROBABILITY_HELP),
+        ("The score", report.PROBABILITY_HELP),
         ("The range", span),
         (
             "Little evidence does not clear a file",
@@ -56,5 +54,5 @@ def how_to_read(verdict: FileVerdict) -> None:
             "Use a finding to ask further: find the source, earlier copies and other recordings of the same moment.",
         ),
     )
-    body = "".join(f'<h2 class="um-h3">{html.escape(title)}</h2><p>{html.escape(text)}</p>' for title, text in sections)
-    st.html(f'<div class="um um-read">{body}</div>')
+    body = "".join(f"<h3>{html.escape(title)}</h3><p>{html.escape(text)}</p>" for title, text in sections)
+    return f'<div class="um-read">{body}</div>'

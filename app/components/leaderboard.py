@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from app import charts
-from app.components.page import small, theme
+from app.components.frame import small, theme
 from app.components.tables import short_name, table
 from detector import BANDS, report
 

@@ -5,7 +5,7 @@ import html
 import streamlit as st
 
 from app import networks
-from app.components.page import privacy_line
+from app.components.frame import privacy_line
 from detector import DetectorError, __version__
 
 _CAN = (

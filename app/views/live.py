@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import bugs, networks, session
-from app.components.page import draw_again, one_line_errors, small
-from app.components.subjects import reason_of_one
+from app.components.frame import draw_again, one_line_errors, small
+from app.subjects import reason_of_one
 from detector import DetectorError, report
 
 if TYPE_CHECKING:

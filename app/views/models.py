@@ -9,8 +9,8 @@ import streamlit as st
 
 from app import networks
 from app.components.file import models_label
+from app.components.frame import small
 from app.components.leaderboard import leaderboard
-from app.components.page import small
 from detector import DetectorError, report
 
 if TYPE_CHECKING:

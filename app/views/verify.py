@@ -1,4 +1,4 @@
-"""Check: drop a file, watch the analysis, read the verdict."""
+"""Check: drop files, watch the analysis, read the verdict."""
 
 import html
 from dataclasses import dataclass
@@ -8,17 +8,16 @@ import streamlit as st
 
 from app import bugs, networks, session
 from app.case import Case
-from app.components.downloads import downloads
+from app.components.checks import checks_table
+from app.components.details import details
 from app.components.file import file_row, networks_popover
-from app.components.guide import how_to_read
+from app.components.frame import privacy_line, small
+from app.components.intake import intake, path_popover
 from app.components.media import media_card
-from app.components.page import draw_again, one_line_errors, privacy_line, small
-from app.components.people import heatmaps, networks_table, people
-from app.components.subjects import chosen_subject, shown_time
-from app.components.timeline import timeline
 from app.components.verdict import verdict_card
+from app.components.waiting import waiting
 from app.pictures import jpeg
-from detector import DetectorError, FileVerdict, VideoVerdict
+from detector import DetectorError, FileVerdict
 
 _SAMPLES_DIR = Path(__file__).parents[1] / "samples"
 
@@ -40,72 +39,70 @@ SAMPLES = (
 
 
 def page() -> None:
-    """The page at the address of the app."""
+    """The page at the address of the app: a check, or the place to begin one."""
+    told = st.session_state.pop("told", None)
+    if told:
+        st.toast(told)
     case = session.current()
     if case is None:
-        _first_visit()
+        _start()
+        return
+    if case.busy:
+        waiting(case)
     else:
         file_row(case)
-        small(privacy_line())
-        if case.busy:
-            _waiting()
-        elif case.state == "done" and case.verdict is not None:
+        if case.state == "done" and case.verdict is not None:
             _result(case, case.verdict)
         else:
             _no_result(case)
+    intake(zone=False)
 
 
-def _first_visit() -> None:
+def _start() -> None:
     st.html('<div class="um"><h1>Check a photo or a video for manipulated faces</h1></div>')
     try:
         networks.model_names()
     except DetectorError as error:
         st.warning(str(error))
         return
-    accepted = f"Photo or video, up to {session.upload_limit_mb()} MB"
-    st.html(f"<style>:root {{ --um-limit: '{accepted}'; }}</style>")
-    upload = st.file_uploader(
-        accepted,
-        key=f"upload-{st.session_state.get('upload_number', 0)}",
-        label_visibility="collapsed",
+    if session.lost():
+        minutes = max(1, round(st.get_option("server.disconnectedSessionTTL") / 60))
+        st.info(
+            "That check is no longer kept: Unmask was started anew, or the page had been closed for more than "
+            f"{minutes} minutes. Drop the file again."
+        )
+    small(
+        "You get one of four bands of evidence (little, weak, strong, very strong) or “no verdict”, with the reasons "
+        "and how often that is wrong. It is a lead, not proof."
     )
-    if upload is not None:
-        session.open_file(upload.name, session.take_upload(upload))
-        draw_again()
+    intake(zone=True)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="um-under-drop"):
         st.html(f'<div class="um"><p class="um-small">{html.escape(privacy_line())}</p></div>', width="stretch")
         if session.is_local():
-            _path_popover()
+            path_popover()
         networks_popover()
-    samples = [sample for sample in SAMPLES if (_SAMPLES_DIR / sample.file).is_file()]
-    if samples:
-        st.html('<div class="um"><h2 class="um-h2">Or try one of these</h2></div>')
-        with st.container(key="um-samples"):
-            for column, sample in zip(st.columns(3), samples, strict=False):
-                with (
-                    column,
-                    st.container(border=True, key=f"um-sample-{sample.file.partition('.')[0]}", height="stretch"),
-                ):
-                    _sample(sample)
+    cases = session.checks()
+    if cases:
+        checks_table(cases)
+    _samples()
     small(
         "Unmask looks for traces in faces. It cannot tell whether a scene is staged, a caption wrong or a voice "
         "cloned, and little evidence does not clear a file."
     )
 
 
-def _path_popover() -> None:
-    """A file too large to drop, read from where it lies."""
-    label = f"Larger than {session.upload_limit_mb()} MB?"
-    with st.popover(label, type="tertiary"), st.form("path", border=False):
-        text = st.text_input("Path of a photo or a video on this computer", key="path_text")
-        small("It is read where it lies, whatever its size; nothing is copied.")
-        asked = st.form_submit_button("Check this file", width="stretch")
-    if asked:
-        problem = session.open_path(text)
-        if problem:
-            st.error(problem)
-        else:
-            draw_again()
+def _samples() -> None:
+    samples = [sample for sample in SAMPLES if (_SAMPLES_DIR / sample.file).is_file()]
+    if not samples:
+        return
+    st.html('<div class="um"><h2 class="um-h2">Or try one of these</h2></div>')
+    with st.container(key="um-samples"):
+        for column, sample in zip(st.columns(3), samples, strict=False):
+            with (
+                column,
+                st.container(border=True, key=f"um-sample-{sample.file.partition('.')[0]}", height="stretch"),
+            ):
+                _sample(sample)
 
 
 def _sample(sample: Sample) -> None:
@@ -113,7 +110,8 @@ def _sample(sample: Sample) -> None:
     if thumb:
         st.image(thumb, width="stretch", alt=sample.text)
     st.html(f'<div class="um"><h3>{sample.title}</h3><p class="um-small">{sample.text}</p></div>')
-    st.button("Check this one", key=f"sample-{sample.file}", on_click=_open_sample, args=(sample,), width="stretch")
+    label = f"Check the {sample.title.lower()}"
+    st.button(label, key=f"sample-{sample.file}", on_click=_open_sample, args=(sample,), width="stretch")
 
 
 def _open_sample(sample: Sample) -> None:
@@ -136,95 +134,24 @@ def _sample_thumb(file: str) -> bytes:
     return jpeg(image[:band], 640).data
 
 
-def _waiting() -> None:
-    with st.container(key="um-two"):
-        left, right = st.columns([1, 1.1], gap="medium")
-        with left, st.container(border=True, key="um-verdict"):
-            _progress()
-        with right:
-            st.skeleton(height=420)
-
-
-@st.fragment(run_every=0.4)
-def _progress() -> None:
-    with one_line_errors("progress"):
-        case = session.current()
-        if case is None or not case.busy:
-            draw_again()
-        now = case.progress
-        st.html(f'<div class="um"><p class="um-eyebrow">Checking</p><h1>{_sentence(now.what)}</h1></div>')
-        left = "" if now.left_s is None else f"About {max(1, round(now.left_s))} s left"
-        st.progress(now.done, text=left or "Working out the time left")
-        st.button("Cancel", on_click=session.close, key="cancel")
-
-
-def _sentence(what: str) -> str:
-    return what[:1].upper() + what[1:]
-
-
 def _no_result(case: Case) -> None:
     with st.container(border=True, key="um-verdict"):
+        st.html('<div class="um"><h1>No result</h1></div>')
         if case.state == "stopped":
-            small("The check was stopped because the connection to this page was lost.")
+            small("The check was stopped.")
         else:
             st.error(case.error or bugs.BUG_MESSAGE)
-        st.button("Check again", on_click=session.again, key="again")
+        st.button("Check again", on_click=session.again, args=(case.id,), key="again")
 
 
 def _result(case: Case, verdict: FileVerdict) -> None:
     if verdict.status == "unreadable":
         verdict_card(case, verdict)
         return
-    seen = case.drawn
-    time_s = shown_time(verdict)
-    frame_was_there = case.has_frame(time_s)
     with st.container(key="um-two"):
-        left, right = st.columns([1, 1.1], gap="medium")
+        left, right = st.columns([5, 7], gap="medium")
         with left:
             verdict_card(case, verdict)
         with right:
             media_card(case, verdict)
-    people(case, verdict)
-    _details(case, verdict)
-    if case.drawing or case.drawn != seen:
-        _watch_drawing(time_s, frame_was_there)
-
-
-def _details(case: Case, verdict: FileVerdict) -> None:
-    chosen = chosen_subject(verdict)
-    judged = chosen if chosen is not None and chosen.band is not None else None
-    names = []
-    if isinstance(verdict, VideoVerdict) and chosen is not None:
-        names.append("Timeline")
-    if case.playable:
-        names.append("Video")
-    if judged is not None:
-        names += ["Networks", "Heatmaps"]
-    names += ["Downloads", "How to read this"]
-    for name, tab in zip(names, st.tabs(names, key="tabs", on_change="rerun"), strict=True):
-        # what is not open is not drawn: each heatmap costs a run of its network
-        if not tab.open:
-            continue
-        with tab, st.container(border=True, key="um-tab"):
-            if name == "Timeline" and isinstance(verdict, VideoVerdict):
-                timeline(case, verdict)
-            elif name == "Video" and case.playable:
-                start = shown_time(verdict) or 0.0
-                st.video(case.source, format=case.playable, start_time=int(start), alt="The video as it was given")
-            elif name == "Networks" and judged is not None:
-                networks_table(verdict, judged)
-            elif name == "Heatmaps" and judged is not None:
-                heatmaps(case, verdict, judged)
-            elif name == "Downloads":
-                downloads(case, verdict)
-            else:
-                how_to_read(verdict)
-
-
-@st.fragment(run_every=0.4)
-def _watch_drawing(time_s: float | None, frame_was_there: bool) -> None:
-    """Draws the page again when the frame has come, and once more when all of its pictures have."""
-    with one_line_errors("pictures"):
-        case = session.current()
-        if case is None or not case.drawing or (case.has_frame(time_s) and not frame_was_there):
-            draw_again()
+    details(verdict)

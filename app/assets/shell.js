@@ -1,0 +1,56 @@
+// What the page owes to people who do not see it, and to those whose server has gone. Nothing here is seen otherwise.
+const states = new WeakMap();
+const HEALTH_MS = 4000;
+
+function landmarks() {
+  const bar = document.querySelector(".st-key-um-nav");
+  bar?.setAttribute("role", "navigation");
+  bar?.setAttribute("aria-label", "Pages");
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  if (late(parentElement, data.turn)) return;
+  const root = parentElement.querySelector(".root");
+  let state = states.get(parentElement);
+  if (!state) {
+    state = { place: data.place, aloud: el("p", { class: "aloud", role: "status" }), gone: el("div", { class: "gone", role: "alert", hidden: true }) };
+    states.set(parentElement, state);
+    root.replaceChildren(state.aloud, state.gone);
+    addEventListener("beforeunload", (event) => { if (state.data.busy && root.isConnected) event.preventDefault(); });
+    let missed = 0;
+    const beat = async () => {
+      const well = await fetch(`${state.data.health}`, { cache: "no-store" }).then((answer) => answer.ok, () => false);
+      missed = well ? 0 : missed + 1;
+      state.gone.textContent = state.data.gone;
+      state.gone.hidden = missed < 2;
+      // Streamlit's own window asks whether you are connected to the internet, and makes everything behind it inert
+      if (missed) document.querySelector("[data-testid=stDialog] [aria-label=Close]")?.click();
+      if (root.isConnected) setTimeout(beat, missed ? 1000 : HEALTH_MS);
+    };
+    setTimeout(beat, HEALTH_MS);
+    // charts are drawn for one theme: they are drawn again when a reader takes the other
+    const watch = () => {
+      const theme = getComputedStyle(document.querySelector(".stApp")).colorScheme.includes("dark") ? "dark" : "light";
+      if (state.theme && theme !== state.theme) setTriggerValue("theme", theme);
+      state.theme = theme;
+      if (root.isConnected) setTimeout(watch, 700);
+    };
+    watch();
+  }
+  state.data = data;
+  landmarks();
+  if (data.place !== state.place) {
+    state.place = data.place;
+    if (data.aloud) state.aloud.textContent = data.aloud;
+    // after the page itself has been drawn: the reader goes on at its heading, not at the top of the window
+    const focus = (tries) => {
+      const heading = document.querySelector("[data-testid=stMain] .um h1");
+      if (!heading && tries) return setTimeout(() => focus(tries - 1), 100);
+      if (!heading || document.activeElement?.matches("input, textarea, select")) return;
+      heading.tabIndex = -1;
+      heading.focus({ preventScroll: true });
+      document.querySelector("[data-testid=stMain]")?.scrollTo({ top: 0 });
+    };
+    setTimeout(() => focus(20), 50);
+  }
+}

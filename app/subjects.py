@@ -1,0 +1,89 @@
+"""Faces of a photo and persons of a video: what both have in common on the page."""
+
+from dataclasses import dataclass
+
+from app.charts import seconds
+from app.words import score
+from detector import (
+    REASONS,
+    Band,
+    FaceVerdict,
+    FileVerdict,
+    ImageVerdict,
+    Person,
+    ProbRange,
+    Score,
+    VideoVerdict,
+    report,
+)
+
+_REASON_OF_ONE = {
+    "face_too_small": "face too small to judge",
+    "face_too_blurred": "face too blurred to judge",
+    "too_few_frames": "too few clear frames",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A face of a photo or a person of a video."""
+
+    noun: str
+    number: int
+    band: Band | None
+    estimate: str
+    range: ProbRange | None
+    scores: tuple[Score, ...]
+    detail: str
+    best_time_s: float | None
+
+    @property
+    def name(self) -> str:
+        """ "Person 2"."""
+        return f"{self.noun} {self.number}"
+
+    @property
+    def in_words(self) -> str:
+        """ "Strong, score 81", "Strong, 2 of 3 networks" or "No verdict"."""
+        if self.band is None:
+            return "No verdict"
+        return f"{report.band_word(self.band).capitalize()}, {self.estimate}"
+
+
+def subjects(verdict: FileVerdict) -> tuple[Subject, ...]:
+    """The faces or persons of a file in the order of the verdict, most suspicious first."""
+    if isinstance(verdict, ImageVerdict):
+        return tuple(_of_face(face) for face in verdict.faces)
+    if isinstance(verdict, VideoVerdict):
+        return tuple(_of_person(person) for person in verdict.persons)
+    return ()
+
+
+def _of_face(face: FaceVerdict) -> Subject:
+    detail = reason_of_one(face.reason) or f"{round(face.face.size_px)}\u00a0px"
+    return Subject("Face", face.number, face.band, _estimate(face), face.range, face.scores, detail, None)
+
+
+def _of_person(person: Person) -> Subject:
+    detail = reason_of_one(person.reason) or f"on screen {seconds(person.on_screen_s)}"
+    best = best_time(person)
+    return Subject("Person", person.number, person.band, _estimate(person), person.range, person.scores, detail, best)
+
+
+def _estimate(found: FaceVerdict | Person) -> str:
+    """A score, or how many networks where they vote: a vote is a count."""
+    if found.prob_fake is None:
+        return ""
+    return report.estimate(found) if found.votes is not None else f"score {score(found.prob_fake)}"
+
+
+def reason_of_one(reason: str | None) -> str:
+    """Why one face or person has no band, in a few words; empty for one that has."""
+    return _REASON_OF_ONE.get(reason or "", REASONS.get(reason or "", ""))
+
+
+def best_time(person: Person) -> float | None:
+    """The frame to look at first: the most suspicious one, else the middle of those that show the person."""
+    if person.worst_time_s is not None:
+        return person.worst_time_s
+    return person.timeline[len(person.timeline) // 2].time_s if person.timeline else None

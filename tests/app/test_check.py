@@ -1,0 +1,303 @@
+"""The check: what the page shows of a file, by Streamlit's AppTest; `test_browser.py` clicks through it."""
+
+import gc
+import json
+import time
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import bugs, networks, session
+from app.shelf import shelf
+from detector import WeightsError, report
+from tests.fakes.visitor import FORBIDDEN, case_of, drop, handed, judged, markup, shows, text
+
+
+def test_first_visit_has_drop_zone_privacy_samples_and_limits(page: AppTest) -> None:
+    shown = text(page)
+    assert handed(page, "intake")["zone"] is True
+    assert f"up to {session.upload_limit_mb()} MB" in handed(page, "intake")["kinds"]
+    assert "Nothing is uploaded or kept" in shown and "cannot tell" in shown
+    assert "little, weak, strong, very strong" in shown, "what comes out is said before"
+    assert [b.label for b in page.button if str(b.key).startswith("sample-")]
+    assert len({b.label for b in page.button}) == len(page.button), "no two buttons are called alike"
+
+
+def test_a_photo_gets_verdict_scale_facts_error_rate_and_quote(page: AppTest, photo: bytes) -> None:
+    at = judged(drop(page, "portrait.jpg", photo))
+    shown = text(at)
+    assert "Strong evidence of manipulation" in shown
+    assert "12 of 400" in shown
+    assert "This is a lead, not proof." in shown
+    assert shown.index("Strong evidence") < shown.index("this file 81") < shown.index("12 of 400")
+    assert "if re-saved 74 to 86" in shown
+    assert "this file scores 81 of 100, strong, if re-saved 74 to 86" in markup(at)
+    for edge in (">52<", ">71<", ">93<"):
+        assert edge in markup(at), "the edges stand on the scale"
+    assert handed(at, "actions")["quote"] == report.quote(case_of(at).verdict)
+
+
+def test_what_can_be_saved_is_on_the_page_itself(page: AppTest, photo: bytes) -> None:
+    at = judged(drop(page, "portrait.jpg", photo))
+    verdict = case_of(at).verdict
+    assert verdict is not None
+    files = {file["name"]: file["text"] for file in handed(at, "actions")["files"]}
+    assert set(files) == {"portrait.unmask.json", "portrait.unmask.csv", "portrait.unmask.txt"}
+    assert json.loads(files["portrait.unmask.json"]) == verdict.to_dict()
+    assert files["portrait.unmask.csv"].startswith("\ufefffile,")
+    assert handed(at, "actions")["marked"]["name"] == "portrait.unmask.jpg"
+
+
+def test_faces_are_numbered_named_and_have_their_boxes(page: AppTest, photo: bytes) -> None:
+    media = handed(judged(drop(page, "portrait.jpg", photo)), "media")
+    assert [face["number"] for face in media["people"]] == [1, 2, 3]
+    assert [face["band"] for face in media["people"]] == ["strong", "little", "none"]
+    assert [face["words"] for face in media["people"]] == ["Strong, score 81", "Little, score 4", "No verdict"]
+    assert media["people"][2]["detail"] == "face too small to judge"
+    assert all(0 <= v <= 1 for face in media["people"] for v in face["points"][0]["box"])
+    assert [network["words"] for network in media["networks"]] == ["ResNet-18", "EfficientNet-B0"]
+    assert not media["video"]
+
+
+def test_a_video_gets_persons_and_a_timeline(page: AppTest, clip: bytes) -> None:
+    at = judged(drop(page, "clip.mp4", clip))
+    media, shown = handed(at, "media"), text(at)
+    assert "Person 1 of 3, the most suspicious" in shown and "95 % interval 74 to 87" in shown
+    assert [person["name"] for person in media["people"]] == ["Person 1", "Person 2", "Person 3"]
+    assert all(len(person["film"]) == 5 for person in media["people"][:2])
+    assert media["end"] == pytest.approx(6.0, abs=0.1) and media["playable"] is True
+    assert "Person 2: Little, score 12" in media["timeline_alt"]
+    # the fake's videos get at most strong: the zone above is there, shut and said
+    assert [band["open"] for band in media["bands"]] == [True, True, True, False]
+    assert media["bands"][3]["label"] == "very strong: not for videos yet"
+    assert 'class="um-shut"' in markup(at) and "not given for videos by this version" in shown
+    assert "Every frame that shows a person" in shown
+
+
+def test_numbers_are_there_closed_with_the_scale_that_they_stand_on(page: AppTest, photo: bytes) -> None:
+    at = judged(drop(page, "portrait.jpg", photo))
+    sections = markup(at).split("<details")
+    assert [part.partition("</summary>")[0].rpartition(">")[2] for part in sections[1:]] == [
+        "Numbers",
+        "How to read this",
+        "What this result was made with",
+    ]
+    shown = text(at)
+    assert "above its threshold" in shown and "scale and a threshold of its own" in shown
+    assert "as many manipulated as genuine files" in shown
+    assert "10 %" in shown and "2 %" in shown and "0.5 %" in shown
+    assert "52 (weak)" in shown
+    assert case_of(at).verdict.sha256 in shown  # type: ignore[union-attr]
+
+
+def test_no_face_is_a_calm_result(page: AppTest, photo: bytes) -> None:
+    at = judged(drop(page, "noface.jpg", photo))
+    assert "No verdict" in text(at)
+    assert "No face was found. Try a picture in which a face is larger." in text(at)
+    assert not at.error
+    media = handed(at, "media")
+    assert media["people"] == [] and media["networks"] == []
+
+
+@pytest.mark.parametrize("data", [b"", b"just a letter"], ids=["empty", "text"])
+def test_what_is_no_photo_gets_one_line_and_no_sentence_to_quote(page: AppTest, data: bytes) -> None:
+    at = judged(drop(page, "letter.mp4", data))
+    assert "Try a JPEG, PNG or MP4." in text(at)
+    assert not at.error and "“" not in text(at)
+    assert [file["title"] for file in handed(at, "actions")["files"]] == ["Data (JSON)"]
+
+
+def test_a_bug_shows_one_line_and_logs_no_file_name(
+    page: AppTest, photo: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    at = judged(drop(page, "bug-Jane-Doe.jpg", photo))
+    assert [e.value for e in at.error] == [bugs.BUG_MESSAGE]
+    assert "Traceback" not in text(at)
+    assert "ZeroDivisionError" in caplog.text
+    assert "Jane" not in caplog.text
+
+
+def test_a_check_under_way_says_so_and_is_left_alone_by_other_pages(page: AppTest, photo: bytes) -> None:
+    at = drop(page, "slow.jpg", photo)
+    assert "Checking slow.jpg" in text(at) and shows(at, "waiting") and not shows(at, "media")
+    case = case_of(at)
+    del at.query_params["check"]
+    at.run()
+    # the start page lists it meanwhile
+    (row,) = handed(at, "checks")["checks"]
+    assert row["name"] == "slow.jpg" and row["state"] in ("waiting", "running") and case.busy
+    at.query_params["check"] = case.id
+    assert "Strong evidence" in text(judged(at))
+
+
+def test_stopping_frees_the_worker_at_once(page: AppTest, photo: bytes) -> None:
+    at = drop(page, "endless.jpg", photo)
+    case = case_of(at)
+    while case.state != "running":
+        time.sleep(0.01)
+    begin = time.monotonic()
+    case.stop()
+    assert case.state == "stopped"
+    judged(drop(at, "portrait.jpg", photo), seconds=30)
+    assert time.monotonic() - begin < 30
+
+
+def test_the_pages_of_one_visitor(page: AppTest, photo: bytes) -> None:
+    """Every check has an address; Back and Forward are addresses too."""
+    first = case_of(judged(drop(page, "one.jpg", photo)))
+    second = case_of(judged(drop(page, "two.jpg", photo)))
+    page.query_params["check"] = first.id
+    assert "one.jpg" in text(page.run())
+    page.button(key="another").click().run()
+    assert "check" not in page.query_params and handed(page, "intake")["zone"]
+    assert [row["name"] for row in handed(page, "checks")["checks"]] == ["two.jpg", "one.jpg"]
+    assert second.verdict is not None and first.verdict is not None
+
+
+def test_a_page_that_is_loaded_again_finds_its_check(page: AppTest, photo: bytes, repo_root: Path) -> None:
+    case = case_of(judged(drop(page, "portrait.jpg", photo)))
+    again = AppTest.from_file(str(repo_root / "app" / "page.py"), default_timeout=120)
+    again.query_params["check"] = case.id
+    assert "Strong evidence" in text(again.run())
+    assert [check["name"] for check in handed(_start(again), "checks")["checks"]] == ["portrait.jpg"]
+
+
+def _start(at: AppTest) -> AppTest:
+    at.button(key="another").click().run()
+    return at
+
+
+def test_an_address_that_is_no_longer_kept_says_so(page: AppTest) -> None:
+    page.query_params["check"] = "of-yesterday"
+    page.run()
+    assert "no longer kept" in text(page) and "Drop the file again" in text(page)
+    assert handed(page, "intake")["zone"]
+
+
+def test_forgetting_a_check_lets_go_of_the_file(page: AppTest, photo: bytes) -> None:
+    at = judged(drop(page, "portrait.jpg", photo))
+    case = weakref.ref(case_of(at))
+    shelf().drop(case_of(at).id)
+    _ = at.run()
+    gc.collect()
+    assert case() is None, "somebody still holds the user's file"
+    assert "Strong evidence" not in text(at)
+
+
+def test_another_network_checks_the_file_again(page: AppTest, made: list[Any], photo: bytes) -> None:
+    at = judged(drop(page, "portrait.jpg", photo))
+    first = case_of(at)
+    at.radio(key="networks").set_value("resnet18").run()
+    at = judged(at)
+    assert [detector.asked_for for detector in made] == ["default", "resnet18"]
+    assert case_of(at) is not first and case_of(at).name == "portrait.jpg"
+    assert shelf().find(first.id) is None
+
+
+def test_a_choice_that_the_next_set_lacks_gives_way_to_the_default(
+    page: AppTest, made: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.radio(key="networks").set_value("resnet18").run()
+    monkeypatch.setattr(networks, "model_names", lambda: ("average", "efficientnet_b0"))
+    page.button(key="sample-astronaut.jpg").click().run()
+    judged(page)
+    assert [detector.asked_for for detector in made] == ["default"]
+
+
+def test_a_file_of_this_computer_is_read_where_it_lies(page: AppTest, repo_root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a clip.mp4"
+    path.write_bytes((repo_root / "app" / "samples" / "clip.mp4").read_bytes())
+    # as Windows and some file managers copy it
+    page.text_input(key="path_text").set_value(f'"{path}" ')
+    judged(next(b for b in page.button if b.label == "Check this file").click().run())
+    assert case_of(page).source == path and case_of(page).playable == "video/mp4"
+    assert "a clip.mp4" in text(page) and str(tmp_path) not in text(page)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", "Type or paste"),
+        ("{folder}", "That is a folder"),
+        ("{folder}/none.mp4", "There is no such file"),
+        ("file://{folder}/none.mp4", "There is no such file"),
+        ("\0", "There is no such file"),
+        ("~nobody-of-that-name/x.mp4", "There is no such file"),
+        ("x" * 5000, "may not be opened"),
+    ],
+)
+def test_a_path_that_leads_nowhere_gets_one_line(page: AppTest, tmp_path: Path, text: str, words: str) -> None:
+    page.text_input(key="path_text").set_value(text.format(folder=tmp_path))
+    next(b for b in page.button if b.label == "Check this file").click().run()
+    assert not page.exception and len(page.error) == 1
+    assert words in page.error[0].value and str(tmp_path) not in page.error[0].value
+
+
+def test_a_server_opens_no_paths(
+    repo_root: Path, made: list[Any], portrait_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNMASK_DEPLOYMENT", "server")
+    at = AppTest.from_file(str(repo_root / "app" / "page.py"), default_timeout=120).run()
+    assert not at.exception and not at.text_input
+    assert "can only be opened on that computer itself" in (session.open_path(str(portrait_path)) or "")
+
+
+def _drawing_again_while_somebody_goes_there() -> None:
+    import streamlit
+    from streamlit.runtime.scriptrunner import RerunData, get_script_run_ctx
+
+    from app.components.frame import draw_again
+
+    streamlit.text("there" if "there" in streamlit.query_params else "here")
+    context = get_script_run_ctx()
+    assert context is not None and context.script_requests is not None
+    if "asked" not in streamlit.session_state:
+        streamlit.session_state.asked = True
+        context.script_requests.request_rerun(RerunData(query_string="there=1"))
+        draw_again()
+
+
+def test_a_click_elsewhere_goes_before_drawing_again() -> None:
+    at = AppTest.from_function(_drawing_again_while_somebody_goes_there, default_timeout=60).run()
+    assert [text.value for text in at.text] == ["there"]
+
+
+def test_nothing_draws_again_past_a_click(repo_root: Path) -> None:
+    found = {path.name for path in (repo_root / "app").rglob("*.py") if "st.rerun()" in path.read_text()}
+    assert found == {"frame.py"}
+    assert (repo_root / "app" / "components" / "frame.py").read_text().count("    st.rerun()") == 1
+
+
+def test_a_sample_runs(page: AppTest) -> None:
+    page.button(key="sample-astronaut_edited.jpg").click().run()
+    assert "evidence of manipulation" in text(judged(page))
+
+
+def test_names_of_files_are_text_and_nevermarkup(page: AppTest, photo: bytes) -> None:
+    at = judged(drop(page, "<img src=x onerror=alert(1)>.jpg", photo))
+    assert "<img src=x" not in markup(at)
+    assert "&lt;img src=x" in markup(at)
+
+
+@pytest.mark.parametrize("name", ["little.jpg", "strong.jpg", "very.jpg", "noface.jpg"])
+def test_no_page_names_a_verdict_that_is_none(page: AppTest, photo: bytes, name: str) -> None:
+    at = judged(drop(page, name, photo))
+    for tab in ("Networks", "Heatmaps", "How to read this"):
+        if name != "noface.jpg":
+            at.session_state["tabs"] = tab
+            at = judged(at)
+        assert not FORBIDDEN.search(text(at)), FORBIDDEN.search(text(at))
+
+
+def test_missing_weights_are_one_line(repo_root: Path, made: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise WeightsError("There are no weights. Run `python -m train`.")
+
+    monkeypatch.setattr(networks, "manifest", missing)
+    at = AppTest.from_file(str(repo_root / "app" / "page.py"), default_timeout=120).run()
+    assert not at.exception
+    assert [w.value for w in at.warning] == ["There are no weights. Run `python -m train`."]
+    assert not at.file_uploader

@@ -1,0 +1,86 @@
+"""The pages beside the check: models and about."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import networks
+from detector import WeightsError
+from tests.fakes import fake_app
+from tests.fakes.visitor import FORBIDDEN, text
+
+
+def _models_page() -> None:
+    from app.views import models
+
+    models.page()
+
+
+def _about_page() -> None:
+    from app.views import about
+
+    about.page()
+
+
+def test_models_page_shows_figures_cards_and_false_alarms(
+    made: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "cards" / "resnet18.md").write_text("# ResNet-18\n\nTrained on invented faces.\n")
+    monkeypatch.setattr(networks, "manifest", lambda: fake_app.manifest(tmp_path))
+    at = AppTest.from_function(_models_page, default_timeout=120).run()
+    assert not at.exception
+    assert "Average of ResNet-18 and EfficientNet-B0" in text(at)
+    assert "12 of 400" in text(at)
+    table = at.dataframe[0].value
+    assert list(table["Network"]) == ["Average"] * 3 + ["ResNet-18"] * 3 + ["EfficientNet-B0"] * 3
+    assert {"AUC", "AUC from", "AUC to", "False alarms", "Found", "Genuine", "Manipulated"} <= set(table.columns)
+    assert len(at.get("plotly_chart")) == 1
+    assert [e.label for e in at.expander] == ["ResNet-18"]
+    assert at.markdown[0].value.strip() == "Trained on invented faces."
+
+
+def test_models_page_with_a_leaderboard_shows_curves_and_dashes_for_what_is_missing(
+    made: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "leaderboard.json").write_text(json.dumps(fake_app.leaderboard()))
+    monkeypatch.setattr(networks, "manifest", lambda: fake_app.manifest(tmp_path))
+    at = AppTest.from_function(_models_page, default_timeout=120).run()
+    assert not at.exception
+    assert len(at.get("plotly_chart")) == 3
+    figures, cost, robustness, labels = (frame.value for frame in at.dataframe)
+    assert list(figures["Network"]) == ["Average"] * 2 + ["ResNet-18"] * 2 + ["EfficientNet-B0"] * 2
+    assert {"AUC", "AUC from", "Precision", "F1", "F1 to", "False alarms"} <= set(figures.columns)
+    assert figures["AUC"].isna().tolist() == [False, True] * 3
+    assert [frame.proto.placeholder for frame in at.dataframe] == ["—"] * 4
+    assert cost["Genuine, flagged"].tolist() == [5, 5, 5] and cost["AUC minus the default's"].isna().tolist()[0]
+    assert list(robustness["Pictures"]) == ["as they came", "JPEG 30"] * 3
+    assert list(labels["Label"]) == ["age 18-29", "ethnicity Asian"] * 3
+    shown = text(at)
+    assert "Guessed." in shown and "its 20 test faces" in shown and not FORBIDDEN.search(shown)
+    # tables of other weights than these are not shown
+    other = {**fake_app.leaderboard(), "networks": {"resnet18": "another"}}
+    (tmp_path / "leaderboard.json").write_text(json.dumps(other))
+    at = AppTest.from_function(_models_page, default_timeout=120).run()
+    assert not at.exception and len(at.dataframe) == 1
+
+
+def test_models_page_without_weights_says_what_to_do(made: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise WeightsError("There are no weights. Run `python -m train`.")
+
+    monkeypatch.setattr(networks, "manifest", missing)
+    at = AppTest.from_function(_models_page, default_timeout=120).run()
+    assert not at.exception
+    assert [i.value for i in at.info] == ["There are no weights. Run `python -m train`."]
+
+
+def test_about_page(made: list[Any]) -> None:
+    at = AppTest.from_function(_about_page, default_timeout=120).run()
+    assert not at.exception
+    shown = text(at)
+    assert "What it cannot do" in shown
+    assert not FORBIDDEN.search(shown)
