@@ -5,7 +5,7 @@ suspicious person. A maximum over many is high by chance: the edges rise with th
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,12 @@ WINDOW_FRAMES = 2
 RUN_WINDOWS = 4
 """A person is judged by the worst run of so many windows in a row: manipulation may fill only part of a video, and a
 single frame may be a chance alarm."""
+RUN_S = 2.2
+"""Most seconds from the first to the last frame of a run of more than two windows. At low or uneven rates a fixed
+number of frames would take in seconds of another kind. In clips of up to 8.7 s the 32 frames lie so close together that
+this changes nothing, and the edges were measured on none longer."""
+LEAST_WINDOWS = 2
+"""Windows of a run at least, however far apart they are: one alone may be a chance alarm."""
 MIN_FRAMES = 4
 """Fewer usable frames than this give no verdict."""
 AWAY_STEPS = 2.5
@@ -105,8 +111,12 @@ def windows(logits: np.ndarray) -> np.ndarray:
     return np.array([part.mean() for part in np.array_split(logits, count)])
 
 
-def person_score(logits: np.ndarray, rng: np.random.Generator, rounds: int = 1000) -> PersonScore:
+def person_score(
+    logits: np.ndarray, rng: np.random.Generator, rounds: int = 1000, *, times_s: Sequence[float] | None = None
+) -> PersonScore:
     """The worst run of a person's frames with its bootstrap interval.
+
+    A run has `RUN_WINDOWS` windows, or as many as fit into `RUN_S` seconds where that is fewer.
 
     The interval is widened by the root of n / (n - 1), since a bootstrap of few values is too narrow by as much
     (Hesterberg, 2015, "narrowness bias").
@@ -114,13 +124,16 @@ def person_score(logits: np.ndarray, rng: np.random.Generator, rounds: int = 100
     Args:
         logits: (N,) calibrated, in order of time, N >= 1.
         rng: of the bootstrap.
+        times_s: (N,) when each frame is shown; None where they lie close together.
     """
     means = windows(logits)
     parts = np.array_split(np.arange(len(logits)), len(means))
-    length = min(RUN_WINDOWS, len(means))
-    runs = np.array([means[i : i + length].mean() for i in range(len(means) - length + 1)])
+    spans = _runs(parts, times_s)
+    runs = np.array([means[first:end].mean() for first, end in spans])
     at = int(runs.argmax())
-    picked = means[at : at + length]
+    begin, end = spans[at]
+    picked = means[begin:end]
+    length = len(picked)
     drawn = rng.choice(picked, (rounds, length)).mean(axis=1)
     wider = math.sqrt(length / (length - 1)) if length > 1 else 1.0
     low, high = runs[at] + wider * (np.quantile(drawn, [0.025, 0.975]) - runs[at])
@@ -128,10 +141,39 @@ def person_score(logits: np.ndarray, rng: np.random.Generator, rounds: int = 100
         logit=float(runs[at]),
         low=float(low),
         high=float(high),
-        first=int(parts[at][0]),
-        last=int(parts[at + length - 1][-1]),
-        chances=max(1, len(means) // length),
+        first=int(parts[begin][0]),
+        last=int(parts[end - 1][-1]),
+        chances=_apart(spans),
     )
+
+
+def _runs(parts: Sequence[np.ndarray], times_s: Sequence[float] | None) -> list[tuple[int, int]]:
+    """All runs of windows, (first, end), none of them within another; at least one.
+
+    Args:
+        parts: indices of the frames of each window.
+        times_s: of all frames, or None.
+    """
+    count = len(parts)
+    found: list[tuple[int, int]] = []
+    for first in range(count):
+        end = min(first + RUN_WINDOWS, count)
+        while times_s is not None and end - first > LEAST_WINDOWS:
+            if times_s[parts[end - 1][-1]] - times_s[parts[first][0]] <= RUN_S:
+                break
+            end -= 1
+        if not found or end > found[-1][1]:
+            found.append((first, end))
+    return found
+
+
+def _apart(runs: Sequence[tuple[int, int]]) -> int:
+    """How many of the runs, which are in order, share no window."""
+    count, free = 0, 0
+    for first, end in runs:
+        if first >= free:
+            count, free = count + 1, end
+    return count
 
 
 def stands_out(logits: np.ndarray) -> tuple[int, int] | None:

@@ -344,7 +344,11 @@ class Detector:
         usable = [[(s, j) for s, j in seen if j.logits is not None] for seen in points]
         rule = self.entry.clips
         runs = {
-            t: rule.calibrated(person_score(self._combine([j.logits for _, j in seen]), np.random.default_rng(0)))
+            t: rule.calibrated(
+                person_score(
+                    self._combine([j.logits for _, j in seen]), np.random.default_rng(0), times_s=[s for s, _ in seen]
+                )
+            )
             for t, seen in enumerate(usable)
             if len(seen) >= MIN_FRAMES
         }

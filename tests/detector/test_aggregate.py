@@ -178,3 +178,40 @@ def test_a_long_video_is_searched_too() -> None:
     logits[201:260] = 2.0
     first, last = stands_out(logits) or (0, 0)
     assert abs(first - 201) <= 7 and abs(last - 259) <= 7
+
+
+def test_a_run_is_short_in_time_where_frames_are_far_apart() -> None:
+    """Two manipulated seconds of six, twice a second: eight frames in a row would take in two genuine ones."""
+    times = [i / 2 for i in range(12)]
+    logits = np.array([3.0 if 2 <= t < 4 else -2.0 for t in times])
+    assert person_score(logits, np.random.default_rng(0)).logit < 1
+    found = person_score(logits, np.random.default_rng(0), times_s=times)
+    assert found.logit == pytest.approx(3.0) and (found.first, found.last) == (4, 7)
+    assert found.chances == 3  # shorter runs are more in number, which raises the edges
+
+
+def test_a_run_is_short_in_time_where_the_rate_is_uneven() -> None:
+    times = [*np.arange(0, 2, 0.25), *range(10, 18), *np.arange(30, 32, 0.25)]
+    logits = np.array([3.0 if t >= 30 else -2.0 for t in times])
+    logits[12:16] = 2.0
+    found = person_score(logits, np.random.default_rng(0), times_s=times)
+    assert (found.first, found.last) == (16, 23) and found.logit == pytest.approx(3.0)
+    logits[16:] = -2.0
+    found = person_score(logits, np.random.default_rng(0), times_s=times)
+    assert (found.first, found.last) == (12, 15) and found.logit == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("n", range(1, 41))
+def test_frames_of_a_short_clip_are_weighed_as_ever(n: int) -> None:
+    """Up to 8.7 seconds the limit in time changes nothing: the edges were measured on such clips."""
+    logits = np.random.default_rng(n).normal(0, 1, n)
+    times = np.arange(n) * 8.7 / 32
+    plain = person_score(logits, np.random.default_rng(0))
+    assert person_score(logits, np.random.default_rng(0), times_s=list(times)) == plain
+    assert plain.chances == max(1, (n // 2) // 4) or n < 2
+
+
+def test_one_chance_frame_does_not_decide_when_frames_are_far_apart() -> None:
+    logits = np.full(32, -2.0)
+    logits[5] = 6.0
+    assert person_score(logits, np.random.default_rng(0), times_s=list(range(0, 320, 10))).logit <= 0
