@@ -16,7 +16,7 @@ from detector import WeightsError
 
 if TYPE_CHECKING:
     from detector import Detector
-    from detector.weights import Manifest
+    from detector.manifest import Manifest
 
 _Key = tuple[str, tuple[int, ...] | None]
 """A detector's name and `published()` when it was loaded."""
@@ -36,7 +36,7 @@ def build_detector(name: str) -> "Detector":
 
 def published() -> tuple[int, ...] | None:
     """What tells one published set from the next, for a glance at every file: None when there is none."""
-    from detector.weights import MANIFEST, default_folder
+    from detector.manifest import MANIFEST, default_folder
 
     try:
         found = (default_folder() / MANIFEST).stat()
@@ -47,7 +47,7 @@ def published() -> tuple[int, ...] | None:
 
 @st.cache_resource(show_spinner=False, max_entries=1)
 def _manifest_of(stamp: tuple[int, ...] | None) -> "Manifest":
-    from detector.weights import read_manifest
+    from detector.manifest import read_manifest
 
     return read_manifest()
 

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from detector.calibration import Calibration
 from detector.converted import key_of
+from detector.manifest import Manifest
 from detector.models import registry
 from detector.models.registry import Network
 from detector.runtime import available_cores, in_batches, prepare
-from detector.weights import Manifest, golden_crops, load_network, verified_weights
+from detector.weights import golden_crops, load_network, verified_weights
 
 _BATCH = 8
 """Faces per forward pass: 16 were no faster on two cores and took 200 MiB more with three networks."""
@@ -60,25 +60,25 @@ class Engine:
     """
 
     def __init__(self, manifest: Manifest, name: str, engine: str | None = None) -> None:
-        record = manifest.models[name]
+        published = manifest.models[name]
         self.name = name
-        self.size_px = int(record["input_size_px"])
-        self.sha256 = str(record["sha256"])
+        self.size_px = published.input_size_px
+        self.sha256 = published.sha256
         self._manifest = manifest
-        self._calibration = Calibration(**record["calibration"])
+        self._calibration = published.calibration
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         weights = verified_weights(manifest, name)
         code = sorted(Path(registry.__file__).parent.glob("*.py"))
         made = (golden_crops(self.size_px, _EXAMPLES) * 255).byte().permute(0, 2, 3, 1)
         self._run = prepare(
             lambda: _Deployed(load_network(manifest, name), self.size_px),
-            name=str(record["architecture"]),
-            key=key_of(weights, str(record["architecture"]), Path(__file__), *code),
+            name=published.architecture,
+            key=key_of(weights, published.architecture, Path(__file__), *code),
             example=np.ascontiguousarray(made.numpy()),
             # a probability moves by at most a quarter of its logit's shift
             tolerance=4 * _MAX_SHIFT / max(1.0, abs(self._calibration.scale)),
             allow_bf16=True,
-            int8="backbone" in record,
+            int8=published.backbone is not None,
             choice=engine,
         )
         self.backend = self._run.backend

@@ -20,6 +20,7 @@ from detector.explain.gradcam import Heatmap, heatmap, scaled_cam
 from detector.faces.align import crop_face, crop_frame, overlap, paste_heat, sharpness
 from detector.faces.detect import FaceDetector
 from detector.faces.search import FaceSearch, region_px
+from detector.manifest import read_manifest
 from detector.media import (
     HEAD_BYTES,
     MAX_PICTURES,
@@ -60,7 +61,7 @@ from detector.types import (
 )
 from detector.version import __version__
 from detector.video import covered_s
-from detector.weights import load_ensemble, read_manifest
+from detector.weights import load_ensemble
 from detector.words import no_verdict_message
 
 Source = Path | bytes
@@ -474,9 +475,9 @@ class Detector:
         return [list(islice(judged, len(faces))) for _, faces in frames]
 
     def _unfit(self, face: Face, sharp: float) -> str | None:
-        if face.size_px < self.manifest.min_face_px:
+        if face.size_px < self.manifest.limits.min_face_px:
             return "face_too_small"
-        return "face_too_blurred" if sharp < self.manifest.min_sharpness else None
+        return "face_too_blurred" if sharp < self.manifest.limits.min_sharpness else None
 
     def _logits(self, crops: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
         """Crops of each network, M lists of N, to calibrated logits (N, M)."""

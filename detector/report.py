@@ -8,8 +8,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from detector.types import (
     REASONS,
@@ -23,6 +23,9 @@ from detector.types import (
     Score,
     VideoVerdict,
 )
+
+if TYPE_CHECKING:
+    from detector.types import FalseAlarms
 
 BAND_WORDS: dict[Band, str] = {"little": "little", "weak": "weak", "strong": "strong", "very_strong": "very strong"}
 
@@ -75,15 +78,15 @@ _NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "e
 
 
 class HasFalseAlarms(Protocol):
-    """The part of a `detector.weights.Entry` that `error_rate_line` reads."""
+    """The part of a `detector.manifest.Entry` that `error_rate_line` reads."""
 
     @property
-    def false_alarms(self) -> Mapping[str, Mapping[str, Any]]:
+    def false_alarms(self) -> "FalseAlarms":
         """Band -> n, k, low, high: k of n genuine media of unseen sources reached it; 95 % interval as parts of one."""
         ...
 
     @property
-    def clip_false_alarms(self) -> Mapping[str, Mapping[str, Any]]:
+    def clip_false_alarms(self) -> "FalseAlarms":
         """The same of persons in genuine videos; empty where it was not measured."""
         ...
 
@@ -212,9 +215,9 @@ def error_rate_line(verdict: FileVerdict, entry: HasFalseAlarms) -> str:
     measured = rates.get("weak" if verdict.band == "little" else verdict.band)
     if measured is None:
         return "How often this version alarms on genuine videos was not measured." if of_videos else ""
-    n, k = int(measured["n"]), int(measured["k"])
+    n, k = measured.n, int(measured.k)
     genuine = "persons in genuine videos that set no edge" if of_videos else "genuine media from sources it never saw"
-    low, high = float(measured["low"]), float(measured["high"])
+    low, high = measured.low, measured.high
     if verdict.band == "little":
         return (
             f"On {genuine}, this version stays in this band in {n - k} of {n} "

@@ -9,11 +9,13 @@ from typing import Any
 from detector.evidence import Provenance, Step
 from detector.types import (
     SCHEMA_VERSION,
+    Band,
     BandCap,
     Coverage,
     Crowd,
     Face,
     FaceVerdict,
+    FalseAlarms,
     FileVerdict,
     ImageVerdict,
     Measured,
@@ -23,6 +25,7 @@ from detector.types import (
     ProbRange,
     Resaved,
     Score,
+    Share,
     StandsOut,
     Thresholds,
     TimelinePoint,
@@ -82,7 +85,7 @@ def _about(values: Mapping[str, Any]) -> dict[str, Any]:
         "coverage": _coverage(values["coverage"]),
         "thresholds": Thresholds(**values["thresholds"]) if values["thresholds"] else None,
         "models": tuple(ModelUsed(**model) for model in values["models"]),
-        "measured": Measured(**values["measured"]) if values["measured"] else None,
+        "measured": Measured(**{k: _shares(v) for k, v in values["measured"].items()}) if values["measured"] else None,
         "provenance": Provenance.from_dict(values["provenance"]) if values["provenance"] else None,
         "next_steps": tuple(Step(**step) for step in values["next_steps"]),
         "region": tuple(values["region"]) if values.get("region") else None,
@@ -95,6 +98,10 @@ def _coverage(values: Mapping[str, Any] | None) -> Coverage | None:
         return None
     part = values["part_s"]
     return Coverage(**{**values, "part_s": tuple(part) if part else None})
+
+
+def _shares(values: Mapping[Band, Mapping[str, Any]]) -> FalseAlarms:
+    return {band: Share(**share) for band, share in values.items()}
 
 
 def _range(values: Mapping[str, Any] | None) -> ProbRange | None:

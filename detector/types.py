@@ -6,7 +6,7 @@ stream's presentation; probabilities are calibrated (`detector.calibration`). A 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from detector.evidence import Provenance, Step
@@ -415,20 +415,45 @@ class ModelUsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """How many of n genuine media reached a band or a stronger one.
+
+    Attributes:
+        n: photos, or persons of videos; a person with several videos counts once.
+        k: of them; not whole where a person's videos differ.
+        low, high: 95 % interval by Wilson, as parts of one.
+    """
+
+    n: int
+    k: float
+    low: float
+    high: float
+
+    @property
+    def rate(self) -> float:
+        """Part of one."""
+        return self.k / self.n
+
+
+FalseAlarms = Mapping[Band, Share]
+"""Band -> how many genuine media reached it or a stronger one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """How often genuine media reached a band, as the manifest has it for the networks of a verdict.
 
     Attributes:
-        false_alarms: band -> n, k, low, high: k of n genuine photos reached it; 95 % interval as parts of one.
-        clip_false_alarms: the same of persons in genuine videos; empty where it was not measured.
+        false_alarms: of genuine photos.
+        clip_false_alarms: of persons in genuine videos; empty where it was not measured.
     """
 
-    false_alarms: Mapping[str, Mapping[str, Any]]
-    clip_false_alarms: Mapping[str, Mapping[str, Any]]
+    false_alarms: FalseAlarms
+    clip_false_alarms: FalseAlarms
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            name: {band: {key: rate[key] for key in ("n", "k", "low", "high")} for band, rate in rates.items()}
+            name: {band: asdict(share) for band, share in rates.items()}
             for name, rates in (("false_alarms", self.false_alarms), ("clip_false_alarms", self.clip_false_alarms))
         }
 

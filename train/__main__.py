@@ -14,7 +14,7 @@ from train.gan import play as gan
 from train.gan import publish as gan_publish
 from train.gan import samples as gan_samples
 from train.processes import is_main, processes
-from train.recipes import clips, cnn, evaluate, faces, features, head, publish, reference, sbi, sources
+from train.recipes import clips, cnn, convert, evaluate, faces, features, head, publish, reference, sbi, sources
 from train.studies import attack, compare, heads, labels, leave_out, small_set, traces
 from train.temporal import learn as temporal
 
@@ -42,6 +42,7 @@ RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "clips": (clips.Clips, clips.run),
     "temporal": (temporal.Temporal, temporal.run),
     "evaluate": (evaluate.Evaluate, evaluate.run),
+    "convert": (convert.Convert, convert.run),
 }
 """Name on the command line -> options (their fields are the command line) and what runs them."""
 

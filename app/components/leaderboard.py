@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -13,7 +13,9 @@ from app.components.tables import short_name, table
 from detector import BANDS, report
 
 if TYPE_CHECKING:
-    from detector.weights import Manifest
+    from detector.manifest import Manifest
+    from detector.results import Measured, Results
+    from detector.types import Share
 
 _FIGURES = {
     "auc": "AUC",
@@ -33,43 +35,38 @@ _MAX_SETS_DRAWN = 14
 
 def leaderboard(manifest: "Manifest") -> None:
     """Every table and chart, of what was measured."""
-    names = manifest.names()
-    board = manifest.leaderboard()
-    rows = _figures(manifest, names, board)
-    if rows:
-        _comparison(rows)
-    if board:
-        _curves(board)
-        _cost(board)
-        _robustness(board)
-    _false_alarms(manifest, names)
-    if board:
-        _labels(board)
+    from detector.results import read_results
+
+    results = read_results(manifest)
+    if results:
+        rows = _figures(results)
+        if rows:
+            _comparison(rows)
+        _curves(results)
+        _cost(results)
+        _robustness(results)
+    _false_alarms(manifest)
+    if results:
+        _labels(results)
 
 
-def _figures(
-    manifest: "Manifest", names: Iterable[str], board: Mapping[str, Any] | None = None
-) -> list[dict[str, Any]]:
-    """One row for each network or ensemble and test set: plain values, the ends of 95 % intervals beside them.
-
-    Args:
-        manifest: what is published.
-        names: of networks and ensembles.
-        board: the leaderboard, which knows more than the manifest.
-    """
+def _figures(results: "Results") -> list[dict[str, Any]]:
+    """One row for each network or ensemble and test set: plain values, the ends of 95 % intervals beside them."""
     rows = []
-    for name in names:
-        record = manifest.ensembles.get(name) or manifest.models[name]
-        slices = board["choices"][name]["slices"] if board else record.get("metrics", {}).get("slices", {})
-        for test_set, measured in slices.items():
+    for name, choice in results.choices.items():
+        for test_set, measured in choice.slices.items():
             row: dict[str, Any] = {"Network": short_name(name), "Test set": test_set}
-            for key, title in _FIGURES.items():
-                interval = _interval(measured.get(key))
-                if interval is not None:
-                    row[title], row[f"{title} from"], row[f"{title} to"] = interval
-            row.update({title: measured[key] for key, title in _COUNTS.items() if key in measured})
-            rows.append(row)
+            _add(row, measured, _FIGURES)
+            rows.append(row | {"Genuine": measured.genuine, "Manipulated": measured.manipulated})
     return rows
+
+
+def _add(row: dict[str, Any], measured: "Measured", titles: Mapping[str, str]) -> None:
+    """Figures that were measured, with the ends of their intervals."""
+    for key, title in titles.items():
+        figure = measured.figures.get(key)
+        if figure is not None:
+            row[title], row[f"{title} from"], row[f"{title} to"] = figure.value, figure.low, figure.high
 
 
 def _comparison(rows: list[dict[str, Any]]) -> None:
@@ -103,17 +100,18 @@ def _comparison(rows: list[dict[str, Any]]) -> None:
     )
 
 
-def _curves(board: Mapping[str, Any]) -> None:
-    choices = board["choices"]
+def _curves(results: "Results") -> None:
+    if not results.curves.roc:
+        return
     st.html('<div class="um"><h2 class="um-h2">All test faces together</h2></div>')
-    plots = (
-        ("roc", "Share of genuine faces above a threshold", "Share of manipulated faces above it",
+    shown: tuple[tuple[str, Mapping[str, Sequence[Sequence[float]]], str, str, str], ...] = (
+        ("roc", results.curves.roc, "Share of genuine faces above a threshold", "Share of manipulated faces above it",
          "ROC: every threshold at once; further to the upper left is better"),
-        ("reliability", "Mean probability", "Share that was manipulated",
+        ("reliability", results.curves.reliability, "Mean probability", "Share that was manipulated",
          "Reliability: on the dotted line a probability means what it says"),
     )  # fmt: skip
-    for column, (key, x_title, y_title, caption) in zip(st.columns(2), plots, strict=True):
-        groups = [(short_name(n), [(p[0], p[1]) for p in c["pooled"][key]]) for n, c in choices.items()]
+    for column, (key, curves, x_title, y_title, caption) in zip(st.columns(2), shown, strict=True):
+        groups = [(short_name(name), [(p[0], p[1]) for p in points]) for name, points in curves.items()]
         with column:
             st.plotly_chart(
                 charts.lines(groups, x_title, y_title, theme(), markers=key == "reliability"),
@@ -125,29 +123,33 @@ def _curves(board: Mapping[str, Any]) -> None:
             small(f"{caption}.")
 
 
-def _cost(board: Mapping[str, Any]) -> None:
+def _cost(results: "Results") -> None:
     rows = []
-    for name, choice in board["choices"].items():
-        pooled, gain = choice["pooled"], choice["auc_minus_default"].get("all", {})
-        (passed, alarmed), (missed, found) = pooled["confusion"]
+    for name, choice in results.choices.items():
+        pooled, gain = choice.pooled, choice.against_default.get("all")
+        if pooled is None:
+            continue
+        (passed, alarmed), (missed, found) = pooled.confusion
         rows.append(
             {
                 "Network": short_name(name),
-                "AUC": (pooled.get("auc") or {}).get("value"),
-                "AUC minus the default's": gain.get("value"),
-                "from": gain.get("low"),
-                "to": gain.get("high"),
-                "ECE": pooled["ece"],
-                "Brier": pooled["brier"],
+                "AUC": pooled.auc.value if pooled.auc else None,
+                "AUC minus the default's": gain.value if gain else None,
+                "from": gain.low if gain else None,
+                "to": gain.high if gain else None,
+                "ECE": pooled.ece,
+                "Brier": pooled.brier,
                 "Genuine, passed": passed,
                 "Genuine, flagged": alarmed,
                 "Manipulated, missed": missed,
                 "Manipulated, flagged": found,
-                "Million parameters": choice["parameters"] / 1e6,
-                "MB": choice["megabytes"],
-                "CPU ms a face": choice["cpu_ms_a_face"],
+                "Million parameters": choice.parameters / 1e6,
+                "MB": choice.megabytes,
+                "CPU ms a face": choice.cpu_ms_a_face,
             }
         )
+    if not rows:
+        return
     table(rows, rows[0], key="cost")
     small(
         "Flagged: above the threshold. Differences by a paired bootstrap over groups of pictures: where “from” and "
@@ -156,52 +158,51 @@ def _cost(board: Mapping[str, Any]) -> None:
     )
 
 
-def _robustness(board: Mapping[str, Any]) -> None:
+def _robustness(results: "Results") -> None:
+    titles = {"auc": "AUC", "auc_lost": "AUC lost", "fpr": "False alarms", "tpr": "Found"}
     rows = []
-    for name, choice in board["choices"].items():
-        for change, measured in choice["robustness"].items():
-            row = {"Network": short_name(name), "Pictures": change}
-            for title, key in (("AUC", "auc"), ("AUC lost", "auc_lost"), ("False alarms", "fpr"), ("Found", "tpr")):
-                interval = _interval(measured.get(key))
-                if interval is not None:
-                    row[title], row[f"{title} from"], row[f"{title} to"] = interval
+    for name, choice in results.choices.items():
+        for change, measured in choice.changed.items():
+            row: dict[str, Any] = {"Network": short_name(name), "Pictures": change}
+            _add(row, measured, titles)
             rows.append(row)
     if not rows:
         return
     st.html('<div class="um"><h2 class="um-h2">After what happens to pictures on their way</h2></div>')
-    titles = [f"{t}{end}" for t in ("AUC", "AUC lost", "False alarms", "Found") for end in ("", " from", " to")]
-    table(rows, ["Network", "Pictures", *titles], key="robustness")
+    columns = [f"{title}{end}" for title in titles.values() for end in ("", " from", " to")]
+    table(rows, ["Network", "Pictures", *columns], key="robustness")
     small(
         "The same test faces, changed: saved as JPEG of a quality, shrunk until the face has so many pixels, blurred, "
         "or shown, grabbed and sent on. Lost: against the same faces as they came."
     )
 
 
-def _labels(board: Mapping[str, Any]) -> None:
-    about = board["labels"]
+def _labels(results: "Results") -> None:
+    about = results.curves.labelled
     rows = [
         {
             "Network": short_name(name),
             "Label": f"{title} {label}",
-            "n": measured["n"],
-            "False alarms": measured["value"],
+            "n": figure.n,
+            "False alarms": figure.value,
+            "from": figure.low,
+            "to": figure.high,
         }
-        | {"from": measured["low"], "to": measured["high"]}
-        for name, choice in board["choices"].items()
-        for title, labels in choice["labels"].items()
-        for label, measured in labels.items()
+        for name, choice in results.choices.items()
+        for title, labels in choice.labels.items()
+        for label, figure in labels.items()
     ]
-    if not rows:
+    if not rows or about is None:
         return
     st.html('<div class="um"><h2 class="um-h2">False alarms by age and ethnicity</h2></div>')
     table(rows, rows[0], key="labels")
     used = (
-        f"The networks were trained on other pictures of {about['source']}; these are its {about['faces']} test faces."
-        if about["trained_on"]
-        else f"All {about['faces']} faces of {about['source']}, which trained nothing"
-        + (" but helped to set the edges of the bands." if about["set_edges"] else ".")
+        f"The networks were trained on other pictures of {about.source}; these are its {about.faces} test faces."
+        if about.trained_on
+        else f"All {about.faces} faces of {about.source}, which trained nothing"
+        + (" but helped to set the edges of the bands." if about.set_edges else ".")
     )
-    small(f"{used} {about['worth']}")
+    small(f"{used} {about.worth}")
 
 
 def _by_network(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -209,9 +210,9 @@ def _by_network(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, An
     return [(name, [r for r in scored if r["Network"] == name]) for name in dict.fromkeys(r["Network"] for r in scored)]
 
 
-def _false_alarms(manifest: "Manifest", names: Iterable[str]) -> None:
+def _false_alarms(manifest: "Manifest") -> None:
     rows = []
-    for name in names:
+    for name in manifest.names():
         measured = manifest.entry(name).false_alarms
         cells = "".join(f"<td>{_reached(measured.get(band))}</td>" for band in BANDS[1:])
         if measured:
@@ -226,16 +227,8 @@ def _false_alarms(manifest: "Manifest", names: Iterable[str]) -> None:
         )
 
 
-def _reached(measured: Mapping[str, Any] | None) -> str:
+def _reached(measured: "Share | None") -> str:
     if measured is None:
         return "not measured"
-    span = report.span_percent(measured["low"], measured["high"])
-    return f'{measured["k"]:g} of {measured["n"]:g} <span class="um-small">({span})</span>'
-
-
-def _interval(figure: Mapping[str, Any] | float | None) -> tuple[float, float | None, float | None] | None:
-    """A figure of the manifest, a number or {value, low, high}, as (value, low, high)."""
-    if isinstance(figure, Mapping):
-        value = figure.get("value")
-        return None if value is None else (float(value), figure.get("low"), figure.get("high"))
-    return None if figure is None else (float(figure), None, None)
+    span = report.span_percent(measured.low, measured.high)
+    return f'{measured.k:g} of {measured.n:g} <span class="um-small">({span})</span>'

@@ -14,7 +14,7 @@ from app.components.leaderboard import leaderboard
 from detector import DetectorError, report
 
 if TYPE_CHECKING:
-    from detector.weights import Manifest
+    from detector.manifest import Manifest
 
 _KINDS = {
     "average": "mean probability of {} networks",
@@ -36,7 +36,7 @@ def page() -> None:
         f"The networks that come with this version, published on {manifest.date}. The figures were measured on test "
         "files that trained nothing and tuned nothing."
     )
-    reason = manifest.data.get("default_reason")
+    reason = manifest.default_reason
     if reason:
         small(f"Why the default is the default: {_with_names(reason, manifest.names())}.")
     _cards(manifest)
@@ -51,25 +51,27 @@ def _with_names(text: str, names: Sequence[str]) -> str:
 
 
 def _cards(manifest: "Manifest") -> None:
+    from detector.manifest import TrainedEnsemble
+    from detector.results import read_results
+
+    results = read_results(manifest)
     parts = []
     for name in manifest.names():
-        record = manifest.ensembles.get(name) or manifest.models[name]
+        published = manifest.entry(name).published
         facts = []
         if name == manifest.default:
             facts.append("used unless you choose another")
-        members = record.get("members")
-        if members:
-            facts.append(_KINDS.get(record.get("kind"), "{} networks, calibrated together").format(len(members)))
+        if isinstance(published, TrainedEnsemble):
+            facts.append(_KINDS.get(published.kind, "{} networks").format(len(published.members)))
         else:
-            facts.append(f"{record['bytes'] / 1e6:.0f} MB")
-            if "input_size_px" in record:
-                facts.append(f"faces of {record['input_size_px']} px")
-        pooled = record.get("metrics", {}).get("pooled")
+            size = sum(part.bytes for part in published.files) / 1e6
+            facts += [f"{size:.0f} MB", f"faces of {published.input_size_px} px"]
+        pooled = results.choices[name].pooled if results and name in results.choices else None
         score = ""
         if pooled:
             score = (
-                f'<p class="um-small">Calibration error (ECE) {pooled["ece"]:.3f}, Brier score {pooled["brier"]:.3f} '
-                f"on {pooled['n']:,} test files</p>"
+                f'<p class="um-small">Calibration error (ECE) {pooled.ece:.3f}, Brier score {pooled.brier:.3f} '
+                f"on {pooled.n:,} test files</p>"
             )
         parts.append(
             f'<div class="um-model"><h2 class="um-h3">{html.escape(models_label(name))}</h2>'

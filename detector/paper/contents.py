@@ -217,8 +217,8 @@ def _rates(verdict: FileVerdict) -> Iterator[Block]:
     rows = tuple(
         (
             report.BAND_WORDS[band],
-            f"{rate['k']:g} of {rate['n']}",
-            report.span_percent(float(rate["low"]), float(rate["high"])),
+            f"{rate.k:g} of {rate.n}",
+            report.span_percent(rate.low, rate.high),
         )
         for band, rate in rates.items()
         if band in report.BAND_WORDS

@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,18 @@ from tests.fakes.visitor import case_of, drop, judged
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of weights of its own, so far empty."""
-    import detector.weights
+    import detector.manifest
 
     folder = tmp_path / "weights"
     folder.mkdir()
-    monkeypatch.setattr(detector.weights, "default_folder", lambda: folder)
+    monkeypatch.setattr(detector.manifest, "default_folder", lambda: folder)
     return folder
 
 
 def _publish(folder: Path, date: str) -> None:
-    from detector.weights import MANIFEST_VERSION, write_manifest
+    from detector.manifest import write_manifest
 
-    write_manifest(folder, {**fake_app.manifest().data, "date": date, "manifest_version": MANIFEST_VERSION})
+    write_manifest(folder, replace(fake_app.manifest(), date=date))
 
 
 def test_a_detector_is_loaded_by_the_worker_and_told_when_it_cannot(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,8 +221,8 @@ def _frame_row(options: Options, cores: int) -> Row:
     """Faces of one 1080p frame: processor time, whatever the number of threads."""
     from detector.engine import Engine
     from detector.faces.align import overlap
+    from detector.manifest import read_manifest
     from detector.pipeline import video_faces
-    from detector.weights import read_manifest
     from tests.bench.usual import UsualWay
 
     frame = next(pictures(1, *FRAME))
@@ -245,7 +245,7 @@ def _frame_row(options: Options, cores: int) -> Row:
 def _face_row(options: Options, network: str, cores: int) -> Row:
     """One face by one network, again and again: a single call is too short to be timed well."""
     from detector.engine import Engine
-    from detector.weights import read_manifest
+    from detector.manifest import read_manifest
 
     manifest = read_manifest()
     ways = [Engine(manifest, network), Engine(manifest, network, "torch")]

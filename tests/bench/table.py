@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from train.store.tables import amount, times_as_fast
+from train.measure.tables import amount, times_as_fast
 
 _QUIET_LOAD = 0.5
 """Load average of the last minute above which the measured times are said to be disturbed."""

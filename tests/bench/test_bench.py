@@ -14,13 +14,14 @@ from rich.console import Console
 
 from detector.calibration import FalseAlarmCurve
 from detector.engine import Engine
+from detector.manifest import read_manifest
 from detector.pipeline import Detector
 from detector.video import iter_frames
 from tests.bench import files
 from tests.bench.measure import Options
 from tests.bench.table import Row, show
 from tests.bench.usual import Seen, UsualWay, difference, seen_by
-from train.store.readme import _speed
+from train.store.documents import weights_readme
 
 
 def test_photo_is_1024_square(tmp_path: Path) -> None:
@@ -125,13 +126,11 @@ def test_a_ratio_counts_only_between_equals() -> None:
     assert "does not count: 2 faces against 3" in frame and "16.0x" not in frame
 
 
-def test_readme_shows_the_same_table(tmp_path: Path) -> None:
-    path = tmp_path / "bench.json"
-    path.write_text(json.dumps(figures()))
-    text = "\n".join(_speed(path))
+def test_the_readme_of_the_weights_shows_the_same_table() -> None:
+    text = weights_readme(read_manifest(), None, {"speed": json.loads(json.dumps(figures()))})
     assert "| clip | 0.60 s | 0.70 s | 0.65 s | 3.00 s | 5.0x (goal 4x) |" in text
     assert "| memory | 700 MiB | 700 MiB |  |  |  |" in text
-    assert _speed(None) == []
+    assert "Speed and memory" not in weights_readme(read_manifest(), None, {})
 
 
 CURVE = FalseAlarmCurve((0.1, 0.02, 0.005), (0.0, 2.0, 4.0))

@@ -33,9 +33,11 @@ from detector import (
 )
 from detector.__main__ import main
 from detector.paper import to_html, to_pdf
+from detector.types import Share
+from tests.fakes.manifests import manifest, network
 
 ROOT = Path(__file__).resolve().parents[2]
-ENTRY = SimpleNamespace(false_alarms={"strong": {"n": 1000, "k": 21, "low": 0.014, "high": 0.032}})
+ENTRY = SimpleNamespace(false_alarms={"strong": Share(1000, 21, 0.014, 0.032)})
 
 
 @dataclass
@@ -330,31 +332,17 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of weights that were never trained: everything works but the meaning."""
     import torch
 
+    from detector.manifest import write_manifest
     from detector.models.registry import build
-    from detector.weights import MANIFEST_VERSION, save_network, write_manifest
+    from detector.weights import save_network
 
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
-    sha256, size = save_network(build("mobilenet_v2"), folder / "mobilenet_v2.safetensors")
-    record = {
-        "architecture": "mobilenet_v2",
-        "file": "mobilenet_v2.safetensors",
-        "sha256": sha256,
-        "bytes": size,
-        "input_size_px": 96,
-        "calibration": {"scale": 1.0, "offset": 0.0},
-        "curve": {"rates": [0.5, 0.1, 0.02, 0.005], "logits": [-1.0, 0.0, 1.0, 2.0]},
-        "false_alarms": ENTRY.false_alarms,
-    }
-    manifest = {
-        "manifest_version": MANIFEST_VERSION,
-        "date": "2026-12-02",
-        "default": "mobilenet_v2",
-        "models": {"mobilenet_v2": record},
-        "ensembles": {},
-        "limits": {"min_face_px": 24, "min_sharpness": 0.0},
-    }
-    write_manifest(folder, manifest)
+    saved = save_network(build("mobilenet_v2"), folder / "mobilenet_v2.safetensors")
+    published = network(
+        "mobilenet_v2", sha256=saved.sha256, bytes=saved.bytes, input_size_px=96, false_alarms=ENTRY.false_alarms
+    )
+    write_manifest(folder, manifest(folder, {"mobilenet_v2": published}))
     return folder
 
 

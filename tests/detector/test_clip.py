@@ -10,10 +10,13 @@ from safetensors.torch import load_file
 from detector.converted import Converted
 from detector.engine import Engine
 from detector.errors import WeightsError
+from detector.manifest import Manifest
 from detector.models.clip import LAYERS, WIDTH, ClipViT
 from detector.models.int8 import dequantised, quantised
 from detector.models.registry import Network, build, spec_of
-from detector.weights import Manifest, load_network, save_parts
+from detector.weights import load_network, save_parts
+from tests.fakes.manifests import manifest as manifest_of
+from tests.fakes.manifests import network as made_network
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +31,9 @@ def network() -> Network:
 
 
 def published(folder: Path, network: Network) -> Manifest:
-    parts = save_parts(network, folder, str(spec_of(network.name).frozen))
-    record = {
-        "architecture": network.name,
-        **parts,
-        "input_size_px": 64,
-        "calibration": {"scale": 1.0, "offset": 0.0},
-    }
-    return Manifest(folder, {"models": {"one": record}, "ensembles": {}, "default": "one"})
+    own, backbone = save_parts(network, folder, str(spec_of(network.name).frozen))
+    one = made_network(network.name, file=own.file, sha256=own.sha256, bytes=own.bytes, backbone=backbone)
+    return manifest_of(folder, {"one": one})
 
 
 def test_integers_come_back_as_they_were() -> None:
@@ -74,9 +72,9 @@ def test_the_logit_is_linear_in_features_of_length_one(network: Network) -> None
 
 def test_it_is_published_as_a_backbone_that_stays_and_a_small_head(tmp_path: Path, network: Network) -> None:
     manifest = published(tmp_path, network)
-    record = manifest.models["one"]
-    assert record["bytes"] < 100_000 and 80e6 < record["backbone"]["bytes"] < 95e6
-    kept = (tmp_path / record["backbone"]["file"]).read_bytes()
+    one = manifest.models["one"]
+    assert one.backbone is not None and one.bytes < 100_000 and 80e6 < one.backbone.bytes < 95e6
+    kept = (tmp_path / one.backbone.file).read_bytes()
     again = load_network(manifest, "one")
     with torch.inference_mode():
         pictures = torch.rand(2, 3, 64, 64)
@@ -84,12 +82,12 @@ def test_it_is_published_as_a_backbone_that_stays_and_a_small_head(tmp_path: Pat
         torch.testing.assert_close(again(pictures), network(pictures), atol=2e-2, rtol=1e-3)
     with torch.no_grad():
         again.backbone.fc.weight.zero_()  # type: ignore[union-attr, operator]
-    assert published(tmp_path, again).models["one"]["backbone"] == record["backbone"], "the same bytes once more"
-    assert len(kept) == record["backbone"]["bytes"]
-    assert set(load_file(tmp_path / record["file"])) == {"backbone.fc.weight", "backbone.fc.bias"}
+    assert published(tmp_path, again).models["one"].backbone == one.backbone, "the same bytes once more"
+    assert len(kept) == one.backbone.bytes
+    assert set(load_file(tmp_path / one.file)) == {"backbone.fc.weight", "backbone.fc.bias"}
     damaged = bytearray(kept)
     damaged[-1] ^= 1
-    (tmp_path / record["backbone"]["file"]).write_bytes(damaged)
+    (tmp_path / one.backbone.file).write_bytes(damaged)
     with pytest.raises(WeightsError, match="damaged"):
         load_network(manifest, "one")
 

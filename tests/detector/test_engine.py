@@ -25,10 +25,13 @@ from detector.engine import Engine
 from detector.errors import EngineError, WeightsError
 from detector.explain.gradcam import heatmap, scaled_cam
 from detector.faces.align import crop_face
+from detector.manifest import Manifest, read_manifest
 from detector.models.registry import MODELS, Network, build
 from detector.pipeline import Detector
 from detector.types import Face
-from detector.weights import Manifest, read_manifest, save_network
+from detector.weights import save_network
+from tests.fakes.manifests import manifest
+from tests.fakes.manifests import network as published_network
 from train.data.sources import load_samples
 
 FACES = 200
@@ -185,15 +188,8 @@ class WithBend(nn.Module):
 
 
 def stored(folder: Path, network: Network, name: str = "resnet18") -> Manifest:
-    sha256, _ = save_network(network, folder / "one.safetensors")
-    record = {
-        "architecture": name,
-        "file": "one.safetensors",
-        "sha256": sha256,
-        "input_size_px": 64,
-        "calibration": {"scale": 1.0, "offset": 0.0},
-    }
-    return Manifest(folder, {"models": {"one": record}, "ensembles": {}, "default": "one"})
+    saved = save_network(network, folder / "one.safetensors")
+    return manifest(folder, {"one": published_network(name, file="one.safetensors", sha256=saved.sha256)})
 
 
 @pytest.mark.parametrize("engine", ["openvino", "torch"])
@@ -201,7 +197,7 @@ def test_a_network_without_such_a_map_gives_none(tmp_path: Path, monkeypatch: py
     torch.manual_seed(0)
     network = build("resnet18")
     network.backbone = WithBend(network.backbone)
-    manifest = stored(tmp_path, network)
+    stored_set = stored(tmp_path, network)
 
     def bent(name: str) -> Network:
         made = Network(name)
@@ -209,7 +205,7 @@ def test_a_network_without_such_a_map_gives_none(tmp_path: Path, monkeypatch: py
         return made
 
     monkeypatch.setattr("detector.weights.build", bent)
-    ready = Engine(manifest, "one", engine)
+    ready = Engine(stored_set, "one", engine)
     crops = list(np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8))
     logits, cam = ready.logits_and_cam(crops)
     assert cam is None and logits.shape == (2,)
@@ -220,9 +216,9 @@ def test_a_network_without_such_a_map_gives_none(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("name", MODELS)
 def test_every_registered_network_converts(tmp_path: Path, name: str) -> None:
     torch.manual_seed(0)
-    manifest = stored(tmp_path, build(name), name)
+    stored_set = stored(tmp_path, build(name), name)
     crops = list(np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), dtype=np.uint8))
-    fast, reference = (Engine(manifest, "one", engine) for engine in ("openvino", "torch"))
+    fast, reference = (Engine(stored_set, "one", engine) for engine in ("openvino", "torch"))
     (logits, cam), (expected, expected_cam) = (engine.logits_and_cam(crops) for engine in (fast, reference))
     assert sigmoid(logits) == pytest.approx(sigmoid(expected), abs=PROMISED)
     # no map has the logit as its mean where two linear layers follow, or one that weighs each place differently
@@ -398,12 +394,12 @@ def test_no_picture_of_a_user_reaches_the_cache(
 
 def test_damaged_weights_are_refused_although_their_network_is_in_the_cache(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    manifest = stored(tmp_path, build("mobilenet_v2"), "mobilenet_v2")
-    Engine(manifest, "one", "openvino")
+    stored_set = stored(tmp_path, build("mobilenet_v2"), "mobilenet_v2")
+    Engine(stored_set, "one", "openvino")
     file = tmp_path / "one.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     with pytest.raises(WeightsError, match="damaged"):
-        Engine(manifest, "one", "openvino")
+        Engine(stored_set, "one", "openvino")
 
 
 def test_two_detectors_share_their_networks() -> None:
@@ -422,7 +418,7 @@ def refuse(self, address):
 socket.socket.connect = refuse
 socket.getaddrinfo = lambda *a, **k: tried.append(str(a)) or []
 from detector.engine import Engine
-from detector.weights import read_manifest
+from detector.manifest import read_manifest
 manifest = read_manifest()
 backend = Engine(manifest, list(manifest.models)[0], "openvino").backend
 print(json.dumps([backend, tried, [m for m in sys.modules if m.startswith("openvino_telemetry.")]]))

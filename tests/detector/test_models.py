@@ -11,7 +11,9 @@ from detector.errors import UnknownModelError
 from detector.models.mesonet import MesoNet
 from detector.models.npr import Npr
 from detector.models.registry import MODELS, build, spec_of
-from detector.weights import Manifest, load_network, save_network
+from detector.weights import load_network, save_network
+from tests.fakes.manifests import manifest
+from tests.fakes.manifests import network as published_network
 
 NAMES = {
     "resnet18", "resnet50", "resnet32", "vgg16", "densenet121", "xception", "efficientnet_b0", "efficientnet_b2",
@@ -65,9 +67,9 @@ def test_unknown_name_lists_the_known() -> None:
 def test_weights_come_back_from_a_file_with_the_same_logits(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = build(name).eval()
-    digest, _ = save_network(network, tmp_path / "a.safetensors")
-    record = {"architecture": name, "file": "a.safetensors", "sha256": digest}
-    again = load_network(Manifest(tmp_path, {"models": {"a": record}, "ensembles": {}}), "a")
+    saved = save_network(network, tmp_path / "a.safetensors")
+    published = manifest(tmp_path, {"a": published_network(name, file="a.safetensors", sha256=saved.sha256)})
+    again = load_network(published, "a")
     # what is stored is half precision: the same numbers must come out of both
     network.load_state_dict({k: v.half().float() for k, v in network.state_dict().items()})
     crops = torch.rand(2, 3, 64, 64)

@@ -68,7 +68,7 @@ def test_no_small_and_blurred_faces_get_a_reason(detector: Detector, made_face_i
     assert (flat.status, flat.reason, flat.faces) == ("no_verdict", "no_face", ())
     assert flat.prob_fake is None and flat.band is None and flat.thresholds is None and flat.message
 
-    least = detector.manifest.min_face_px
+    least = detector.manifest.limits.min_face_px
     side = max(34, int(least * 0.8))
     small = Image.fromarray(made_face_image[20:240, 120:340]).resize((side * 2, side * 2), Image.Resampling.LANCZOS)
     canvas = np.full((300, 300, 3), 90, np.uint8)
@@ -80,7 +80,7 @@ def test_no_small_and_blurred_faces_get_a_reason(detector: Detector, made_face_i
     soft = Image.fromarray(made_face_image).resize((40, 40)).resize((512, 512), Image.Resampling.BICUBIC)
     blurred = detector.image(png(np.asarray(soft)))
     for face in blurred.faces:
-        if face.sharpness < detector.manifest.min_sharpness:
+        if face.sharpness < detector.manifest.limits.min_sharpness:
             assert face.reason == "face_too_blurred" and face.prob_fake is None and face.scores == ()
 
 

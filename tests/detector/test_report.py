@@ -25,6 +25,7 @@ from detector.types import (
     Person,
     ProbRange,
     Score,
+    Share,
     Thresholds,
     TimelinePoint,
     VideoVerdict,
@@ -33,11 +34,11 @@ from detector.types import (
 FORBIDDEN = re.compile(r"\b(real|fake|authentic|proven|certain)\w*|100 ?%|[/\\]|Traceback", re.IGNORECASE)
 ENTRY = SimpleNamespace(
     false_alarms={
-        "weak": {"n": 1000, "k": 98, "rate": 0.098, "low": 0.081, "high": 0.118},
-        "strong": {"n": 1000, "k": 21, "rate": 0.021, "low": 0.014, "high": 0.032},
-        "very_strong": {"n": 1000, "k": 3, "rate": 0.003, "low": 0.001, "high": 0.009},
+        "weak": Share(1000, 98, 0.081, 0.118),
+        "strong": Share(1000, 21, 0.014, 0.032),
+        "very_strong": Share(1000, 3, 0.001, 0.009),
     },
-    clip_false_alarms={"weak": {"n": 90, "k": 5, "rate": 0.056, "low": 0.024, "high": 0.123}},
+    clip_false_alarms={"weak": Share(90, 5, 0.024, 0.123)},
 )
 
 

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,18 +14,13 @@ from detector.aggregate import ClipRule
 from detector.calibration import Calibration, FalseAlarmCurve, edges
 from detector.ensemble import VOTES
 from detector.errors import UnknownModelError, WeightsError
+from detector.manifest import Manifest, Videos, default_folder, read_manifest, write_manifest
 from detector.models.registry import MODELS, build
-from detector.types import BandCap
-from detector.weights import (
-    Manifest,
-    default_folder,
-    golden_crops,
-    list_models,
-    load_ensemble,
-    load_network,
-    read_manifest,
-    save_network,
-)
+from detector.results import read_results, write_results
+from detector.types import BandCap, Share
+from detector.weights import golden_crops, list_models, load_ensemble, load_network, save_network
+from tests.fakes.manifests import manifest as made_manifest
+from tests.fakes.manifests import network as made_network
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +34,12 @@ def test_at_least_two_networks_are_published(manifest: Manifest) -> None:
 
 
 def test_every_network_loads_and_reproduces_its_golden_logits(manifest: Manifest) -> None:
-    for name, record in manifest.models.items():
-        assert record["architecture"] in MODELS
+    for name, published in manifest.models.items():
+        assert published.architecture in MODELS
         network = load_network(manifest, name)
         with torch.inference_mode():
-            logits = network(golden_crops(record["input_size_px"]))
-        torch.testing.assert_close(logits, torch.tensor(record["golden_logits"]), atol=0.02, rtol=0.01)
+            logits = network(golden_crops(published.input_size_px))
+        torch.testing.assert_close(logits, torch.tensor(published.golden_logits), atol=0.02, rtol=0.01)
 
 
 def test_every_choice_has_rising_band_edges_and_a_card(manifest: Manifest) -> None:
@@ -55,13 +53,13 @@ def test_every_choice_has_rising_band_edges_and_a_card(manifest: Manifest) -> No
             assert found["weak"] < found["strong"] < found["very_strong"]
         assert entry.calibration.scale > 0
         card = manifest.folder / "cards" / f"{name}.md"
-        assert card.is_file() and "Training data" in card.read_text()
+        assert card.is_file() and "weights/README.md" in card.read_text()
 
 
 def test_every_choice_says_how_often_it_is_wrong(manifest: Manifest) -> None:
     for name in manifest.names():
         for band, row in manifest.entry(name).false_alarms.items():
-            assert row["low"] <= row["k"] / row["n"] <= row["high"], (name, band)
+            assert row.low <= row.k / row.n <= row.high, (name, band)
         assert set(manifest.entry(name).false_alarms) == {"weak", "strong", "very_strong"}
 
 
@@ -79,8 +77,8 @@ def copied(tmp_path: Path) -> Path:
 
 def test_damaged_weights_are_refused_with_the_cause(copied: Path) -> None:
     manifest = read_manifest(copied)
-    name, record = next(iter(manifest.models.items()))
-    path = copied / record["file"]
+    name, published = next(iter(manifest.models.items()))
+    path = copied / published.file
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
@@ -97,78 +95,118 @@ def test_missing_or_broken_manifest_says_what_to_do(copied: Path, tmp_path: Path
     (copied / "manifest.json").write_text("{")
     with pytest.raises(WeightsError, match="cannot be read"):
         read_manifest(copied)
-    (copied / "manifest.json").write_text(json.dumps({"manifest_version": 99}))
-    with pytest.raises(WeightsError, match="version"):
+    for version, words in ((99, "update both"), (1, "train convert")):
+        (copied / "manifest.json").write_text(json.dumps({"manifest_version": version}))
+        with pytest.raises(WeightsError, match=words):
+            read_manifest(copied)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda said: said.update(mood="good"), "unknown key mood"),
+        (lambda said: said["models"]["resnet18"].update(colour="red"), "unknown key colour.*resnet18"),
+        (lambda said: said["models"]["resnet18"].pop("sha256"), "missing|required"),
+        (lambda said: said["models"]["resnet18"].update(input_size_px="192"), "'192' is not int"),
+        (lambda said: said["models"]["resnet18"]["calibration"].update(scale="much"), "'much' is not float"),
+        (lambda said: said["ensembles"]["average"].update(kind="guess"), "guess"),
+        (lambda said: said["limits"].pop("min_face_px"), "min_face_px"),
+    ],
+)
+def test_a_manifest_with_anything_unknown_or_missing_is_refused(
+    copied: Path, change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    said = json.loads((copied / "manifest.json").read_text())
+    change(said)
+    (copied / "manifest.json").write_text(json.dumps(said))
+    with pytest.raises(WeightsError, match=words):
         read_manifest(copied)
 
 
+def test_a_manifest_comes_back_from_its_file(manifest: Manifest, tmp_path: Path) -> None:
+    write_manifest(tmp_path, manifest)
+    assert replace(read_manifest(tmp_path), folder=manifest.folder) == manifest
+    assert (tmp_path / "manifest.json").stat().st_size < 30_000
+
+
+def test_results_come_back_from_their_files_and_only_for_their_networks(manifest: Manifest, tmp_path: Path) -> None:
+    measured = read_results(manifest)
+    assert measured is not None and tuple(measured.choices) == manifest.names()
+    write_results(tmp_path, measured)
+    assert read_results(replace(manifest, folder=tmp_path)) == measured
+    other = replace(manifest.models["resnet18"], sha256="0")
+    assert read_results(replace(manifest, models={**manifest.models, "resnet18": other})) is None
+    assert read_results(replace(manifest, folder=tmp_path / "nowhere")) is None
+
+
 def test_an_ensemble_with_a_missing_member_is_an_error(manifest: Manifest) -> None:
-    data = json.loads(json.dumps(manifest.data))
-    first = next(iter(data["models"].values()))
-    data["ensembles"]["broken"] = {**first, "members": ["nobody"]}
+    broken = replace(manifest.ensembles["average"], members=("nobody",))
     with pytest.raises(WeightsError, match="nobody"):
-        Manifest(manifest.folder, data).entry("broken")
+        replace(manifest, ensembles={"broken": broken}).entry("broken")
     with pytest.raises(UnknownModelError, match="no weights"):
         manifest.entry("never-published")
 
 
-SECTION = {
-    "calibration": {"scale": 1.5, "offset": 0.25, "chosen": "clips"},
-    "curve": {"rates": [0.5, 0.1, 0.02], "logits": [-1.0, 1.0, 2.0]},
-    "runs": 4.0,
-    "cap": {"band": "weak", "reason": "too_few_clips", "persons": 51, "needed": 149},
-    "false_alarms": {"weak": {"n": 51, "k": 1.5, "rate": 0.03, "low": 0.01, "high": 0.1}},
-}
+CLIPS = Videos(
+    calibration=Calibration(1.5, 0.25),
+    curve=FalseAlarmCurve((0.5, 0.1, 0.02), (-1.0, 1.0, 2.0)),
+    runs=4.0,
+    cap=BandCap("weak", "too_few_clips", 51, 149),
+    frames=32,
+    false_alarms={"weak": Share(51, 1.5, 0.01, 0.1)},
+)
 
 
-def with_clips(manifest: Manifest, section: object) -> Manifest:
-    data = json.loads(json.dumps(manifest.data))
-    for record in (*data["models"].values(), *data["ensembles"].values()):
-        record.pop("clips", None)
-        if section is not None:
-            record["clips"] = section
-    return Manifest(manifest.folder, data)
+def with_clips(manifest: Manifest, clips: Videos | None) -> Manifest:
+    return replace(
+        manifest,
+        models={name: replace(network, clips=clips) for name, network in manifest.models.items()},
+        ensembles={name: replace(ensemble, clips=clips) for name, ensemble in manifest.ensembles.items()},
+    )
 
 
-def test_what_clips_showed_is_read_and_without_it_the_cautious_rule_holds(manifest: Manifest) -> None:
+def test_what_clips_showed_is_read_and_without_it_the_cautious_rule_holds(manifest: Manifest, tmp_path: Path) -> None:
+    write_manifest(tmp_path, with_clips(manifest, CLIPS))
+    found = read_manifest(tmp_path)
     for name in manifest.names():
-        entry = with_clips(manifest, SECTION).entry(name)
-        assert entry.clips.calibration == Calibration(1.5, 0.25) and entry.clips.runs == 4
-        assert entry.clips.curve == FalseAlarmCurve((0.5, 0.1, 0.02), (-1.0, 1.0, 2.0))
-        assert entry.clips.cap == BandCap("weak", "too_few_clips", 51, 149)
-        assert entry.clip_false_alarms == SECTION["false_alarms"]
-        assert with_clips(manifest, {**SECTION, "cap": None}).entry(name).clips.cap is None
+        entry = found.entry(name)
+        assert entry.clips == ClipRule(CLIPS.calibration, CLIPS.curve, 4, CLIPS.cap)
+        assert entry.clip_false_alarms == CLIPS.false_alarms
+        assert with_clips(manifest, replace(CLIPS, cap=None)).entry(name).clips.cap is None
         old = with_clips(manifest, None).entry(name)
         assert old.clips == ClipRule.unmeasured(old.curve) and old.clip_false_alarms == {}
         assert old.clips.cap == BandCap("weak", "not_measured", 0, None)
 
 
 @pytest.mark.parametrize(
-    "section",
+    "change",
     [
-        {},
-        "weak",
-        {k: v for k, v in SECTION.items() if k != "cap"},
-        {**SECTION, "cap": {**SECTION["cap"], "band": "very_strong"}},
-        {**SECTION, "cap": {**SECTION["cap"], "reason": "mood"}},
-        {**SECTION, "curve": {"rates": [0.1, 0.5], "logits": [0.0, 1.0]}},
-        {**SECTION, "calibration": {"scale": -1.0, "offset": 0.0}},
-        {**SECTION, "runs": 0},
+        {"cap": {"band": "very_strong", "reason": "too_few_clips", "persons": 1, "needed": 2}},
+        {"cap": {"band": "weak", "reason": "mood", "persons": 1, "needed": 2}},
+        {"cap": {"band": "weak", "reason": "too_few_clips", "persons": 1, "needed": 2, "applied": True}},
+        {"curve": {"rates": [0.1, 0.5], "logits": [0.0, 1.0]}},
+        {"calibration": {"scale": -1.0, "offset": 0.0}},
+        {"runs": 0},
+        {"frames": None},
     ],
 )
-def test_a_damaged_section_of_clips_is_refused(manifest: Manifest, section: object) -> None:
-    with pytest.raises(WeightsError, match="train clips"):
-        with_clips(manifest, section).entry("default")
+def test_a_damaged_rule_for_videos_is_refused(manifest: Manifest, tmp_path: Path, change: dict[str, Any]) -> None:
+    write_manifest(tmp_path, with_clips(manifest, CLIPS))
+    said = json.loads((tmp_path / "manifest.json").read_text())
+    said["models"]["resnet18"]["clips"] |= change
+    (tmp_path / "manifest.json").write_text(json.dumps(said))
+    with pytest.raises(WeightsError, match=r"clips"):
+        read_manifest(tmp_path)
 
 
 def test_saved_weights_come_back_and_too_large_ones_are_refused(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = build("mobilenet_v2").eval()
     path = tmp_path / "a.safetensors"
-    digest, size = save_network(network, path)
-    assert path.stat().st_size == size and len(digest) == 64
-    record = {"architecture": "mobilenet_v2", "file": path.name, "sha256": digest}
-    again = load_network(Manifest(tmp_path, {"models": {"a": record}, "ensembles": {}}), "a")
+    saved = save_network(network, path)
+    assert path.stat().st_size == saved.bytes and len(saved.sha256) == 64
+    published = made_manifest(tmp_path, {"a": made_network("mobilenet_v2", file=path.name, sha256=saved.sha256)})
+    again = load_network(published, "a")
     crops = golden_crops(64)
     with torch.inference_mode():
         torch.testing.assert_close(again(crops), network(crops), atol=0.02, rtol=0.02)

@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,106 +31,107 @@ from detector import (
     TimelinePoint,
     VideoVerdict,
 )
+from detector.calibration import Calibration, FalseAlarmCurve
 from detector.explain.gradcam import Heatmap
+from detector.manifest import (
+    Data,
+    Environment,
+    Limits,
+    Manifest,
+    TrainedEnsemble,
+    TrainedNetwork,
+    Training,
+    Videos,
+)
 from detector.media import read_head, read_image, sha256_of, sniff_kind
 from detector.pipeline import Glance
+from detector.results import Choice, Curves, Figure, LabelledSource, Measured, Pooled, Results
+from detector.types import FalseAlarms, Share
 from detector.video import iter_frames, probe
-from detector.weights import Manifest
 
 THRESHOLDS = Thresholds(weak=0.52, strong=0.71, very_strong=0.93)
 NETWORKS = ("resnet18", "efficientnet_b0")
-FALSE_ALARMS = {
-    "weak": {"n": 400, "k": 44, "rate": 0.11, "low": 0.08, "high": 0.15},
-    "strong": {"n": 400, "k": 12, "rate": 0.03, "low": 0.01, "high": 0.06},
-    "very_strong": {"n": 400, "k": 3, "rate": 0.0075, "low": 0.002, "high": 0.02},
+FALSE_ALARMS: FalseAlarms = {
+    "weak": Share(400, 44, 0.08, 0.15),
+    "strong": Share(400, 12, 0.01, 0.06),
+    "very_strong": Share(400, 3, 0.002, 0.02),
 }
-
-CLIPS = {
-    "calibration": {"scale": 1.0, "offset": 0.0},
-    "curve": {"rates": [0.5, 0.1, 0.02, 0.005], "logits": [-1.0, 0.1, 0.9, 2.6]},
-    "runs": 4.0,
-    "cap": {"band": "strong", "reason": "too_few_clips", "persons": 60, "needed": 600},
-    "false_alarms": {
-        "weak": {"n": 60, "k": 4, "rate": 0.07, "low": 0.03, "high": 0.16},
-        "strong": {"n": 60, "k": 1, "rate": 0.02, "low": 0.0, "high": 0.09},
-    },
-}
-
-
-def _record(auc: float) -> dict[str, object]:
-    def measured(value: float) -> dict[str, object]:
-        return {
-            "genuine": 250,
-            "manipulated": 250,
-            "auc": {"value": value, "low": value - 0.02, "high": min(1.0, value + 0.015), "n": 500},
-            "fpr": {"value": 0.03, "low": 0.01, "high": 0.05, "n": 250},
-            "tpr": {"value": 0.8, "low": None, "high": None, "n": 250},
-        }
-
-    only_genuine = {"genuine": 90, "manipulated": 0, "fpr": {"value": 0.02, "low": 0.0, "high": 0.07, "n": 90}}
-    return {
-        "calibration": {"scale": 1.0, "offset": 0.0},
-        "curve": {"rates": [0.5, 0.1, 0.02, 0.005], "logits": [-1.0, 0.1, 0.9, 2.6]},
-        "false_alarms": FALSE_ALARMS,
-        "clips": CLIPS,
-        "metrics": {
-            "slices": {"faces": measured(auc), "swaps": measured(auc - 0.05), "street": only_genuine},
-            "pooled": {"n": 1090, "ece": 0.03, "brier": 0.08},
-        },
-    }
+CURVE = FalseAlarmCurve((0.5, 0.1, 0.02, 0.005), (-1.0, 0.1, 0.9, 2.6))
+CLIPS = Videos(
+    calibration=Calibration(1.0, 0.0),
+    curve=CURVE,
+    runs=4.0,
+    cap=BandCap("strong", "too_few_clips", 60, 600),
+    frames=32,
+    false_alarms={"weak": Share(60, 4, 0.03, 0.16), "strong": Share(60, 1, 0.0, 0.09)},
+)
+COMMON: dict[str, Any] = {
+    "calibration": Calibration(1.0, 0.0), "curve": CURVE, "false_alarms": FALSE_ALARMS, "clips": CLIPS
+}  # fmt: skip
 
 
 def manifest(folder: Path = Path("weights")) -> Manifest:
     """A manifest of two networks and their average, with invented figures."""
+    where = Environment(python="3", torch="2", device="cpu", cpu_count=2, commit="0", amp=False)
+    trained = Training("cnn", "python -m train cnn", 0, "scratch", 1000, 0.5, where)
     networks = {
-        name: {**_record(0.95), "architecture": name, "file": f"{name}.safetensors", "bytes": 2e7, "input_size_px": 224}
+        name: TrainedNetwork(
+            architecture=name,
+            file=f"{name}.safetensors",
+            sha256="0",
+            bytes=20_000_000,
+            parameters=11_000_000,
+            input_size_px=224,
+            paper="none",
+            licence_of_code="MIT",
+            training=trained,
+            golden_logits=(),
+            **COMMON,
+        )
         for name in NETWORKS
     }
-    data = {
-        "date": "2026-12-02",
-        "default": "average",
-        "models": networks,
-        "ensembles": {"average": {**_record(0.97), "members": list(NETWORKS)}},
-        "limits": {"min_face_px": 60, "min_sharpness": 20},
-    }
-    return Manifest(folder, data)
+    return Manifest(
+        folder=folder,
+        date="2026-12-02",
+        default="average",
+        default_reason="average gains +0.02 over resnet18",
+        test_scored=1,
+        limits=Limits(60, 20),
+        data=Data("0", "none"),
+        models=networks,
+        ensembles={"average": TrainedEnsemble(kind="average", members=NETWORKS, golden_scores=(), **COMMON)},
+    )
 
 
-def leaderboard() -> dict[str, object]:
-    """Long tables for that manifest, as invented."""
-    interval = {"value": 0.9, "low": 0.88, "high": 0.92, "n": 500}
-    gain = {"value": -0.01, "low": -0.02, "high": 0.003, "n": 500}
-    unknown = {"value": 0.7, "low": None, "high": None, "n": 20}
-    measured = {"genuine": 250, "manipulated": 250, "auc": interval, "f1": interval, "precision": interval}
-    choice = {
-        "kind": "network",
-        "members": ["resnet18"],
-        "parameters": 11_000_000,
-        "megabytes": 20.0,
-        "cpu_ms_a_face": 12.5,
-        "slices": {
-            "faces": {**measured, "fpr": interval, "tpr": unknown},
-            "street": {"genuine": 90, "manipulated": 0, "fpr": interval},
+def results() -> Results:
+    """Figures for that manifest, as invented."""
+    interval, unknown = Figure(0.9, 0.88, 0.92, 500), Figure(0.7, None, None, 20)
+    gain = Figure(-0.01, -0.02, 0.003, 500)
+    measured = {"auc": interval, "f1": interval, "precision": interval}
+    choice = Choice(
+        parameters=11_000_000,
+        megabytes=20.0,
+        cpu_ms_a_face=12.5,
+        slices={
+            "faces": Measured(250, 250, {**measured, "fpr": interval, "tpr": unknown}),
+            "street": Measured(90, 0, {"fpr": interval}),
         },
-        "pooled": {
-            "n": 1090,
-            "ece": 0.03,
-            "brier": 0.08,
-            "auc": interval,
-            "confusion": [[95, 5], [20, 80]],
-            "roc": [[0, 0], [0.1, 0.8], [1, 1]],
-            "reliability": [[0.1, 0.12, 0.5], [0.9, 0.88, 0.5]],
+        pooled=Pooled(1090, 0.03, 0.08, interval, ((95, 5), (20, 80))),
+        against_default={"all": gain},
+        changed={
+            "as they came": Measured(250, 250, measured),
+            "JPEG 30": Measured(250, 250, {**measured, "auc_lost": gain}),
         },
-        "auc_minus_default": {"all": gain},
-        "robustness": {"as they came": measured, "JPEG 30": {**measured, "auc_lost": gain}},
-        "labels": {"age": {"18-29": unknown}, "ethnicity": {"Asian": unknown}},
-    }
+        labels={"age": {"18-29": unknown}, "ethnicity": {"Asian": unknown}},
+    )
     names = ("average", *NETWORKS)
-    return {
-        "networks": dict.fromkeys(NETWORKS),
-        "labels": {"source": "utkface", "faces": 20, "trained_on": True, "set_edges": False, "worth": "Guessed."},
-        "choices": {name: {**choice, "auc_minus_default": {}} if name == "average" else choice for name in names},
-    }
+    curves = Curves(
+        networks=dict.fromkeys(NETWORKS, "0"),
+        roc=dict.fromkeys(names, ((0.0, 0.0), (0.1, 0.8), (1.0, 1.0))),
+        reliability=dict.fromkeys(names, ((0.1, 0.12, 0.5), (0.9, 0.88, 0.5))),
+        labelled=LabelledSource("utkface", 20, True, False, "Guessed."),
+    )
+    return Results({n: replace(choice, against_default={}) if n == "average" else choice for n in names}, curves)
 
 
 def _face(x: float, y: float, size: float) -> Face:

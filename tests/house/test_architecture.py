@@ -20,7 +20,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("types", "words", "evidence", "steps", "stored", "child", "errors", "version", "palette", "clock", "progress"),
     (
         *("media", "tiff", "pixels", "colour", "video", "wav", "movie", "drawing", "provenance"),
-        *("models", "weights", "calibration", "ensemble", "aggregate"),
+        *("models", "manifest", "results", "weights", "calibration", "ensemble", "aggregate"),
     ),
     ("engine", "runtime", "converted"),
     ("faces", "explain"),
@@ -175,7 +175,7 @@ def test_there_are_no_circles() -> None:
 TRAINS_WITH = {
     "torch", "torchvision", "timm", "sklearn", "safetensors", "PIL", "cv2", "matplotlib", "rich", "numpy",
     "scipy",  # scikit-learn's
-    "tyro", "torchmetrics", "facenet_pytorch",  # small and pure Python
+    "tyro", "torchmetrics", "facenet_pytorch", "cattrs", "jinja2",  # small and pure Python
 }  # fmt: skip
 """What a machine needs that trains on pictures: neither video nor OpenVINO nor the page's packages."""
 

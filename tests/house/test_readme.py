@@ -2,53 +2,41 @@
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from detector.__main__ import command_line_parser
-from detector.weights import read_manifest
+from detector.manifest import read_manifest
+from detector.results import read_results
 from train.__main__ import asked
 from train.gan.readme import write_readme
-from train.measure.even_odds import EVEN_ODDS
-from train.store.cards import card, metrics_table
-from train.store.readme import END, START, figures, update_readme
-
-EVALUATION = {
-    "product_against_loader": [{"slice": "140k", "faces": 10, "verdict_share": 1.0, "loader": 0.9, "product": 0.91}],
-    "clips": [
-        {
-            "slice": "dfl",
-            "clips": 4,
-            "genuine": 2,
-            "with_verdict": 4,
-            "auc_clips": None,
-            "same_frames": {
-                "frames": 9,
-                "product": 0.7,
-                "loader": 0.71,
-                "difference": {"value": -0.01, "low": -0.02, "high": 0.004, "n": 9},
-            },
-            "auc_faces_loader": 0.71,
-            "genuine_at_threshold": 0,
-        }
-    ],
-}
+from train.store.documents import write_documents
+from train.store.goals import goals
 
 
-def test_the_readme_shows_the_published_figures(repo_root: Path) -> None:
-    text = (repo_root / "README.md").read_text()
-    for line in figures(read_manifest()):
-        assert line in text, "README is behind weights/manifest.json: run `python -m train evaluate --readme README.md`"
+def test_the_documents_of_the_weights_are_those_of_their_figures(repo_root: Path, tmp_path: Path) -> None:
+    folder = repo_root / "weights"
+    manifest = read_manifest()
+    for name in ("results.csv", "curves.json", "product.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    write_documents(replace(manifest, folder=tmp_path))
+    made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.md")}
+    assert made == {Path("README.md"), Path("DATA.md"), *(Path("cards") / f"{n}.md" for n in manifest.names())}
+    for path in made:
+        assert (folder / path).read_text() == (tmp_path / path).read_text(), f"weights/{path} is behind its figures"
+    assert {path.name for path in (folder / "cards").iterdir()} == {f"{name}.md" for name in manifest.names()}
 
 
 def test_goals_at_even_odds_take_the_highest_of_each_kind() -> None:
     manifest = read_manifest()
-    found = manifest.leaderboard()
+    found = read_results(manifest)
     assert found is not None
-    on_yonsei = {n: c[EVEN_ODDS]["yonsei"]["value"] for n, c in found["choices"].items()}
-    (single,) = (line for line in figures(manifest) if line.startswith("- yonsei") and "single networks" in line)
-    (ensemble,) = (line for line in figures(manifest) if line.startswith("- yonsei") and "ensembles" in line)
+    on_yonsei = {n: c.even_odds["yonsei"].value for n, c in found.choices.items()}
+    lines = goals(manifest, found)
+    (single,) = (line for line in lines if line.startswith("- yonsei") and "single networks" in line)
+    (ensemble,) = (line for line in lines if line.startswith("- yonsei") and "ensembles" in line)
     for line, names in ((single, manifest.models), (ensemble, manifest.ensembles)):
         highest = max(on_yonsei[name] for name in names)
         goal = 0.66 if line is single else 0.70
@@ -65,14 +53,6 @@ def test_the_generators_readme_is_that_of_their_records(repo_root: Path, tmp_pat
     assert text == (tmp_path / "README.md").read_text()
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert len(pictures) == 4 and all((folder / picture).is_file() for picture in pictures)
-
-
-def test_the_cards_are_those_of_the_manifest(repo_root: Path) -> None:
-    manifest = read_manifest()
-    cards = repo_root / "weights" / "cards"
-    assert {p.stem for p in cards.glob("*.md")} == set(manifest.names())
-    for name in manifest.names():
-        assert (cards / f"{name}.md").read_text() == card(manifest, name)
 
 
 def test_every_command_of_the_readme_is_understood(repo_root: Path) -> None:
@@ -97,20 +77,3 @@ def test_every_command_of_the_readme_is_understood(repo_root: Path) -> None:
             pytest.fail(f"README says {line.strip()!r}, which is not understood: {error}")
         understood[found[1]] += 1
     assert understood["train"] > 30 and understood["detector"] > 5
-
-
-def test_figures_are_written_between_the_markers_only(tmp_path: Path) -> None:
-    path = tmp_path / "README.md"
-    path.write_text(f"before\n{START}\nstale line\n{END}\nafter\n")
-    manifest = read_manifest()
-    for _ in range(2):
-        update_readme(path, manifest, EVALUATION)
-    text = path.read_text()
-    assert text.startswith("before\n") and text.endswith(f"{END}\nafter\n") and "stale line" not in text
-    assert (
-        text.count("| dfl | 4 | 4 | one class only | 0.700 | 0.710 | -0.010 (-0.020 to +0.004) | 0.710 | 0 of 2 |") == 1
-    )
-    assert metrics_table(manifest.entry("default").record)[2] in text
-    path.write_text("nothing")
-    with pytest.raises(ValueError, match="needs the lines"):
-        update_readme(path, manifest, EVALUATION)

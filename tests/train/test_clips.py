@@ -13,9 +13,10 @@ import pytest
 from detector.aggregate import MIN_FRAMES, ClipRule, PersonScore, person_score
 from detector.calibration import BAND_RATES, Calibration, FalseAlarmCurve, edges, sigmoid, thresholds
 from detector.errors import WeightsError
+from detector.manifest import default_folder, read_manifest, write_manifest
 from detector.pipeline import MAX_FRAMES, Detector
+from detector.results import read_results
 from detector.types import BandCap
-from detector.weights import default_folder, read_manifest, write_manifest
 from train.__main__ import main
 from train.data.datasets.clips import person_of, read_clips
 from train.data.samples import fingerprint
@@ -38,10 +39,10 @@ from train.measure.clips import (
 )
 from train.measure.slices import clip_figures
 from train.recipes import publish
-from train.recipes.clips import Clips, clip_sections, run, with_sections
+from train.recipes.clips import Clips, clip_sections, run, with_clips
 from train.recipes.publish import Publish
-from train.store.cards import card
-from train.store.readme import clip_bands_text
+from train.store.documents import clip_bands_text
+from train.store.results import videos
 
 FACES = FalseAlarmCurve(CURVE_RATES, tuple(-np.log(CURVE_RATES)))
 
@@ -312,11 +313,12 @@ def made_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Pat
         writer.writeheader()
         writer.writerows(rows)
     weights.mkdir()
-    for name in ("manifest.json", "stacking.safetensors"):
+    for name in ("manifest.json", "results.csv", "curves.json", "stacking.safetensors"):
         if (default_folder() / name).exists():
             shutil.copyfile(default_folder() / name, weights / name)
-    data = dict(read_manifest(weights).data)
-    write_manifest(weights, {**data, "data": {**data["data"], "fingerprint": fingerprint(load_samples(root, 0))}})
+    manifest = read_manifest(weights)
+    data = replace(manifest.data, fingerprint=fingerprint(load_samples(root, 0)))
+    write_manifest(weights, replace(manifest, data=data))
     monkeypatch.setattr("detector.pipeline.Detector", FakeDetector)
     monkeypatch.setattr("train.measure.clips.FILES", 30)
     FakeDetector.asked = 0
@@ -325,26 +327,28 @@ def made_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Pat
 
 def test_the_recipe_adds_a_section_to_every_entry_once_and_for_all(made_set: tuple[Path, Path], tmp_path: Path) -> None:
     root, weights = made_set
-    before = read_manifest(weights).data
+    before = read_manifest(weights)
     options = Clips(data_root=root, weights_dir=weights, runs_dir=tmp_path / "runs")
     sections = run(options)
     manifest = read_manifest(weights)
-    assert set(sections) == set(manifest.names())
+    measured = read_results(manifest)
+    assert measured is not None and set(sections) == set(manifest.names())
     # every clip of train and val went through the product once, those of test never
     assert FakeDetector.asked == 58
     for name in manifest.names():
         entry = manifest.entry(name)
-        assert entry.record["clips"] == sections[name] and entry.record["clips"]["frames"] == MAX_FRAMES
+        rule, fit = videos(sections[name])
+        assert entry.published.clips == rule and rule.frames == MAX_FRAMES and measured.curves.clips[name] == fit
         assert entry.clips.cap is not None and entry.clips.cap.persons == 44
-        assert entry.record["clips"]["persons"]["genuine_unknown"] == 29
+        assert fit.persons.genuine_unknown == 29
         # at every number of persons, edges are those of faces or higher
         for n in (1, 3, 8):
             low, high = edges(entry.curve, n), edges(entry.clips.curve, n)
             scale, offset = entry.clips.calibration.scale, entry.clips.calibration.offset
             assert all(high[b] >= scale * low[b] + offset - 1e-3 for b in BAND_RATES)
-        assert "## Videos" in card(manifest, name)
-    rest = with_sections(manifest.data, {})
-    assert rest == with_sections(before, {}), "nothing else in the manifest has changed"
+        assert "44 genuine persons" in (weights / "cards" / f"{name}.md").read_text()
+    rest, _ = with_clips(manifest, measured, {})
+    assert rest == with_clips(before, measured, {})[0], "nothing else in the manifest has changed"
     written = (weights / "manifest.json").read_bytes()
     run(options)
     assert FakeDetector.asked == 58 and (weights / "manifest.json").read_bytes() == written
@@ -394,22 +398,25 @@ def test_publishing_takes_the_section_along_and_goes_on_without_clips_or_with_to
     root, weights = made_set
     options = Publish(runs=(), data_root=root, runs_dir=tmp_path / "runs")
     data = SimpleNamespace(train=[s for s in load_samples(root, 0) if s.split == "train"])
-    manifest = with_sections(read_manifest(weights).data, {})
-    added = publish._with_clips(weights, manifest, data, options)  # type: ignore[arg-type]
-    assert with_sections(added, {}) == manifest
-    sections = [record["clips"] for record in (*added["models"].values(), *added["ensembles"].values())]
-    assert [s["persons"]["genuine"] for s in sections] == [44] * len(sections)
+    published = read_manifest(weights)
+    found = read_results(published)
+    assert found is not None
+    manifest, measured = with_clips(published, found, {})
+    added, more = publish._with_clips(manifest, measured, data, options)  # type: ignore[arg-type]
+    assert with_clips(added, more, {}) == (manifest, measured)
+    assert [fit.persons.genuine for fit in more.curves.clips.values()] == [44] * len(manifest.names())
     # as the recipe makes them from the published set
-    assert sections[0] == run(Clips(root, weights, tmp_path / "runs"))[next(iter(added["models"]))]
-    # a network that stays is measured anew
-    assert "clips" in publish._MEASURED
+    first = next(iter(added.models))
+    assert (added.models[first].clips, more.curves.clips[first]) == videos(
+        run(Clips(root, weights, tmp_path / "runs"))[first]
+    )
 
     lines = (root / "videos.csv").read_text().splitlines()
     (root / "videos.csv").write_text("\n".join(lines[:21]) + "\n")
-    assert publish._with_clips(weights, manifest, data, options) == manifest  # type: ignore[arg-type]
+    assert publish._with_clips(manifest, measured, data, options) == (manifest, measured)  # type: ignore[arg-type]
     assert "stay uncalibrated: 20 genuine persons" in capsys.readouterr().out
     (root / "videos.csv").unlink()
-    assert publish._with_clips(weights, manifest, data, options) == manifest  # type: ignore[arg-type]
+    assert publish._with_clips(manifest, measured, data, options) == (manifest, measured)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Combinations of networks: against hand-computed cases and scikit-learn; fitted without a look at one's own answer."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,10 @@ import pytest
 from detector.calibration import Calibration, sigmoid
 from detector.ensemble import Ensemble, Stacker, average, golden_logits_of_members, majority, weighted_majority
 from detector.errors import WeightsError
-from detector.weights import Manifest, load_ensemble, read_manifest, save_stacker
+from detector.manifest import read_manifest
+from detector.weights import load_ensemble, save_stacker
+from tests.fakes.manifests import ensemble, network
+from tests.fakes.manifests import manifest as made_manifest
 from train.data.samples import Sample
 from train.measure.ensembles import choose_default, export, fit_ensembles, fit_pipeline, fit_stacker, vote_weights
 from train.measure.metrics import auc
@@ -98,25 +100,16 @@ def test_beyond_what_it_saw_the_stacker_stays_at_the_border() -> None:
 def test_a_stacker_comes_back_from_its_file(tmp_path: Path) -> None:
     samples, logits = faces(120)
     stacker = fit_stacker(samples, logits, RBF)
-    digest, size = save_stacker(stacker, tmp_path / "stacking.safetensors")
-    assert (tmp_path / "stacking.safetensors").stat().st_size == size
-    network = {"architecture": "resnet18", "sha256": "0"}
-    record = {
-        "kind": "stacking",
-        "members": ["a", "b", "c"],
-        "calibration": {"scale": 1.0, "offset": 0.0},
-        "curve": {"rates": [0.5, 0.1], "logits": [0.0, 1.0]},
-        "file": "stacking.safetensors",
-        "sha256": digest,
-    }
-    data = {"models": dict.fromkeys("abc", network), "ensembles": {"stacking": record}, "default": "stacking"}
-    manifest = Manifest(tmp_path, data)
+    saved = save_stacker(stacker, tmp_path / "stacking.safetensors")
+    assert (tmp_path / "stacking.safetensors").stat().st_size == saved.bytes
+    stacked = {"kind": "stacking", "stacker": saved}
+    networks = {name: network() for name in "abc"}
+    manifest = made_manifest(tmp_path, networks, {"stacking": ensemble(("a", "b", "c"), **stacked)})
     assert load_ensemble(manifest, "stacking").score(logits) == pytest.approx(stacker(logits), abs=1e-12)
 
-    short = json.loads(json.dumps(data))
-    short["ensembles"]["stacking"]["members"] = ["a", "b"]
+    short = made_manifest(tmp_path, networks, {"stacking": ensemble(("a", "b"), **stacked)})
     with pytest.raises(WeightsError, match="another number of networks"):
-        load_ensemble(Manifest(tmp_path, short), "stacking")
+        load_ensemble(short, "stacking")
     (tmp_path / "stacking.safetensors").write_bytes(b"nothing")
     with pytest.raises(WeightsError, match="damaged"):
         load_ensemble(manifest, "stacking")
@@ -216,9 +209,8 @@ def test_the_score_of_a_draw_is_the_score_of_the_drawn_faces() -> None:
 
 def test_published_ensembles_reproduce_their_golden_scores() -> None:
     manifest = read_manifest()
-    for name, record in manifest.ensembles.items():
+    for name, published in manifest.ensembles.items():
         ensemble = load_ensemble(manifest, name)
-        assert ensemble.members == len(record["members"])
-        if "golden_scores" in record:
-            found = ensemble(golden_logits_of_members(ensemble.members))
-            assert found == pytest.approx(record["golden_scores"], abs=1e-3)
+        assert ensemble.members == len(published.members)
+        found = ensemble(golden_logits_of_members(ensemble.members))
+        assert found == pytest.approx(published.golden_scores, abs=1e-3)

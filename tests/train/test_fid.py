@@ -7,8 +7,8 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from detector.manifest import read_manifest
 from detector.models.registry import build
-from detector.weights import read_manifest
 from train.errors import DataError
 from train.gan.fid import (
     features,
@@ -91,7 +91,7 @@ def test_our_extractor_names_its_weights_and_genuine_features_are_kept(
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "no-hub"))
     extractor = find_extractor()
     manifest = read_manifest()
-    assert extractor.sha256 == manifest.models["resnet18"]["sha256"] and "resnet18" in extractor.name
+    assert extractor.sha256 == manifest.models["resnet18"].sha256 and "resnet18" in extractor.name
     crops = torch.randint(0, 256, (5, 3, 16, 16), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     found = genuine_features(extractor, crops, "a", tmp_path, CPU)
     assert found.shape == (5, 512)

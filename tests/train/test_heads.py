@@ -11,16 +11,17 @@ from safetensors.torch import load_file, save_file
 
 from detector.models.registry import MODELS, build
 from detector.types import Face
-from detector.weights import Manifest, load_network
+from detector.weights import load_network
+from tests.fakes.manifests import manifest as made_manifest
 from train.data.feature_cache import FeatureCache
 from train.data.samples import Sample
 from train.errors import DataError
 from train.learn.heads import LAYERS, HeadOptions, LinearHead, fit_head, unit
 from train.learn.start import STARTS, Start, weights_name
-from train.recipes import features, head, publish
+from train.recipes import features, head
 from train.recipes.features import in_turns
-from train.run import Run
-from train.store.staging import files_of
+from train.run import Run, environment
+from train.store.build import converted, members_of
 
 WIDTH = 16
 
@@ -176,19 +177,18 @@ def test_a_head_is_published_beside_its_backbone(tmp_path: Path, monkeypatch: py
     record = {
         "recipe": "head", "options": {"model": "meso4", "seed": 0, "size_px": 64, "epochs": 1}, "data": "d",
         "features": {"weights": start}, "images_planned": 8, "train_hours": 0.1, "start": "made",
-        "environment": {}, "sources": {}, "unseen_val_sources": [],
+        "environment": environment(), "sources": {}, "unseen_val_sources": [],
     }
     run.write_record(**record)
     (tmp_path / "weights").mkdir()
-    member = publish._members(run.folder, tmp_path / "weights")[0]
-    entry = publish._converted(tmp_path / "weights", member, tmp_path / "pretrained")
-    found = load_network(Manifest(tmp_path / "weights", {"models": {"one": entry}, "ensembles": {}}), "one")
-    assert entry["backbone"]["file"] == "meso4.int8.safetensors"
+    member = members_of(run.folder, tmp_path / "weights")[0]
+    entry = converted(tmp_path / "weights", member, tmp_path / "pretrained")
+    found = load_network(made_manifest(tmp_path / "weights", {"one": entry}), "one")
     for name, value in found.state_dict().items():
         expected = trunk if name.startswith("backbone.block") else trained
         torch.testing.assert_close(value, expected[name], atol=1e-3, rtol=1e-2)
-    assert files_of(entry) == ["meso4.safetensors", "meso4.int8.safetensors"]
+    assert [part.file for part in entry.files] == ["meso4.safetensors", "meso4.int8.safetensors"]
     run.write_record(features={"weights": "of others"})
-    member = publish._members(run.folder, tmp_path / "weights")[0]
+    member = members_of(run.folder, tmp_path / "weights")[0]
     with pytest.raises(DataError, match="another backbone"):
-        publish._converted(tmp_path / "weights", member, tmp_path / "pretrained")
+        converted(tmp_path / "weights", member, tmp_path / "pretrained")

@@ -18,13 +18,13 @@ from detector.calibration import Calibration
 from detector.engine import Engine
 from detector.errors import UnknownModelError
 from detector.faces.align import crop_face
+from detector.manifest import default_folder, read_manifest, write_manifest
 from detector.media import sha256_of
 from detector.models.registry import build
 from detector.persons import Film, Followed, Sighting
 from detector.pipeline import Detector, video_faces
 from detector.types import Face
 from detector.video import VideoInfo
-from detector.weights import default_folder, read_manifest, write_manifest
 from train.__main__ import main
 from train.data.clip_frames import PATCH_PX, Fit, load_persons, patch_of, person_frames
 from train.data.datasets.clips import Clip, person_of
@@ -208,7 +208,7 @@ def test_a_patch_holds_what_a_network_sees() -> None:
 def test_kept_frames_are_those_that_the_product_judges(repo_root: Path, tmp_path: Path) -> None:
     path = repo_root / "app" / "samples" / "clip.mp4"
     manifest = read_manifest()
-    fit = Fit(manifest.min_face_px, manifest.min_sharpness)
+    fit = Fit(manifest.limits.min_face_px, manifest.limits.min_sharpness)
     kept = tmp_path / "kept.npz"
     found = person_frames(path, video_faces(), fit, 8, kept)
     judge = Detector("resnet18")
@@ -357,10 +357,9 @@ def made(tmp_path: Path, film: FakeFilm) -> Temporal:
         csv.writer(handle).writerows([["file", "label", "slice", "group", "split"], *rows])
     weights.mkdir()
     published = read_manifest()
-    file = published.models["resnet18"]["file"]
+    file = published.models["resnet18"].file
     shutil.copy(default_folder() / file, weights / file)
-    limits = {**published.data["limits"]}
-    write_manifest(weights, {**published.data, "data": {}, "limits": limits})
+    write_manifest(weights, replace(published, data=replace(published.data, fingerprint="")))
     return Temporal(
         frames=4, size_px=32, blends=1, folds=2, epochs=2, batch_size=8,
         data_root=root, weights_dir=weights, runs_dir=tmp_path / "runs",

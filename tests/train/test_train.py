@@ -22,16 +22,19 @@ from safetensors.torch import load_file
 import train.recipes.cnn as cnn_recipe
 import train.recipes.publish as publish_recipe
 import train.recipes.reference as reference_recipe
+import train.store.build as build_module
 import train.studies.labels as labels_recipe
 import train.studies.leave_out as leave_out_recipe
 import train.studies.small_set as small_recipe
 from detector.calibration import Calibration
 from detector.ensemble import golden_logits_of_members
 from detector.errors import WeightsError
+from detector.manifest import read_manifest
 from detector.models.registry import build
 from detector.pipeline import Detector
+from detector.results import read_results
 from detector.types import Face
-from detector.weights import load_ensemble, read_manifest
+from detector.weights import load_ensemble
 from train.__main__ import asked, main
 from train.data.augment import AUGMENTATIONS
 from train.data.detections import find_faces
@@ -42,7 +45,6 @@ from train.errors import DataError
 from train.learn.loop import wants_amp
 from train.measure import scoring
 from train.measure.calibrate import MIN_GENUINE, fit_calibration
-from train.measure.even_odds import EVEN_ODDS
 from train.measure.robustness import CHANGES
 from train.recipes.cnn import Cnn
 from train.recipes.publish import Publish
@@ -186,7 +188,10 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     files = {p.relative_to(weights).as_posix() for p in weights.rglob("*") if p.is_file()}
     assert files == {
         "manifest.json",
-        "leaderboard.json",
+        "results.csv",
+        "curves.json",
+        "README.md",
+        "DATA.md",
         "test_scores.npz",
         "stacking.safetensors",
         *(f"{n}.safetensors" for n in networks),
@@ -195,27 +200,26 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     shipped = weights.rglob("*.safetensors")
     assert all(p.stat().st_mode & 0o044 == 0o044 for p in shipped), "a server may run as another user"
     manifest = read_manifest(weights)
-    assert manifest.data["test_scored"] == 1
+    assert manifest.test_scored == 1
     assert tuple(manifest.ensembles) == ensembles and manifest.entry("stacking").members == networks
     said = capsys.readouterr().out
-    assert f"Default: {manifest.default}: {manifest.data['default_reason']}" in said
-    assert [c["choice"] for c in manifest.data["default_comparisons"]] == list(ensembles)
-    found = manifest.leaderboard()
-    assert found is not None and set(found["choices"]) == set(manifest.names())
+    assert f"Default: {manifest.default}: {manifest.default_reason}" in said
+    found = read_results(manifest)
+    assert found is not None and tuple(found.choices) == manifest.names()
+    assert [c.choice for c in found.curves.comparisons] == list(ensembles)
     for name in manifest.names():
         detector = Detector(name, weights_dir=weights)
         face = detector.image(portrait_path).faces[0]
         assert [s.model for s in face.scores] == list(manifest.entry(name).members)
         is_vote = name in ("majority", "weighted_majority")
         assert face.votes == (sum(s.above_threshold for s in face.scores) if is_vote else None)
-        row = found["choices"][name]
-        assert set(row["robustness"]) == set(CHANGES) and row["cpu_ms_a_face"] > 0
-        assert row["slices"].keys() == manifest.entry(name).record["metrics"]["slices"].keys()
-        both = {s for s, figures in row["slices"].items() if figures["manipulated"] and figures["against"] == "own"}
-        assert row[EVEN_ODDS] and row[EVEN_ODDS].keys() <= both
-    for name, record in manifest.ensembles.items():
+        choice = found.choices[name]
+        assert set(choice.changed) == set(CHANGES) and choice.cpu_ms_a_face > 0
+        both = {s for s, m in choice.slices.items() if m.manipulated and m.genuine}
+        assert choice.even_odds and choice.even_odds.keys() <= both
+    for name, published in manifest.ensembles.items():
         ensemble = load_ensemble(manifest, name)
-        assert ensemble(golden_logits_of_members(3)) == pytest.approx(record["golden_scores"], abs=1e-3)
+        assert ensemble(golden_logits_of_members(3)) == pytest.approx(published.golden_scores, abs=1e-3)
     (weights / "mesoinception4.safetensors").rename(tmp_path / "away")
     with pytest.raises(WeightsError, match="missing"):
         Detector("majority", weights_dir=weights)
@@ -228,28 +232,27 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     # by force, but test faces do not have to be looked at again: their logits are known
     asked.clear()
     assert publish_recipe.run(replace(options, force=True))
-    assert read_manifest(weights).data["test_scored"] == 1 and not [t for t in asked if t.startswith("test")]
+    assert read_manifest(weights).test_scored == 1 and not [t for t in asked if t.startswith("test")]
     # not even on another machine: they came with the weights, under no names of pictures
     rmtree(tiny.runs_dir / "scores")
     assert publish_recipe.run(replace(options, force=True))
-    assert read_manifest(weights).data["test_scored"] == 1 and not [t for t in asked if t.startswith("test")]
+    assert read_manifest(weights).test_scored == 1 and not [t for t in asked if t.startswith("test")]
     with np.load(weights / "test_scores.npz") as kept:
         assert kept["logits0"].shape[1] == 3 and not any("fake" in k for k in kept["keys0"].tolist())
     # nor when networks are calibrated otherwise: ranks stay, and probabilities move with the calibration
-    first = read_manifest(weights)
+    first, before = read_manifest(weights), read_results(read_manifest(weights))
     with monkeypatch.context() as otherwise:
         otherwise.setattr(
-            publish_recipe, "fit_calibration", lambda *seen: replace(fit_calibration(*seen), offset=3.0, scale=0.5)
+            build_module, "fit_calibration", lambda *seen: replace(fit_calibration(*seen), offset=3.0, scale=0.5)
         )
         assert publish_recipe.run(replace(options, force=True))
-    then = read_manifest(weights)
-    assert then.data["test_scored"] == 1 and not [t for t in asked if t.startswith("test")]
+    then, after = read_manifest(weights), read_results(read_manifest(weights))
+    assert then.test_scored == 1 and not [t for t in asked if t.startswith("test")]
     for name in first.models:
-        before, after = (m.entry(name).record["metrics"] for m in (first, then))
-        assert [row.get("auc") for row in after["slices"].values()] == [
-            row.get("auc") for row in before["slices"].values()
-        ]
-        assert after["pooled"]["brier"] != before["pooled"]["brier"]
+        one, two = before.choices[name], after.choices[name]
+        aucs = [[m.figures.get("auc") for m in found.slices.values()] for found in (one, two)]
+        assert aucs[0] == aucs[1]
+        assert one.pooled.brier != two.pooled.brier
 
     # published networks stay by name, without their runs; those that are not named go, and ensembles with them
     kept = replace(options, runs=(Path("mesoinception4"), folder), force=True)
@@ -260,9 +263,9 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
         "average",
         "stacking",
     )
-    assert (weights / "mesoinception4.safetensors").read_bytes() == before and manifest.data["test_scored"] == 2
+    assert (weights / "mesoinception4.safetensors").read_bytes() == before and manifest.test_scored == 2
     assert not (weights / "meso4.safetensors").exists()
-    assert manifest.models["mesoinception4"]["training"]["run"] == other.name
+    assert manifest.models["mesoinception4"].training.run == other.name
     with pytest.raises(DataError, match="no published network"):
         publish_recipe.run(replace(options, runs=(Path("vgg16"),)))
     with pytest.raises(DataError, match="once"):
@@ -525,8 +528,7 @@ def test_the_reference_run_says_its_plan_and_goes_on_where_it_was_killed(
 
 
 def test_the_reference_run_trains_what_ships() -> None:
-    models = json.loads((ROOT / "weights" / "manifest.json").read_text())["models"]
-    shipped = [_asked(model["training"]["command"]) for model in models.values()]
+    shipped = [_asked(network.training.command) for network in read_manifest().models.values()]
     last = [network[-1].options for network in reference_recipe.NETWORKS]
     assert [cnn_recipe.settled(replace(o, start="auto")) for o in shipped] == [cnn_recipe.settled(o) for o in last]
 

@@ -26,8 +26,9 @@ from torch.nn import functional
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from detector.manifest import read_manifest
 from detector.models.registry import Network, build, spec_of
-from detector.weights import load_network, read_manifest
+from detector.weights import load_network
 from train.errors import DataError
 from train.learn.start import load_start, starting_file
 
@@ -252,12 +253,12 @@ class _Normalised(nn.Module):
 def _published(name: str, weights_dir: Path | None) -> Extractor:
     manifest = read_manifest(weights_dir)
     manifest.entry(name)
-    record = manifest.models.get(name)
-    if record is None:
+    published = manifest.models.get(name)
+    if published is None:
         raise DataError(f"{name} is an ensemble: name one network, {', '.join(manifest.models)}")
-    title = f"Unmask {name} of {manifest.date}, pooled features, {record['input_size_px']} px"
+    title = f"Unmask {name} of {manifest.date}, pooled features, {published.input_size_px} px"
     network = _Pooled(load_network(manifest, name))
-    return Extractor(title, str(record["sha256"]), int(record["input_size_px"]), network)
+    return Extractor(title, published.sha256, published.input_size_px, network)
 
 
 def _imagenet(path: Path) -> Extractor:

@@ -58,14 +58,15 @@ def write_players(run: Run, folder: Path) -> dict[str, Any]:
     discriminator.load_state_dict(state["discriminator"], strict=True)
     files: dict[str, Any] = {}
     for name, player in ((GENERATOR_FILE, generator), (DISCRIMINATOR_FILE, discriminator)):
-        digest, size = save_network(player, folder / name)
+        saved = save_network(player, folder / name)
         # readable for whoever runs the app
         (folder / name).chmod(0o644)
-        if size > MAX_BYTES:
+        if saved.bytes > MAX_BYTES:
             raise DataError(
-                f"{name} has {size / 1e6:.1f} MB; more than {MAX_BYTES / 1e6:.0f} MB do not ship: leave --players out"
+                f"{name} has {saved.bytes / 1e6:.1f} MB; more than {MAX_BYTES / 1e6:.0f} MB do not ship: leave "
+                "--players out"
             )
-        files[name] = {"sha256": digest, "bytes": size}
+        files[name] = {"sha256": saved.sha256, "bytes": saved.bytes}
     return {
         "files": files,
         "spec": spec.to_dict(),

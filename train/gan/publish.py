@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import tyro
 from PIL import Image
 
-from detector.weights import default_folder
+from detector.manifest import default_folder
 from train.console import say
 from train.data.extra import learned_from
 from train.errors import DataError

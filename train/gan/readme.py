@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from train.gan.milestone import RECORD
+from train.measure.tables import folded
 from train.run import write_text
-from train.store.tables import folded
 
 README = "README.md"
 _SUCH = "such faces"

@@ -5,9 +5,8 @@ groups, else none; Wilson's for rates, with the number of groups as the sample s
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -32,14 +31,6 @@ class Interval:
             "high": None if self.high is None else round(self.high, 4),
             "n": self.n,
         }
-
-
-def shown(found: Mapping[str, Any], sign: bool = False) -> str:
-    """A figure as tables show it, from `Interval.to_dict`: 0.873 (0.850 to 0.890)."""
-    form = "+.3f" if sign else ".3f"
-    if found["low"] is None:
-        return f"{found['value']:{form}}, no interval"
-    return f"{found['value']:{form}} ({found['low']:{form}} to {found['high']:{form}})"
 
 
 def auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:

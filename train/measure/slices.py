@@ -30,6 +30,8 @@ from train.measure.metrics import (
 
 POOLED_GENUINE = "unseen sources, genuine"
 POOLED_METHODS = "unseen methods"
+POOLED = (POOLED_GENUINE, POOLED_METHODS)
+"""Slices that are other slices together."""
 
 _ROC_AT = np.unique(np.concatenate([[0.0], np.geomspace(1e-3, 1, 40), np.linspace(0, 1, 41)]))
 

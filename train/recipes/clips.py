@@ -1,22 +1,24 @@
 """`python -m train clips`: what the published networks say of whole clips, so that a video's bands keep their promises.
 
 Every training and validation clip goes once through the product; what the networks say of each person's frames is kept
-in the runs folder under the networks' hashes. From that the section "clips" of every manifest entry is fitted, without
-any training, and the manifest and cards are written anew. Test clips are not touched: `evaluate` reports on them.
+in the runs folder under the networks' hashes. From that the rule for videos of every entry is fitted, without
+any training, and manifest, results and documents are written anew. Test clips are not touched: `evaluate` reports on
+them.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from detector.calibration import BAND_RATES
+from detector.manifest import Manifest, TrainedEnsemble, TrainedNetwork, default_folder, read_manifest, write_manifest
 from detector.media import sha256_of
-from detector.weights import Manifest, default_folder, read_manifest, write_manifest
+from detector.results import Results, read_results, write_results
 from train.console import Bar, say
 from train.data.clip_frames import reading_code
 from train.data.datasets.clips import TABLE, Clip, person_of, read_clips
@@ -24,19 +26,18 @@ from train.data.samples import fingerprint
 from train.data.sources import find_data_root, load_samples
 from train.errors import DataError
 from train.measure.clips import clip_persons, fit_clips
-from train.store.cards import write_cards
+from train.store import results
+from train.store.documents import write_documents
 from train.store.leaderboard import choice_logits
 from train.store.published import fingerprint_of_networks, seed_of_networks
 
 if TYPE_CHECKING:
     from detector.pipeline import Detector
 
-SECTION = "clips"
-
 
 @dataclass(frozen=True)
 class Clips:
-    """Calibrate videos on labelled clips and add what was measured to the published manifest, without training."""
+    """Calibrate videos on labelled clips and add what was measured to the published set, without training."""
 
     data_root: Path | None = None
     """Folder with the data that the networks were trained on, and its videos.csv; else $UNMASK_DATA, else data/."""
@@ -65,8 +66,11 @@ def run(options: Clips) -> dict[str, dict[str, Any]]:
         raise DataError("the published networks were trained on other data or splits than these: publish them anew")
     trained = {s.group for s in samples if s.split == "train"}
     sections = clip_sections(manifest, clips, trained, options.runs_dir, options.max_frames)
-    write_manifest(target, with_sections(manifest.data, sections))
-    write_cards(read_manifest(target))
+    manifest, measured = with_clips(manifest, read_results(manifest), sections)
+    if measured is not None:
+        write_results(target, measured)
+    write_manifest(target, manifest)
+    write_documents(manifest)
     for name, section in sections.items():
         say("\n".join(_told(name, section)))
     say(f"Added what clips showed to {target.name}/.")
@@ -115,21 +119,32 @@ def clip_sections(
     return sections
 
 
-def with_sections(data: Mapping[str, Any], sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """A manifest's data with the section in every entry that has one, and no stale ones."""
-    return {
-        **data,
-        **{
-            kind: {
-                name: {
-                    **{k: v for k, v in record.items() if k != SECTION},
-                    **({SECTION: sections[name]} if name in sections else {}),
-                }
-                for name, record in data[kind].items()
-            }
-            for kind in ("models", "ensembles")
-        },
-    }
+ResultsT = TypeVar("ResultsT", Results, Results | None)
+PublishedT = TypeVar("PublishedT", TrainedNetwork, TrainedEnsemble)
+
+
+def with_clips(
+    manifest: Manifest, measured: ResultsT, sections: Mapping[str, Mapping[str, Any]]
+) -> tuple[Manifest, ResultsT]:
+    """A published set with the rule for videos in every entry that has a section, and no stale ones."""
+    rules = {name: results.videos(section) for name, section in sections.items()}
+
+    def ruled(name: str, published: PublishedT) -> PublishedT:
+        return replace(published, clips=rules[name][0] if name in rules else None)
+
+    manifest = replace(
+        manifest,
+        models={name: ruled(name, network) for name, network in manifest.models.items()},
+        ensembles={name: ruled(name, ensemble) for name, ensemble in manifest.ensembles.items()},
+    )
+    if measured is None:
+        return manifest, measured
+    made = {name: results.in_made_files(found["false_alarms_by_persons"]) for name, found in sections.items()}
+    return manifest, replace(
+        measured,
+        choices={n: replace(choice, by_persons=made.get(n, {})) for n, choice in measured.choices.items()},
+        curves=replace(measured.curves, clips={name: fit for name, (_, fit) in rules.items()}),
+    )
 
 
 def _member_logits(
@@ -166,8 +181,8 @@ def _covering(manifest: Manifest) -> list[str]:
 
 def kept_file(manifest: Manifest, members: Sequence[str], runs_dir: Path, frames: int) -> Path:
     """Where the logits of these very networks are kept, as this code reads clips."""
-    networks = [[n, r["sha256"], r["calibration"]] for n, r in ((n, manifest.models[n]) for n in members)]
-    limits = [manifest.min_face_px, manifest.min_sharpness]
+    networks = [[n, m.sha256, asdict(m.calibration)] for n, m in ((n, manifest.models[n]) for n in members)]
+    limits = [manifest.limits.min_face_px, manifest.limits.min_sharpness]
     said = json.dumps([networks, limits, frames, reading_code()], sort_keys=True)
     return runs_dir / "cache" / f"clips-{hashlib.sha256(said.encode()).hexdigest()[:10]}.jsonl"
 

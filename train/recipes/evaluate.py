@@ -1,11 +1,12 @@
-"""`python -m train evaluate`: the published set on the test slices: leaderboard, and the loader against the product.
+"""`python -m train evaluate`: the published set on the test slices: every figure, and the loader against the product.
 
-The leaderboard of every network and ensemble is made from the logits that `publish` kept in the runs folder and ships
+The figures of every network and ensemble is made from the logits that `publish` kept in the runs folder and ships
 with the weights. Only where they are gone or of other data are test faces scored, and the recipe says that it looked.
 Then the same pictures and clips go through `Detector.file` as a user's files do. A difference is a bug of crop or
 preprocessing.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from detector.engine import Engine
+from detector.manifest import Manifest, default_folder, read_manifest
+from detector.results import Results, write_results
 from detector.types import FileVerdict, VideoVerdict
-from detector.weights import Manifest, default_folder, read_manifest
 from train.console import Bar, say
 from train.data.datasets.clips import Clip, read_clips
 from train.data.detections import find_faces
@@ -30,7 +32,7 @@ from train.measure.same_frames import Moment, frame_figures, store_frames
 from train.measure.scoring import score
 from train.measure.slices import clip_figures
 from train.run import Run, environment, write_json
-from train.store.cards import choices_table, metrics_table
+from train.store.documents import choices_table, clip_bands_text, keep_product, slices_table, write_documents
 from train.store.kept_scores import TEST_SCORES
 from train.store.leaderboard import (
     TEST,
@@ -39,10 +41,8 @@ from train.store.leaderboard import (
     member_logits,
     scores_on_test,
     write_plots,
-    write_tables,
 )
 from train.store.published import fingerprint_of_networks, seed_of_networks
-from train.store.readme import clip_bands_text, update_readme
 
 if TYPE_CHECKING:
     from detector.pipeline import Detector
@@ -54,7 +54,7 @@ ALLOWED = 0.02
 
 @dataclass(frozen=True)
 class Evaluate:
-    """The leaderboard of the published weights, and their figures through the training loader and the product."""
+    """Every figure of the published weights, and the same faces through the training loader and the product."""
 
     data_root: Path | None = None
     """Folder with the data; else $UNMASK_DATA, else data/."""
@@ -70,8 +70,9 @@ class Evaluate:
     """Frames a clip; 0 = as many as the product looks at, which its bands are calibrated for."""
     workers: int = 2
     """Processes that prepare pictures."""
-    readme: Path | None = None
-    """A README.md to write the figures into, between its markers, with those of `make bench` if there are any."""
+    keep: bool = False
+    """Keep what was measured of the product beside the weights, with the speed that `make bench` wrote into the runs
+    folder if there is any, and write weights/README.md anew."""
 
 
 def run(options: Evaluate) -> Path:
@@ -98,8 +99,8 @@ def run(options: Evaluate) -> Path:
     detector = Detector(weights_dir=options.weights_dir)
     chosen = [s for s in data.test if "all" in options.slices or s.source in options.slices]
     record = Run.create(options.runs_dir, "evaluate")
-    leaderboard = board(manifest, data, scores)
-    write_tables(leaderboard, record.report)
+    choices, curves = board(manifest, data, scores)
+    write_results(record.report, Results(choices, curves))
     write_plots(manifest, data, scores, record.report)
     pictures = _pictures(detector, chosen)
     rows = _compare(data.test, chosen, by_loader, pictures)
@@ -119,9 +120,9 @@ def run(options: Evaluate) -> Path:
         "verdicts": dict(Counter(v.status for v in pictures.values())),
     }
     write_json(record.report / "evaluate.json", found)
-    if options.readme:
-        update_readme(options.readme, manifest, found, options.runs_dir / "bench.json")
-    say("\n".join([*choices_table(leaderboard), "", *metrics_table(entry.record)]))
+    if options.keep:
+        _keep(manifest, found, options.runs_dir / "bench.json")
+    say("\n".join([*choices_table(choices), "", *slices_table(choices[entry.name].slices)]))
     say(f"\n{'slice':16} {'faces':>6} {'verdict':>8} {'loader':>8} {'product':>8}  AUC of the same faces")
     for row in rows:
         mark = "" if abs(row["product"] - row["loader"]) <= ALLOWED else "   differs: a bug"
@@ -134,6 +135,13 @@ def run(options: Evaluate) -> Path:
     if bands:
         say(f"all clips: {clip_bands_text(bands)}")
     return record.folder
+
+
+def _keep(manifest: Manifest, found: Mapping[str, Any], bench: Path) -> None:
+    keep_product(manifest.folder, evaluation=found)
+    if bench.is_file():
+        keep_product(manifest.folder, speed=json.loads(bench.read_text()))
+    write_documents(manifest)
 
 
 def _pictures(detector: "Detector", samples: Sequence[Sample]) -> dict[str, FileVerdict]:

@@ -9,6 +9,7 @@ from train.errors import DataError
 from train.recipes import cnn, publish
 from train.recipes.cnn import VAL_LOGITS, Cnn
 from train.run import Run, environment, write_json
+from train.store.build import MEMBERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def run(options: Reference) -> Path:
             done = place
         assert done is not None
         members.append(done.name)
-        write_json(folder.folder / publish.MEMBERS, members)
+        write_json(folder.folder / MEMBERS, members)
     publish.run(
         publish.Publish(
             runs=(folder.folder,), data_root=options.data_root, runs_dir=options.runs_dir, workers=options.workers

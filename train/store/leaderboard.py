@@ -1,28 +1,30 @@
-"""The long tables of a published set: every choice on every test slice, its curves, robustness and cost.
+"""The long tables of a set: every choice on every test slice, its curves, robustness and cost.
 
 Networks see the test faces once: their logits are kept (`KeptScores`) and ship beside the weights, and every table, now
 or later, is made from them.
 """
 
-import csv
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from detector.calibration import Calibration, sigmoid
+from detector.calibration import Calibration, sigmoid, thresholds
 from detector.engine import Engine
+from detector.manifest import Manifest
 from detector.models.registry import Network
-from detector.weights import LEADERBOARD, Manifest, golden_crops, load_ensemble, load_network
+from detector.results import Choice, Curves, Figure, LabelledSource, Measured
+from detector.weights import golden_crops, load_ensemble, load_network
 from train.console import say
 from train.data.faces import FaceData
 from train.data.samples import Sample, unseen_sources
 from train.measure import plots, scoring
-from train.measure.even_odds import EVEN_ODDS, slices_at_even_odds
+from train.measure.even_odds import slices_at_even_odds
 from train.measure.metrics import (
     Interval,
     auc,
@@ -33,8 +35,16 @@ from train.measure.metrics import (
     group_draws,
 )
 from train.measure.robustness import UNCHANGED, changed_logits, drawn_faces
-from train.measure.slices import LABELS_WORTH, false_alarms_by_labels, figures, opponents, slice_figures, slice_rows
-from train.run import write_text
+from train.measure.slices import (
+    LABELS_WORTH,
+    false_alarms_by_faces,
+    false_alarms_by_labels,
+    figures,
+    opponents,
+    slice_figures,
+    slice_rows,
+)
+from train.store import results
 from train.store.kept_scores import KeptScores, digest, key
 
 EXTRA_PACK = "faces-extra"
@@ -42,10 +52,6 @@ EXTRA_PACK = "faces-extra"
 LABELLED = "utkface"
 """The source whose names say age and ethnicity."""
 TEST, CHANGED = "test", "changed/"
-KEPT = ("genuine", "manipulated", "auc", "against", "eer", "tpr", "fpr", "accuracy")
-"""Figures of a slice that the manifest keeps too."""
-_COLUMNS = ("accuracy", "precision", "tpr", "f1", "auc", "eer", "fpr")
-_TITLES = {"tpr": "recall", "fpr": "false_positive_rate"}
 
 
 def scores_on_test(
@@ -63,7 +69,7 @@ def scores_on_test(
         shipped: a file beside published weights, which may hold them as well.
         workers: processes that prepare pictures.
     """
-    models = {n: r["sha256"] for n, r in manifest.models.items()}
+    models = {n: m.sha256 for n, m in manifest.models.items()}
     of = digest(json.dumps([data.fingerprint, models], sort_keys=True))
     here = runs_dir / "scores" / f"{of}.npz"
     for path in (here, shipped):
@@ -87,7 +93,7 @@ def scores_on_test(
     drawn = drawn_faces(data.test, np.random.default_rng(0))
     for change, logits in changed_logits(drawn, data.faces, engines).items():
         sets[CHANGED + change] = ([key(s) for s in drawn], raw(logits))
-    labelled, _ = labelled_faces(data, manifest.models)
+    labelled, _ = labelled_faces(data, manifest)
     if labelled:
         sets[LABELLED] = scored(labelled, LABELLED)
     scores = KeptScores(of, tuple(names), sets)
@@ -97,7 +103,7 @@ def scores_on_test(
 
 def calibration_of(manifest: Manifest, network: str) -> Calibration:
     """How a network by itself is calibrated."""
-    return Calibration(**manifest.models[network]["calibration"])
+    return manifest.models[network].calibration
 
 
 def member_logits(manifest: Manifest, scores: KeptScores, title: str) -> dict[str, np.ndarray]:
@@ -122,79 +128,54 @@ def small_sources(samples: Sequence[Sample]) -> set[str]:
     return {s.source for s in samples if s.path.stem == EXTRA_PACK}
 
 
-def labelled_faces(data: FaceData, models: Mapping[str, Mapping[str, Any]]) -> tuple[list[Sample], bool]:
+def labelled_faces(data: FaceData, manifest: Manifest) -> tuple[list[Sample], bool]:
     """Faces with labels of age and ethnicity, and whether any network was trained on that source.
 
     Where one was, only the test faces count.
     """
-    trained = any(LABELLED in record["training"]["sources"]["train"] for record in models.values())
+    trained = LABELLED in manifest.data.sources.get("train", {})
     pool = data.test if trained else data.train + data.val + data.test
     return [s for s in pool if s.source == LABELLED], trained
 
 
-def board(manifest: Manifest, data: FaceData, scores: KeptScores) -> dict[str, Any]:
-    """The leaderboard of a set as plain values, for `weights/leaderboard.json`."""
+def board(manifest: Manifest, data: FaceData, scores: KeptScores) -> tuple[dict[str, Choice], Curves]:
+    """Everything that test faces say of a set: every choice, and its curves."""
     every = data.train + data.val + data.test
     test = scores.samples(TEST, every)
     members = member_logits(manifest, scores, TEST)
     logits = {name: choice_logits(manifest, members, name) for name in manifest.names()}
     cost = {name: _cost(manifest, name) for name in manifest.models}
     fresh, small = fresh_sources(data), small_sources(data.test)
-    choices: dict[str, Any] = {}
+    choices, roc, reliability = {}, {}, {}
     for name in manifest.names():
         entry = manifest.entry(name)
-        costs = [cost[m] for m in entry.members]
-        choices[name] = {
-            "kind": load_ensemble(manifest, name).kind,
-            "members": list(entry.members),
-            **{k: round(sum(c[k] for c in costs), 3) for k in costs[0]},
-            **slice_figures(test, logits[name], entry.curve, fresh, small),
-            EVEN_ODDS: _at_even_odds(test, logits[name]),
-            "auc_minus_default": _against_default(test, logits, name, manifest.default, fresh, small),
-            "robustness": _robustness(manifest, scores, every, name),
-            "labels": _labels(manifest, scores, every, name),
-        }
-    return {
-        "date": manifest.date,
-        "networks": {name: record["sha256"] for name, record in manifest.models.items()},
-        "default": manifest.default,
-        "test_faces": len(test),
-        "labels": _about_labels(manifest, data, scores),
-        "choices": choices,
-    }
+        found = slice_figures(test, logits[name], entry.curve, fresh, small)
+        roc[name] = tuple((x, y) for x, y in found["pooled"]["roc"])
+        reliability[name] = tuple((x, y, weight) for x, y, weight in found["pooled"]["reliability"])
+        choices[name] = replace(
+            _choice_of_cost([cost[m] for m in entry.members]),
+            slices={title: results.measured(row) for title, row in found["slices"].items()},
+            pooled=results.pooled(found["pooled"]),
+            even_odds=_at_even_odds(test, logits[name]),
+            against_default=_against_default(test, logits, name, manifest.default, fresh, small),
+            changed=_changed(manifest, scores, every, name),
+            labels=_labels(manifest, scores, every, name),
+            by_faces=results.in_made_files(false_alarms_by_faces(test, logits[name], entry.curve, fresh)),
+        )
+    curves = Curves(
+        networks={name: network.sha256 for name, network in manifest.models.items()},
+        roc=roc,
+        reliability=reliability,
+        labelled=_about_labels(manifest, data, scores),
+    )
+    return choices, curves
 
 
-def table(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One flat row for each choice and slice: counts, figures, and the ends of their 95 % intervals."""
-    rows = []
-    for name, choice in found["choices"].items():
-        for title, measured in choice["slices"].items():
-            row: dict[str, Any] = {
-                "choice": name, "slice": title, "genuine": measured["genuine"], "manipulated": measured["manipulated"]
-            }  # fmt: skip
-            for column in _COLUMNS:
-                known = measured.get(column) or {"value": None, "low": None, "high": None}
-                head = _TITLES.get(column, column)
-                row |= {head: known["value"], f"{head}_low": known["low"], f"{head}_high": known["high"]}
-            gain = choice["auc_minus_default"].get(title) or {"value": None, "low": None, "high": None}
-            row |= {f"auc_minus_default{'_' * bool(k)}{k}": gain[k or "value"] for k in ("", "low", "high")}
-            rows.append(row)
-    return rows
-
-
-def write_board(found: Mapping[str, Any], path: Path) -> None:
-    """The whole leaderboard; without line breaks, since git keeps every version."""
-    write_text(path, json.dumps(found, separators=(",", ":")) + "\n")
-
-
-def write_tables(found: Mapping[str, Any], folder: Path) -> None:
-    """`leaderboard.json` and `leaderboard.csv`."""
-    write_board(found, folder / LEADERBOARD)
-    rows = table(found)
-    with (folder / "leaderboard.csv").open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+def cost_alone(manifest: Manifest) -> tuple[dict[str, Choice], Curves]:
+    """The choices of a set that no test face measured."""
+    cost = {name: _cost(manifest, name) for name in manifest.models}
+    choices = {name: _choice_of_cost([cost[m] for m in manifest.entry(name).members]) for name in manifest.names()}
+    return choices, Curves(networks={name: network.sha256 for name, network in manifest.models.items()})
 
 
 def write_plots(manifest: Manifest, data: FaceData, scores: KeptScores, folder: Path) -> None:
@@ -203,7 +184,7 @@ def write_plots(manifest: Manifest, data: FaceData, scores: KeptScores, folder: 
     members = member_logits(manifest, scores, TEST)
     for name in manifest.names():
         logits = choice_logits(manifest, members, name)
-        flagged = sigmoid(logits) > manifest.entry(name).record["thresholds"]["strong"]
+        flagged = sigmoid(logits) > thresholds(manifest.entry(name).curve).strong
         title = f"{name}, {len(labels)} test faces"
         plots.confusion_matrix(labels, flagged, folder / f"{name}-confusion_matrix.png", title)
         plots.roc(labels, logits, folder / f"{name}-roc.png", title)
@@ -225,30 +206,37 @@ def cpu_ms_a_face(network: Network, size_px: int, batch: int = 16, rounds: int =
     return 1000 * min(seconds) / batch
 
 
-def _cost(manifest: Manifest, name: str) -> dict[str, float]:
-    record = manifest.models[name]
-    return {
-        "parameters": record["parameters"],
-        "megabytes": record["bytes"] / 1e6,
-        "cpu_ms_a_face": cpu_ms_a_face(load_network(manifest, name), int(record["input_size_px"])),
-    }
+def _cost(manifest: Manifest, name: str) -> tuple[int, float, float]:
+    """Parameters, megabytes, and processor time of a face in ms."""
+    network = manifest.models[name]
+    return (
+        network.parameters,
+        sum(part.bytes for part in network.files) / 1e6,
+        cpu_ms_a_face(load_network(manifest, name), network.input_size_px),
+    )
 
 
-def _at_even_odds(test: Sequence[Sample], logits: np.ndarray) -> dict[str, Any]:
+def _choice_of_cost(costs: Sequence[tuple[int, float, float]]) -> Choice:
+    parameters, megabytes, milliseconds = (sum(column) for column in zip(*costs, strict=True))
+    return Choice(int(parameters), round(megabytes, 3), round(milliseconds, 3))
+
+
+def _at_even_odds(test: Sequence[Sample], logits: np.ndarray) -> dict[str, Figure]:
     """Slices with both classes only: among all genuine faces of the split an accuracy says little of the others."""
-    return {s: row["accuracy"] for s, row in slices_at_even_odds(test, logits).items() if row["against"] == "own"}
+    found = slices_at_even_odds(test, logits)
+    return {s: results.figure(row["accuracy"]) for s, row in found.items() if row["against"] == "own"}
 
 
 def _against_default(
     test: Sequence[Sample], logits: Mapping[str, np.ndarray], name: str, default: str, fresh: set[str], small: set[str]
-) -> dict[str, Any]:
-    """AUC of a choice minus the default's, paired bootstrap over groups: slice -> interval, also of all test faces."""
+) -> dict[str, Figure]:
+    """AUC of a choice minus the default's, paired bootstrap over groups: of each slice, and of "all" test faces."""
     if name == default:
         return {}
     labels = np.array([s.label for s in test])
     rows = {"all": np.ones(len(test), bool), **slice_rows(test, fresh, small)}
     picked = {t: opponents(labels, r) for t, r in rows.items() if (labels[r] == 1).any()}
-    return {title: paired_auc(test, logits[name], logits[default], r) for title, r in picked.items()}
+    return results.figures({t: paired_auc(test, logits[name], logits[default], r) for t, r in picked.items()})
 
 
 def paired_auc(samples: Sequence[Sample], new: np.ndarray, old: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
@@ -263,9 +251,7 @@ def paired_auc(samples: Sequence[Sample], new: np.ndarray, old: np.ndarray, rows
     return bootstrapped(point, values, len(labels)).to_dict()
 
 
-def _robustness(
-    manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str
-) -> dict[str, dict[str, Any]]:
+def _changed(manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str) -> dict[str, Measured]:
     """Change -> figures on the changed faces, with the loss of AUC against the same faces as they came."""
     curve = manifest.entry(name).curve
     titles = [t for t in scores.sets if t.startswith(CHANGED)]
@@ -278,28 +264,32 @@ def _robustness(
     every = np.ones(len(samples), bool)
     found = {}
     for change, values in logits.items():
-        found[change] = figures(samples, values, curve, every)
+        row = figures(samples, values, curve, every)
         if change != UNCHANGED:
-            found[change]["auc_lost"] = paired_auc(samples, logits[UNCHANGED], values, every)
+            row["auc_lost"] = paired_auc(samples, logits[UNCHANGED], values, every)
+        found[change] = results.measured(row)
     return found
 
 
-def _labels(manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str) -> dict[str, Any]:
+def _labels(
+    manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str
+) -> dict[str, dict[str, Figure]]:
     if LABELLED not in scores.sets:
         return {}
     samples = scores.samples(LABELLED, known)
     logits = choice_logits(manifest, member_logits(manifest, scores, LABELLED), name)
-    return false_alarms_by_labels(samples, logits, manifest.entry(name).curve)
+    found = false_alarms_by_labels(samples, logits, manifest.entry(name).curve)
+    return {title: results.figures(rows) for title, rows in found.items()}
 
 
-def _about_labels(manifest: Manifest, data: FaceData, scores: KeptScores) -> dict[str, Any]:
+def _about_labels(manifest: Manifest, data: FaceData, scores: KeptScores) -> LabelledSource | None:
     if LABELLED not in scores.sets:
-        return {}
-    _, trained = labelled_faces(data, manifest.models)
-    return {
-        "source": LABELLED,
-        "faces": len(scores.sets[LABELLED][0]),
-        "trained_on": trained,
-        "set_edges": LABELLED in data.unseen,
-        "worth": LABELS_WORTH,
-    }
+        return None
+    _, trained = labelled_faces(data, manifest)
+    return LabelledSource(
+        source=LABELLED,
+        faces=len(scores.sets[LABELLED][0]),
+        trained_on=trained,
+        set_edges=LABELLED in data.unseen,
+        worth=LABELS_WORTH,
+    )

@@ -4,16 +4,16 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from detector.weights import LEADERBOARD, write_manifest
+from detector.manifest import Manifest, write_manifest
+from detector.results import RESULT_FILES
 from train.errors import DataError
 from train.store.kept_scores import TEST_SCORES
 
-BESIDE = (LEADERBOARD, TEST_SCORES)
+BESIDE = (*RESULT_FILES, TEST_SCORES)
 """Files of a set that its manifest does not name."""
 _PREFIX = ".publishing-"
 
@@ -42,15 +42,10 @@ def staging_in(target: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def files_of(record: Mapping[str, Any]) -> list[str]:
-    """Files that an entry of the manifest names."""
-    return [part["file"] for part in (record, record.get("backbone") or {}) if "file" in part]
-
-
-def install(staging: Path, target: Path, manifest: Mapping[str, Any]) -> None:
+def install(staging: Path, target: Path, manifest: Manifest) -> None:
     """Moves a complete set into place, the manifest last, and removes files that it does not name."""
-    records = [*manifest["models"].values(), *manifest["ensembles"].values()]
-    named = {file for record in records for file in files_of(record)}
+    files = [part.file for network in manifest.models.values() for part in network.files]
+    named = {*files, *(ensemble.stacker.file for ensemble in manifest.ensembles.values() if ensemble.stacker)}
     for file in named:
         # safetensors writes files that nobody else may read; a server often runs as another user
         (staging / file).chmod(0o644)

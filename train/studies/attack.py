@@ -21,9 +21,10 @@ from train.data.samples import Sample
 from train.learn.attacks import Attack, attacked
 from train.learn.loop import to_device
 from train.measure.finished import Finished
-from train.measure.metrics import auc_interval, rate_interval, shown
+from train.measure.metrics import auc_interval, rate_interval
 from train.measure.robustness import drawn_faces
 from train.measure.scoring import EVAL_BATCH
+from train.measure.tables import spanned
 from train.run import Run, environment, options_record, write_json
 from train.store.leaderboard import paired_auc
 
@@ -141,6 +142,6 @@ def _show(rows: Sequence[dict[str, Any]], method: str, faces: int) -> None:
     say(f"{method} on {faces} validation faces; accuracy and false alarms at logit 0; 95 % intervals over groups")
     say(f"{'run':44} {'epsilon':>7} {'AUC':>22} {'accuracy':>22} {'false alarms':>22} {'AUC - first':>24}")
     for row in rows:
-        cells = [shown(row[k]) for k in ("auc", "accuracy", "false_alarms")]
-        gain = shown(row["auc_minus_first"]) if "auc_minus_first" in row else ""
+        cells = [spanned(row[k]) for k in ("auc", "accuracy", "false_alarms")]
+        gain = spanned(row["auc_minus_first"]) if "auc_minus_first" in row else ""
         say(f"{row['run'][:44]:44} {row['epsilon_grey_levels']:7g} " + " ".join(f"{c:>22}" for c in (*cells, gain)))

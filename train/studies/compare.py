@@ -30,8 +30,8 @@ from train.data.samples import Sample
 from train.data.sources import find_data_root
 from train.errors import DataError
 from train.learn.start import find_pretrained, starting_file
-from train.measure.metrics import shown
 from train.measure.selection import paired_gain_of_runs, selection_intervals
+from train.measure.tables import spanned
 from train.recipes import cnn
 from train.recipes.cnn import Cnn
 from train.run import Run, environment, options_record, write_json, write_text
@@ -351,10 +351,10 @@ def markdown(said: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     ]
     for row in rows:
         figures = row.get("figures", {})
-        cells = [shown(figures[k]) if k in figures else "" for k in columns]
+        cells = [spanned(figures[k]) if k in figures else "" for k in columns]
         if "failed" in row:
             cells = [f"did not train: {row['failed']}", *[""] * (len(columns) - 1)]
-        behind = shown(row["score_minus_first"], sign=True) if "score_minus_first" in row else ""
+        behind = spanned(row["score_minus_first"], "+.3f") if "score_minus_first" in row else ""
         first = [row["start"], row["rank"] or "", row["model"], f"{row['parameters'] / 1e6:.2f}", row["megabytes"]]
         first += [f"{row['cpu_ms_a_face']:.1f}", row.get("images_s", "")]
         lines.append("| " + " | ".join(str(c) for c in (*first, *cells, behind)) + " |")
@@ -370,7 +370,7 @@ def markdown(said: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
 def _worth(row: dict[str, Any]) -> str:
     """What its start was worth to the bridge."""
     found = row.get("score_minus_scratch")
-    return f"; score minus {row['model']} from scratch: {shown(found, sign=True)}" if found else ""
+    return f"; score minus {row['model']} from scratch: {spanned(found, '+.3f')}" if found else ""
 
 
 def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -24,13 +24,14 @@ from train.data.folds import Fold, leave_out
 from train.data.samples import Sample
 from train.errors import DataError
 from train.measure.calibrate import fit_calibration, fit_curve
-from train.measure.metrics import rate_interval, shown
+from train.measure.metrics import rate_interval
 from train.measure.scoring import score_faces
 from train.measure.slices import LABELS_WORTH, false_alarms_by_labels
+from train.measure.tables import spanned
 from train.recipes import cnn
 from train.recipes.cnn import VAL_LOGITS, Cnn, settled
 from train.run import Run, write_json, write_text
-from train.store.cards import label_rows
+from train.store.documents import label_rows
 from train.store.leaderboard import LABELLED
 
 _STARTS = ("auto", "file", "online", "scratch")
@@ -88,7 +89,7 @@ def run(options: Labels) -> Path:
         f"{options.model} at {options.size_px} px, {found['images_seen']:,} faces seen in training, none of {LABELLED} "
         f"and none of a person in it (validation score {found['validation_score']:.3f}). At the threshold, which 2 % "
         f"of {found['threshold_faces']} genuine validation faces of other unseen sources pass, all {len(labelled)} "
-        f"genuine faces of {LABELLED}: {shown(all_of_it)} raise an alarm. {LABELS_WORTH}",
+        f"genuine faces of {LABELLED}: {spanned(all_of_it, '.1%')} raise an alarm. {LABELS_WORTH}",
         "",
         *label_rows(found["labels"]),
     ]

@@ -37,10 +37,10 @@ from train.measure.metrics import (
     bootstrapped,
     enough_groups,
     group_draws,
-    shown,
 )
 from train.measure.scoring import score_faces
 from train.measure.slices import opponents
+from train.measure.tables import spanned
 from train.recipes import cnn
 from train.recipes.cnn import VAL_LOGITS, Cnn, settled
 from train.run import Run, environment, options_record, write_json, write_text
@@ -240,8 +240,8 @@ def markdown(options: SmallSet, found: dict[str, Any]) -> str:
         star = "" if plain.get("against", "own") == "own" else " *"
         lines.append(
             f"| {name}{star} | {plain['genuine']} | {plain['manipulated']} | {plain['balanced_accuracy']:.1%} "
-            f"| {ours['balanced_accuracy']:.1%} | {shown(gain['balanced_accuracy'], sign=True)} | {plain['auc']:.3f} "
-            f"| {ours['auc']:.3f} | {shown(gain['auc'], sign=True)} |"
+            f"| {ours['balanced_accuracy']:.1%} | {spanned(gain['balanced_accuracy'], '+.3f')} | {plain['auc']:.3f} "
+            f"| {ours['auc']:.3f} | {spanned(gain['auc'], '+.3f')} |"
         )
     return "\n".join([*lines, "", "Accuracy is the mean over both classes."]) + "\n"
 

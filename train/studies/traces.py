@@ -13,7 +13,7 @@ import tyro
 from train.console import Bar, say
 from train.data.faces import load_faces
 from train.measure.finished import Finished
-from train.measure.metrics import shown
+from train.measure.tables import spanned
 from train.studies.trace_response import ENOUGH, QUALITIES, SCALES, gate, measure_response, write_response
 
 
@@ -50,7 +50,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
     say(f"AUC of faces with a trace against the same faces without, n = {rows[0]['n']}; JPEG quality across")
     say(f"{'scale':>5} " + " ".join(f"{quality:>22}" for quality in QUALITIES))
     for scale in SCALES:
-        say(f"{scale:5g} " + " ".join(f"{shown(row):>22}" for row in rows if row["scale"] == scale))
+        say(f"{scale:5g} " + " ".join(f"{spanned(row):>22}" for row in rows if row["scale"] == scale))
     found = gate(rows)
     if found is None:
         say(f"no gate: traces are not told (AUC of at least {ENOUGH}) even where nothing was done to the picture")

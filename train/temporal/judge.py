@@ -20,7 +20,6 @@ from train.measure.calibrate import fit_calibration
 from train.measure.clips import person_folds
 from train.measure.metrics import (
     MIN_GROUPS,
-    Interval,
     auc,
     auc_draws,
     bootstrapped,
@@ -238,11 +237,3 @@ def fold_auc(clips: Sequence[Clip], scores: np.ndarray) -> float | None:
     """AUC over all clips of a fold; None where it lacks a class."""
     labels = np.array([c.label for c in clips])
     return None if len(np.unique(labels)) < 2 else round(auc(labels, scores), 4)
-
-
-def told(interval: Mapping[str, Any] | Interval) -> str:
-    """A value with its interval in words."""
-    row = interval.to_dict() if isinstance(interval, Interval) else interval
-    if row["low"] is None:
-        return f"{row['value']:.3f}"
-    return f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"

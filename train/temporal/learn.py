@@ -25,8 +25,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from detector.calibration import Calibration
-from detector.weights import Manifest, default_folder, load_network, read_manifest
+from detector.manifest import Manifest, default_folder, read_manifest
+from detector.weights import load_network
 from train.console import say
 from train.data.datasets.clips import TABLE, Clip, person_of, read_clips
 from train.data.samples import fingerprint
@@ -125,7 +125,7 @@ def run(options: Temporal) -> Path:
         raise DataError("the published networks were trained on other data or splits than these: publish them anew")
     settings = {
         **{k: v for k, v in options_record(options).items() if k not in ("resume", "test")},
-        "backbone": manifest.models[options.model]["sha256"],
+        "backbone": manifest.models[options.model].sha256,
         "data": fingerprint(samples),
     }
     record = _open(options, settings)
@@ -171,7 +171,7 @@ def _open(options: Temporal, settings: Mapping[str, Any]) -> Run:
 
 
 def _size(options: Temporal, manifest: Manifest) -> int:
-    return options.size_px or int(manifest.models[options.model]["input_size_px"])
+    return options.size_px or manifest.models[options.model].input_size_px
 
 
 def _cache(options: Temporal) -> Path:
@@ -188,7 +188,7 @@ def _embedded(options: Temporal, manifest: Manifest, data: ClipData) -> Embedded
 def _build(options: Temporal, manifest: Manifest) -> ClipNetwork:
     """The published backbone and a new head, the same for the same seed."""
     torch.manual_seed(options.seed)
-    calibration = Calibration(**manifest.models[options.model]["calibration"])
+    calibration = manifest.models[options.model].calibration
     network = ClipNetwork(load_network(manifest, options.model), calibration, options.network, _size(options, manifest))
     for parameter in network.network.parameters():
         parameter.requires_grad_(options.unfreeze)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from train.temporal.judge import told
+from train.measure.tables import spanned
 
 AVERAGE, RULE, MODEL, SHUFFLED = "average of frames", "worst run of frames", "temporal", "temporal, frames shuffled"
 SHIPPED = "temporal, worst run of frames"
@@ -43,20 +43,21 @@ def in_words(found: Mapping[str, Any], model: str, network: str, folds: int, unf
         lines += ["|---|---|" + "---|" * len(everyone["slices"][MODEL])]
         for name, interval in everyone["auc"].items():
             of_slices = " | ".join(f"{v:.3f}" for v in everyone["slices"][name].values())
-            lines.append(f"| {name} | {told(interval)} | {of_slices} |")
-        lines += ["", *(f"Gain over {name}: {told(gain)}." for name, gain in everyone["gain"].items())]
+            lines.append(f"| {name} | {_told(interval)} | {of_slices} |")
+        lines += ["", *(f"Gain over {name}: {_told(gain)}." for name, gain in everyone["gain"].items())]
         if found["shipped"] is not None:
-            lines.append(f"Gain of {SHIPPED} over {RULE}: {told(found['shipped']['gain'][RULE])}.")
+            lines.append(f"Gain of {SHIPPED} over {RULE}: {_told(found['shipped']['gain'][RULE])}.")
     if across is not None:
         lines.append(
-            f"Across slices, which decides nothing since a head may know the slices: AUC {told(across['auc'][MODEL])}, "
-            f"average of frames {told(across['auc'][AVERAGE])}, gain {told(across['gain'][AVERAGE])}."
+            f"Across slices, which decides nothing since a head may know the slices: AUC "
+            f"{_told(across['auc'][MODEL])}, "
+            f"average of frames {_told(across['auc'][AVERAGE])}, gain {_told(across['gain'][AVERAGE])}."
         )
     if strangers is None:
         lines.append("Persons in no training picture are too few in every slice to be compared by themselves.")
     else:
         lines += [
-            f"Of persons in no training picture, gain over {name}: {told(gain)}."
+            f"Of persons in no training picture, gain over {name}: {_told(gain)}."
             for name, gain in strangers["gain"].items()
         ]
     calibration = found["calibration"]
@@ -74,7 +75,7 @@ def in_words(found: Mapping[str, Any], model: str, network: str, folds: int, unf
         lines += [f"Test clips, look number {found['test']['looks']} (AUC of clips, 95 % interval over persons):", ""]
         lines += ["| slice | genuine | manipulated | " + " | ".join(names) + " |", "|---" * (3 + len(names)) + "|"]
         for source, row in found["test"]["slices"].items():
-            cells = [told(row["auc"][name]) if "auc" in row else "one class only" for name in names]
+            cells = [_told(row["auc"][name]) if "auc" in row else "one class only" for name in names]
             lines.append(f"| {source} | {row['genuine']} | {row['manipulated']} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
@@ -93,3 +94,7 @@ def _verdict(better: bool, unfrozen: bool) -> str:
     if unfrozen:
         return said + "Its backbone is no longer the published network, so that it cannot be added to that."
     return said + "The product has no place for it yet: this is the result that would give it one."
+
+
+def _told(found: Mapping[str, Any]) -> str:
+    return spanned(found, without="")

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from detector.aggregate import person_score
+from detector.manifest import Manifest
 from detector.media import sha256_of
-from detector.weights import Manifest
 from train.console import Bar
 from train.data import clip_frames, self_blend
 from train.data.clip_frames import Fit, PersonFrames, crops_of, person_frames, reading_code, save_arrays
@@ -68,7 +68,7 @@ def read_strips(
     from detector.pipeline import MAX_FRAMES, video_faces
 
     frames = max_frames or MAX_FRAMES
-    fit = Fit(manifest.min_face_px, manifest.min_sharpness)
+    fit = Fit(manifest.limits.min_face_px, manifest.limits.min_sharpness)
     frames_key = _frames_key(fit, frames)
     folder = cache / f"clip-frames-{frames_key}"
     finder = video_faces()
@@ -114,8 +114,8 @@ def features_folder(cache: Path, manifest: Manifest, model: str, size_px: int, f
     digest = hashlib.sha256(frames_key.encode())
     for module in (flicker, self_blend, clip_frames):
         digest.update(Path(str(module.__file__)).read_bytes())
-    record = manifest.models[model]
-    digest.update(json.dumps([record["sha256"], record["calibration"], size_px]).encode())
+    published = manifest.models[model]
+    digest.update(json.dumps([published.sha256, asdict(published.calibration), size_px]).encode())
     return cache / f"clip-features-{digest.hexdigest()[:10]}"
 
 

@@ -1,0 +1,59 @@
+"""Figures as texts for people: the one formatter of a value with its interval, and the one table of Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+
+class Spanned(Protocol):
+    """A value with a 95 % interval, whose ends are None where there is none."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+
+
+def spanned(found: Spanned | Mapping[str, Any] | None, form: str = ".3f", without: str = ", no interval") -> str:
+    """A value with its interval: "0.873 (0.850 to 0.890)"; empty for None.
+
+    Args:
+        found: an interval, or what `Interval.to_dict` made of one.
+        form: of each number: ".3f", "+.3f", ".1%".
+        without: said after a value that has no interval.
+    """
+    if found is None:
+        return ""
+    if isinstance(found, Mapping):
+        value, low, high = found["value"], found["low"], found["high"]
+    else:
+        value, low, high = found.value, found.low, found.high
+    return f"{value:{form}}{without}" if low is None else f"{value:{form}} ({low:{form}} to {high:{form}})"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines of a Markdown table."""
+    return [_row(head), "|" + "---|" * len(head), *(_row(row) for row in rows)]
+
+
+def _row(cells: Sequence[object]) -> str:
+    return f"| {' | '.join(str(cell) for cell in cells)} |"
+
+
+def folded(title: str, lines: Sequence[str]) -> list[str]:
+    """Lines behind a title that opens; Markdown inside needs the empty lines."""
+    return ["<details>", f"<summary>{title}</summary>", "", *lines, "", "</details>", ""] if lines else []
+
+
+def amount(value: float, unit: str) -> str:
+    """A figure of the benchmark with its unit."""
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.2f} {unit}" if unit == "s" else f"{value:.1f} {unit}"
+
+
+def times_as_fast(row: Mapping[str, Any]) -> str:
+    """How many times as much the usual way takes, the goal for it, or why the two may not be compared."""
+    if row["differs"]:
+        return f"does not count: {row['differs']}"
+    goal = f" (goal {row['ratio_goal']:g}x)" if row["ratio_goal"] else ""
+    return "" if row["ratio"] is None else f"{row['ratio']:.1f}x{goal}"

@@ -1,0 +1,111 @@
+"""From what recipes measured, as plain values, to the dataclasses of a published set."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from detector.calibration import Calibration, FalseAlarmCurve
+from detector.manifest import Limits, Videos
+from detector.results import (
+    ClipFit,
+    ClipPersons,
+    Figure,
+    Gain,
+    LabelledSource,
+    LimitCurves,
+    Measured,
+    Moved,
+    Pooled,
+    Shrunk,
+)
+from detector.types import Band, BandCap, FalseAlarms, Share
+
+_COUNTS = ("genuine", "manipulated", "against", "confusion")
+
+
+def figure(found: Mapping[str, Any]) -> Figure:
+    """From `train.measure.metrics.Interval.to_dict`."""
+    return Figure(found["value"], found["low"], found["high"], found.get("n"))
+
+
+def figures(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
+    """As `figure`, of each name."""
+    return {name: figure(row) for name, row in found.items()}
+
+
+def measured(found: Mapping[str, Any]) -> Measured:
+    """From `train.measure.slices.figures`."""
+    return Measured(
+        found["genuine"],
+        found["manipulated"],
+        figures({name: row for name, row in found.items() if name not in _COUNTS}),
+        confusion(found["confusion"]) if "confusion" in found else None,
+    )
+
+
+def pooled(found: Mapping[str, Any]) -> Pooled:
+    """From the pooled figures of `train.measure.slices.slice_figures`."""
+    auc = figure(found["auc"]) if "auc" in found else None
+    return Pooled(found["n"], found["ece"], found["brier"], auc, confusion(found["confusion"]))
+
+
+def confusion(found: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    """A confusion matrix as tuples."""
+    (a, b), (c, d) = found
+    return (a, b), (c, d)
+
+
+def shares(found: Mapping[Any, Mapping[str, Any]]) -> FalseAlarms:
+    """From `false_alarms` of faces or of clips."""
+    keys = ("n", "k", "low", "high")
+    return {band: Share(**{k: round(row[k], 6) if k != "n" else row[k] for k in keys}) for band, row in found.items()}
+
+
+def in_made_files(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[Band, Figure]]:
+    """From `false_alarms_by_faces` and its like: share of made files that reach a band, with how many files."""
+    return {
+        title: {b: Figure(v, n=row["files"]) for b, v in row.items() if b != "files"}  # type: ignore[misc]
+        for title, row in found.items()
+    }
+
+
+def limits(found: Mapping[str, Any]) -> tuple[Limits, LimitCurves]:
+    """From `train.measure.limits.measure_limits`: the limits, and what they were read from."""
+    return Limits(found["min_face_px"], found["min_sharpness"]), LimitCurves(
+        faces=found["faces"],
+        as_they_came=Shrunk(**found["as_they_came"]),
+        by_size=tuple(Shrunk(**row) for row in found["by_size"]),
+        by_blur=tuple(Shrunk(**row) for row in found["by_blur"]),
+    )
+
+
+def videos(found: Mapping[str, Any]) -> tuple[Videos, ClipFit]:
+    """From `train.measure.clips.fit_clips`, with the frames of a clip: the rule, and what it was read from."""
+    calibration, curve, cap = found["calibration"], found["curve"], found["cap"]
+    rule = Videos(
+        calibration=Calibration(calibration["scale"], calibration["offset"]),
+        curve=FalseAlarmCurve(tuple(curve["rates"]), tuple(curve["logits"])),
+        runs=found["runs"],
+        cap=None if cap is None else BandCap(**cap),
+        frames=found["frames"],
+        false_alarms=shares(found["false_alarms"]),
+    )
+    persons = found["persons"]
+    fit = ClipFit(
+        persons=ClipPersons(**{**persons, "sources": tuple(persons["sources"])}),
+        known_moved={kind: Moved(**moved) for kind, moved in found["memory"].items()},
+        calibrated_on=calibration["chosen"],
+        gain=None if calibration["gain"] is None else figure(calibration["gain"]),
+        folds=calibration["folds"],
+        face_edges=tuple(curve["faces"]),
+    )
+    return rule, fit
+
+
+def gains(found: list[dict[str, Any]]) -> tuple[Gain, ...]:
+    """From `train.measure.ensembles.choose_default`."""
+    return tuple(Gain(row["choice"], row["against"], figure(row["gain"]), row["better"]) for row in found)
+
+
+def labelled(found: Mapping[str, Any]) -> LabelledSource | None:
+    """From what `train.store.leaderboard` says of the source with labels."""
+    return LabelledSource(**found) if found else None
