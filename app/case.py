@@ -103,6 +103,11 @@ class Case:
         if self.verdict is not None:
             self.copy = MarkedCopy(self.source, self.verdict, heat=heat, detector=self._judge, line=self._line)
 
+    @property
+    def judge(self) -> "Detector | None":
+        """The detector that judged; None where the check failed."""
+        return self._detector
+
     def drop_copy(self) -> None:
         """Stop making the marked copy and forget it."""
         if self.copy is not None:

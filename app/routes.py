@@ -20,8 +20,9 @@ from app import bugs, networks
 from app.album import Album, first_frame
 from app.case import Case
 from app.pictures import Picture
+from app.reports import SAVES
 from app.shelf import shelf
-from detector import report
+from detector import DetectorError, report
 
 _PICTURE_S = 120.0
 """How long a picture may take before its request is given up; the browser may ask again."""
@@ -52,6 +53,7 @@ def routes() -> list[Route]:
         Route(f"{check}/video", _video),
         Route(f"{check}/copy", _copy, methods=["GET", "POST"]),
         Route(f"{check}/copy/file", _copy_file),
+        Route(f"{check}/save/{{what}}", _save),
     ]
 
 
@@ -186,6 +188,22 @@ async def _copy_file(request: Request) -> Response:
     if case is None or case.copy is None or case.copy.state != "done":
         return _gone()
     return Response(case.copy.data, media_type="application/octet-stream", headers=_PRIVATE)
+
+
+async def _save(request: Request) -> Response:
+    """A report, the sound or a still, made when it is asked for."""
+    case = _case(request)
+    what = request.path_params["what"]
+    if case is None or case.verdict is None or what not in SAVES:
+        return _gone()
+    try:
+        data, kind = await run_in_threadpool(SAVES[what], case.source, case.verdict, case.judge)
+    except DetectorError as error:
+        return _said(str(error), 422)
+    except Exception as error:
+        bugs.log_bug("a report", error)
+        return _said(bugs.BUG_MESSAGE, 500)
+    return Response(data, media_type=kind, headers=_PRIVATE)
 
 
 def _case(request: Request) -> Case | None:

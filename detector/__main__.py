@@ -30,7 +30,7 @@ from detector.report import (
     to_csv,
     to_json,
 )
-from detector.takeaways import Copies, Folder, Reports, Sounds, Stills, Takeaway
+from detector.takeaways import Copies, Folder, Forensics, Reports, Sounds, Stills, Takeaway
 from detector.types import Face, FileVerdict
 from detector.version import __version__
 
@@ -160,6 +160,12 @@ def command_line_parser() -> argparse.ArgumentParser:
         help="write the faces, and of a video the most telling frame, to this folder, for a search: NAME.unmask.*.jpg",
     )
     parser.add_argument(
+        "--forensics",
+        type=Path,
+        metavar="DIR",
+        help="write views of the compression of every JPEG to this folder, and how each can mislead: NAME.unmask.*.png",
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="replace what the options above would write if it is there already"
     )
     parser.add_argument("--version", action="version", version=f"Unmask {__version__}")
@@ -217,6 +223,8 @@ def _takeaways(options: argparse.Namespace, detector: FileDetector, files: Seque
         found.append(Sounds(folder(options.sound)))
     if options.stills is not None:
         found.append(Stills(folder(options.stills)))
+    if options.forensics is not None:
+        found.append(Forensics(folder(options.forensics)))
     return tuple(found)
 
 
@@ -229,7 +237,7 @@ def _check_places(options: argparse.Namespace, files: Sequence[Path]) -> None:
     table = options.csv
     if options.heatmaps and options.annotated is None:
         raise _CannotWrite("--heatmaps draws on the copies of --annotated: name their folder, too.")
-    for folder in (options.annotated, options.report, options.sound, options.stills):
+    for folder in (options.annotated, options.report, options.sound, options.stills, options.forensics):
         if folder is not None and not folder.is_dir():
             raise _CannotWrite(f"{shown(str(folder))}: there is no such folder. Make it first.")
     if table is None:

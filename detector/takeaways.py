@@ -189,6 +189,39 @@ class Stills:
             return False
 
 
+@dataclass(frozen=True)
+class Forensics:
+    """Views of a JPEG's compression as PNG, with a text that says how each can mislead."""
+
+    folder: Folder
+
+    def write(self, path: Path, verdict: FileVerdict, on_progress: OnProgress | None) -> bool:
+        from PIL import Image
+
+        from detector.provenance.forensic import forensic_views
+
+        def make() -> str:
+            views = forensic_views(path)
+            out = self.folder.places(path.stem, [".views.txt", *(f".{view.code}.png" for view in views)])
+            if out is None:
+                raise _AlreadyThere
+            for view in views:
+                data = io.BytesIO()
+                Image.fromarray(view.image).save(data, "PNG")
+                _write(out[f".{view.code}.png"], data.getvalue())
+            words = (
+                f"{view.title} ({view.code}.png)\n{view.text}\nHow it misleads: {view.caution}\n" for view in views
+            )
+            about = f"Derived from {path.name}, SHA-256 {verdict.sha256}. Aids for the eye, no evidence.\n\n"
+            _write(out[".views.txt"], (about + "\n".join(words)).encode("utf-8", "replace"))
+            return f"Views: {', '.join(self.folder.shown(str(place)) for place in out.values())}"
+
+        try:
+            return self.folder.kept(path, "view", make)
+        except _AlreadyThere:
+            return False
+
+
 class _AlreadyThere(Exception):
     """What was to be written exists; the complaint has been made."""
 

@@ -48,6 +48,24 @@ function markedCopy(data, say) {
   return [make, data.marked.heat ? el("label", { class: "also small" }, heat, " with the places where the network looked") : null];
 }
 
+// A report, a still or the sound: the server makes it when it is asked for.
+function madeItem(data, file, say) {
+  const item = el("button", { type: "button", class: "item" }, el("b", {}, file.title), el("span", { class: "small" }, file.about));
+  item.onclick = async () => {
+    item.disabled = true;
+    say(`Making ${file.name}`);
+    const made = await fetch(`${data.base}/check/${data.check}/save/${file.what}`).catch(() => null);
+    item.disabled = false;
+    if (!made?.ok) {
+      const why = await made?.json().catch(() => null);
+      return say(why?.said ?? "It could not be made. Is Unmask still running?");
+    }
+    save(file.name, await made.blob());
+    say(`Saved: ${file.name}`);
+  };
+  return item;
+}
+
 export default function ({ data, parentElement }) {
   if (late(parentElement, data.turn)) return;
   menus.get(parentElement)?.abort();
@@ -64,6 +82,7 @@ export default function ({ data, parentElement }) {
     if (yes) list.querySelector("button")?.focus();
   };
   open.onclick = () => show(list.hidden);
+  for (const file of data.made ?? []) list.append(madeItem(data, file, say));
   for (const file of data.files) {
     const item = el("button", { type: "button", class: "item" }, el("b", {}, file.title), el("span", { class: "small" }, file.about));
     item.onclick = () => {

@@ -23,6 +23,7 @@ def actions(case: Case, verdict: FileVerdict) -> None:
             "ticket": session.ticket(),
             "quote": report.quote(verdict),
             "files": [_file(*about) for about in _texts(case, verdict)],
+            "made": _made(case, verdict),
             "marked": _marked(case, verdict) if read else None,
         },
         key=f"actions-{case.id}",
@@ -44,6 +45,24 @@ def _texts(case: Case, verdict: FileVerdict) -> list[tuple[str, str, str, str, s
             ("Sentence (text)", "The sentence above", f"{stem}.unmask.txt", "text/plain", report.quote(verdict) + "\n"),
         ]  # fmt: skip
     return found
+
+
+def _made(case: Case, verdict: FileVerdict) -> list[dict[str, str]]:
+    """What is made when it is asked for: `what` is a name of `app.reports.SAVES`."""
+    stem = Path(case.name).stem or "file"
+    found = [
+        ("Report (PDF)", "For an editor, and to keep", "report.pdf"),
+        ("Report (HTML)", "The same, for a browser", "report.html"),
+    ]
+    if subjects(verdict):
+        telling = "frame" if verdict.kind == "video" else "face"
+        found.append((f"The most telling {telling}", "In full size, for a search for earlier copies", "still.jpg"))
+    if verdict.provenance is not None and verdict.provenance.sound is not None:
+        found.append(("Sound (WAV)", "The voice was not judged: for somebody who can examine voices", "sound.wav"))
+    return [
+        {"title": title, "about": about, "what": what, "name": f"{stem}.unmask{what[what.index('.') :]}"}
+        for title, about, what in found
+    ]
 
 
 def _file(title: str, about: str, name: str, kind: str, text: str) -> dict[str, str]:

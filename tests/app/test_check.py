@@ -49,6 +49,8 @@ def test_what_can_be_saved_is_on_the_page_itself(page: AppTest, photo: bytes) ->
     assert json.loads(files["portrait.unmask.json"]) == verdict.to_dict()
     assert files["portrait.unmask.csv"].startswith("\ufefffile,")
     assert handed(at, "actions")["marked"]["name"] == "portrait.unmask.jpg"
+    made = [(item["what"], item["name"]) for item in handed(at, "actions")["made"]]
+    assert made[:2] == [("report.pdf", "portrait.unmask.pdf"), ("report.html", "portrait.unmask.html")]
 
 
 def test_faces_are_numbered_named_and_have_their_boxes(page: AppTest, photo: bytes) -> None:

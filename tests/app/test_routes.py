@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from app import networks
 from app.case import Case
+from app.reports import SAVES
 from app.routes import routes
 from app.shelf import shelf
 from detector.media import sniff_kind
@@ -176,3 +177,16 @@ def test_a_copy_that_is_not_wanted_any_more_stops_at_once(ticket: str, clip: byt
     assert case.copy is None and copy.state == "stopped"
     networks.worker().submit(lambda: None)
     assert time.monotonic() - begin < 10 and copy.data == b"" and copy.error is None
+
+
+def test_reports_and_stills_are_made_when_they_are_asked_for(ticket: str, photo: bytes) -> None:
+    case = _brought("portrait.jpg", photo, ticket)
+    made = {what: _ask("GET", f"/unmask/check/{case.id}/save/{what}") for what in SAVES}
+    assert made["report.pdf"].status == 200 and made["report.pdf"].body.startswith(b"%PDF-")
+    assert b"portrait.jpg" in made["report.html"].body
+    # a page made of a file's own words is saved, never shown with this server's rights
+    assert made["report.html"].headers["content-type"] == "application/octet-stream"
+    assert sniff_kind(made["still.jpg"].body) == "image"
+    assert made["sound.wav"].status == 422 and made["sound.wav"].json["said"]
+    assert all(answer.headers["cache-control"] == "no-store" for answer in made.values())
+    assert _ask("GET", f"/unmask/check/{case.id}/save/other").status == 404

@@ -1,0 +1,100 @@
+"""What the file says about itself, and what to do next: also for a file without a face, or one that cannot be read."""
+
+import html
+from pathlib import Path
+
+import streamlit as st
+
+from detector import FileVerdict, Line, Provenance
+from detector.evidence_words import BASIS_WORDS, disagreement, voice_line
+
+_STYLE = Path(__file__).parents[1] / "assets" / "says.css"
+_FACTS = {"binding": "Bytes", "signature": "Signature", "signer": "Signer", "time": "Time", "claim": "Statement"}
+
+
+def says(verdict: FileVerdict) -> None:
+    """Two cards beside each other: what the file says, and next steps."""
+    if verdict.provenance is None:
+        return
+    style = _STYLE.read_text(encoding="utf-8")
+    with st.container(key="um-says"):
+        left, right = st.columns([5, 7], gap="medium")
+        with left, st.container(border=True, height="stretch"):
+            st.html(f"<style>{style}</style>{says_html(verdict)}")
+        with right, st.container(border=True, height="stretch"):
+            st.html(next_html(verdict))
+
+
+def says_html(verdict: FileVerdict) -> str:
+    """What the file says, the strongest first, as HTML; empty where nothing was looked for."""
+    provenance = verdict.provenance
+    if provenance is None:
+        return ""
+    parts = ['<h2 class="um-h2">What the file says</h2>', f"<p><b>{_text(provenance.summary)}</b></p>"]
+    apart = disagreement(verdict)
+    if apart:
+        parts.append(f'<p class="um-apart">{_text(apart)}</p>')
+    parts += [_credentials(provenance), _lines("Labels without a signature", provenance.marks)]
+    parts.append(_lines("How the file came to be", provenance.history))
+    rest = (voice_line(provenance), provenance.problem if provenance.problem != provenance.summary else None)
+    parts += [f'<p class="um-small">{_text(line)}</p>' for line in rest if line]
+    if provenance.perceptual_hash:
+        parts.append(
+            '<p class="um-small">SHA-256 <code>'
+            f"{verdict.sha256}</code><br>Perceptual hash <code>{provenance.perceptual_hash}</code> (likeness, not "
+            "identity)</p>"
+        )
+    elif verdict.sha256:
+        parts.append(f'<p class="um-small">SHA-256 <code>{verdict.sha256}</code></p>')
+    return f'<div class="um um-says">{"".join(parts)}</div>'
+
+
+def next_html(verdict: FileVerdict) -> str:
+    """The next steps as HTML; empty where there are none."""
+    if not verdict.next_steps:
+        return ""
+    items = []
+    for step in verdict.next_steps:
+        link = (
+            f' <a href="{html.escape(step.link)}" target="_blank" rel="noopener noreferrer">{_address(step.link)}</a>'
+            if step.link
+            else ""
+        )
+        privacy = f' <span class="um-leaves">{_text(step.privacy)}</span>' if step.privacy else ""
+        items.append(f"<li><b>{_text(step.title)}</b><br>{_text(step.text)}{link}{privacy}</li>")
+    return f'<div class="um um-says"><h2 class="um-h2">Next</h2><ul class="um-next">{"".join(items)}</ul></div>'
+
+
+def _credentials(provenance: Provenance) -> str:
+    found = provenance.credentials
+    lines = (*found.facts, *found.claims)
+    if not lines:
+        return f'<p class="um-small">{_text(found.text)}</p>' if found.state != "none" else ""
+    rows = "".join(
+        f'<tr><th scope="row">{_FACTS[line.code.partition(".")[0]]}</th><td>{_text(line.text)}</td></tr>'
+        for line in lines
+    )
+    return (
+        f"<details><summary>Content Credentials: {len(lines)} facts</summary>"
+        f'<p class="um-small">{_text(found.text)}</p>'
+        f'<table class="um-table"><tbody>{rows}</tbody></table></details>'
+    )
+
+
+def _lines(title: str, lines: tuple[Line, ...]) -> str:
+    if not lines:
+        return ""
+    items = "".join(
+        f'<li>{_text(line.text)} <span class="um-small">{_text(line.where)}; {BASIS_WORDS[line.basis]}.</span></li>'
+        for line in lines
+    )
+    return f"<details><summary>{title}: {len(lines)}</summary><ul>{items}</ul></details>"
+
+
+def _text(text: str) -> str:
+    # names from the file may run from right to left: each text keeps to itself
+    return f"<bdi>{html.escape(text)}</bdi>"
+
+
+def _address(link: str) -> str:
+    return html.escape(link.removeprefix("https://").strip("/"))
