@@ -29,6 +29,7 @@ bench: setup
 
 lint: setup-dev
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
 # Two processes, whatever the machine has: each holds torch and the networks. The browser tests measure how soon a page

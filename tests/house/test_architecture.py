@@ -269,16 +269,18 @@ def tree_of(text: str) -> dict[str, bool]:
     # (indentation, folder) of the lines above that are still open
     trail: list[tuple[int, str]] = []
     for line in blocks[0].splitlines():
-        match = re.match(r"^([\s│├└─|`+-]*)([\w.][\w./*-]*)", line)
+        # names stand before the first two spaces; what is inside follows the last folder of a line
+        match = re.match(r"^([\s│├└─|`+-]*)((?:[\w.][\w./*-]*(?: |$))+)", f"{line} ")
         if not match:
             continue
-        indent, name = len(match[1]), match[2]
+        indent, names = len(match[1]), match[2].split()
         while trail and trail[-1][0] >= indent:
             trail.pop()
-        path = "".join(folder for _, folder in trail) + name
-        found[path.rstrip("/")] = name.endswith("/")
-        if name.endswith("/"):
-            trail.append((indent, name))
+        above = "".join(folder for _, folder in trail)
+        for name in names:
+            found[f"{above}{name}".rstrip("/")] = name.endswith("/")
+        if names[-1].endswith("/"):
+            trail.append((indent, names[-1]))
     return found
 
 

@@ -175,9 +175,16 @@ def test_a_head_is_published_beside_its_backbone(tmp_path: Path, monkeypatch: py
     save_file({k: v.contiguous() for k, v in trained.items() if not k.startswith("backbone.block")}, run.best)
     start = weights_name("meso4", tmp_path / "pretrained", "file")
     record = {
-        "recipe": "head", "options": {"model": "meso4", "seed": 0, "size_px": 64, "epochs": 1}, "data": "d",
-        "features": {"weights": start}, "images_planned": 8, "train_hours": 0.1, "start": "made",
-        "environment": environment(), "sources": {}, "unseen_val_sources": [],
+        "recipe": "head",
+        "options": {"model": "meso4", "seed": 0, "size_px": 64, "epochs": 1},
+        "data": "d",
+        "features": {"weights": start},
+        "images_planned": 8,
+        "train_hours": 0.1,
+        "start": "made",
+        "environment": environment(),
+        "sources": {},
+        "unseen_val_sources": [],
     }
     run.write_record(**record)
     (tmp_path / "weights").mkdir()

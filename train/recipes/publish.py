@@ -155,9 +155,7 @@ def _measured(
             ))  # fmt: skip
     else:
         choices, curves = cost_alone(built.manifest())
-    scored = {
-        n: round(selection_figures(data.val, c, data.unseen)["score"], 4) for n, c in built.calibrated.items()
-    }
+    scored = {n: round(selection_figures(data.val, c, data.unseen)["score"], 4) for n, c in built.calibrated.items()}
     return built.manifest(date, limits, looks), Results(
         {name: replace(choice, validation_score=scored[name]) for name, choice in choices.items()},
         replace(
@@ -178,9 +176,7 @@ def _add_false_alarms(built: Built, name: str, found: dict[str, dict[str, Any]])
         built.models[name] = replace(built.models[name], false_alarms=results.shares(found))
 
 
-def _with_clips(
-    manifest: Manifest, measured: Results, data: FaceData, options: Publish
-) -> tuple[Manifest, Results]:
+def _with_clips(manifest: Manifest, measured: Results, data: FaceData, options: Publish) -> tuple[Manifest, Results]:
     """Both with what training and validation clips showed; as they are where there are none or too few."""
     clips = read_clips(find_data_root(options.data_root))
     if not clips:

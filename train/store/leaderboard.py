@@ -271,9 +271,7 @@ def _changed(manifest: Manifest, scores: KeptScores, known: Sequence[Sample], na
     return found
 
 
-def _labels(
-    manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str
-) -> dict[str, dict[str, Figure]]:
+def _labels(manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str) -> dict[str, dict[str, Figure]]:
     if LABELLED not in scores.sets:
         return {}
     samples = scores.samples(LABELLED, known)
