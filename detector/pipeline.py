@@ -60,7 +60,7 @@ from detector.types import (
     VideoVerdict,
 )
 from detector.version import __version__
-from detector.video import covered_s
+from detector.video import covered_s, probe
 from detector.weights import load_ensemble
 from detector.words import no_verdict_message
 
@@ -329,6 +329,10 @@ class Detector:
         """
         source = _as_source(source)
         step = Steps(on_progress, should_stop)
+        if region is not None:  # as shares: the quick look over a long video sees small pictures
+            info = probe(source)
+            x0, y0, x1, y1 = region_px(region, info.width, info.height)
+            region = (x0 / info.width, y0 / info.height, x1 / info.width, y1 / info.height)
         search = FaceSearch(self._video_faces, region)
         film = follow_persons(
             source,
