@@ -24,6 +24,8 @@ from detector.faces.track import Tracker
 from detector.media import RGB, Source
 from detector.types import Face
 from detector.video import (
+    MAX_SCOUTS,
+    NEARLY_ALL,
     VideoFrame,
     VideoInfo,
     Window,
@@ -42,6 +44,7 @@ _FACES_AT_ONCE = 16  # what a network takes at once; between two parts it can be
 _FRAMES_AT_ONCE = 8
 _PIXELS_AT_ONCE = 8_294_400  # eight of 720p, four of 1080p, one of 4K
 _SCOUTING = 0.3  # of the progress
+_FEW_SCOUTS = 32  # enough to see that there are faces nearly everywhere
 _GLIMPSE, _SAME_PICTURE = (32, 18), 6  # pictures that differ by less in every part are one: a slide, a pause
 
 J = TypeVar("J")
@@ -165,27 +168,48 @@ def _where_faces_are(
 ) -> tuple[tuple[Window, ...], int]:
     """The windows where a quick look finds faces, else those given, and how many pictures that look took."""
     start_s, end_s = part_s or (info.start_s, info.duration_s or 0.0)
-    stop = Event()
     scouted: list[tuple[float, bool]] = []
+    pictures = 0
+    for most, begun, until in ((_FEW_SCOUTS, 0.0, _SCOUTING / 3), (MAX_SCOUTS, _SCOUTING / 3, _SCOUTING)):
+
+        def tell(at_s: float, begun: float = begun, until: float = until) -> None:
+            share = (at_s - start_s) / (end_s - start_s)
+            on_step(begun + (until - begun) * share, "Looking for faces over the whole video")
+
+        with closing(_scouted(source, info, finder, (start_s, end_s), most, tell)) as looks:
+            scouted = list(looks)
+        pictures = max(pictures, len(scouted))
+        # with faces everywhere, or no more keyframes, a closer look tells nothing new
+        if sum(seen for _, seen in scouted) >= NEARLY_ALL * len(scouted) or len(scouted) < most:
+            break
+    found = plan_where_seen(scouted, start_s, end_s, max_frames=max_frames, window_limit_s=window_limit(info))
+    return found or windows, pictures
+
+
+def _scouted(
+    source: Source,
+    info: VideoInfo,
+    finder: FindsFaces,
+    part_s: tuple[float, float],
+    most: int,
+    tell: Callable[[float], None],
+) -> Generator[tuple[float, bool], None, None]:
+    """Times of keyframes, and whether there is a face in them; `tell` is called with the time that was reached."""
+    stop = Event()
+    at_s = part_s[0]
     before: tuple[RGB, bool] | None = None
-
-    def tell() -> None:
-        at_s = scouted[-1][0] if scouted else start_s
-        on_step(_SCOUTING * (at_s - start_s) / (end_s - start_s), "Looking for faces over the whole video")
-
-    read = iter_scouts(source, info, start_s, end_s, should_stop=stop.is_set)
-    with closing(_ahead(read, _FRAMES_AHEAD, stop, tell)) as frames:
+    read = iter_scouts(source, info, *part_s, most=most, should_stop=stop.is_set)
+    with closing(_ahead(read, _FRAMES_AHEAD, stop, lambda: tell(at_s))) as frames:
         for frame in frames:
-            tell()
+            at_s = frame.time_s
+            tell(at_s)
             small = np.asarray(cv2.resize(frame.image, _GLIMPSE, interpolation=cv2.INTER_AREA), np.uint8)
             if before is not None and cv2.absdiff(small, before[0]).max() < _SAME_PICTURE:
                 seen = before[1]
             else:
                 seen = bool(finder.detect([frame.image])[0])
             before = (small, seen)
-            scouted.append((frame.time_s, seen))
-    found = plan_where_seen(scouted, start_s, end_s, max_frames=max_frames, window_limit_s=window_limit(info))
-    return found or windows, len(scouted)
+            yield frame.time_s, seen
 
 
 def _batch_size(info: VideoInfo) -> int:

@@ -21,11 +21,13 @@ from detector.video.frames import (
     window_limit,
     windows_of,
 )
-from detector.video.plan import Window, covered_s, plan_where_seen, plan_windows, sample_times
-from detector.video.scout import iter_scouts
+from detector.video.plan import NEARLY_ALL, Window, covered_s, plan_where_seen, plan_windows, sample_times
+from detector.video.scout import MAX_SCOUTS, iter_scouts
 from detector.video.sound import SOUND_RATE, Sound, iter_sound
 
 __all__ = [
+    "MAX_SCOUTS",
+    "NEARLY_ALL",
     "SOUND_RATE",
     "Sound",
     "VideoFrame",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 _WINDOW_S = 2.0
 _SPACING_S = 5.0  # windows closer than this would mostly fall between the same two keyframes
 _FRAMES_A_WINDOW = 4  # enough to follow a person through a window
-_NEARLY_ALL = 0.9  # with faces in so much of the time, frames that are spread over all of it meet them
+NEARLY_ALL = 0.9  # with faces in so much of the time, frames that are spread over all of it meet them
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def plan_where_seen(
             since_s = spans.pop()[0]
         spans.append((since_s, until_s))
     seen_s = sum(b - a for a, b in spans)
-    if not 0 < seen_s < _NEARLY_ALL * (end_s - start_s):
+    if not 0 < seen_s < NEARLY_ALL * (end_s - start_s):
         return None
     found = []
     for window in plan_windows(seen_s, max_frames=max_frames, window_limit_s=window_limit_s):

@@ -23,15 +23,16 @@ def iter_scouts(
     start_s: float,
     end_s: float,
     *,
+    most: int = MAX_SCOUTS,
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[VideoFrame, None, None]:
-    """Keyframes between two times, in order, at most `MAX_SCOUTS`, at most 640 pixels wide and high.
+    """Keyframes between two times, in order, at most so many, at most 640 pixels wide and high.
 
     Encoders set a keyframe at every cut, so that what is seen but shortly has one of its own. Where there are more,
     they are taken evenly, and always the last one. What cannot be read ends it early.
     """
     clock = Clock(_BUDGET_S, should_stop)
-    most = max(8, min(MAX_SCOUTS, int(_MAX_PIXELS / max(1, info.width * info.height))))
+    most = max(8, min(most, int(_MAX_PIXELS / max(1, info.width * info.height))))
     with opened(source, clock, info.joined) as media:
         turn: Turn | None = None
         decoder = Decoder(media)

@@ -222,3 +222,30 @@ def test_a_face_in_the_last_seconds_of_a_long_video_is_found(
     )
     assert part.part_s == (50.0, 70.0) and not part.persons and not part.scouted
     assert len(part.times_s) == 8 and all(50.0 <= time_s < 70.0 for time_s in part.times_s)
+
+
+@pytest.mark.parametrize(("shown", "scouted"), [("always", 32), ("at times", 80)])
+def test_a_closer_look_is_taken_only_where_faces_come_and_go(
+    heads: tuple[np.ndarray, np.ndarray], shown: str, scouted: int
+) -> None:
+    """Eighty seconds with a keyframe each; a head that moves on every second, always or in one half."""
+    head = cv2.resize(heads[0], (90, 112), interpolation=cv2.INTER_AREA)
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as out:
+        stream = out.add_stream("libx264", rate=5, options={"preset": "ultrafast", "crf": "18", "g": "5"})
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for i in range(400):
+            picture = np.full((180, 320, 3), 128, np.uint8)
+            if shown == "always" or i < 200:
+                pasted(picture, head, 60 + 20 * (i // 5 % 10), 90)
+            else:  # each second another picture without a face
+                picture[: 20 + 15 * (i // 5 % 8)] = 60
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode(None))
+    said: list[float] = []
+    film = follow_persons(
+        buffer.getvalue(), video_faces(), warmth, max_frames=16, on_step=lambda share, what: said.append(share)
+    )
+    assert film.scouted == scouted and said == sorted(said) and len(film.times_s) == 16
+    assert shown == "always" or max(film.times_s) <= 40.0
+    assert sum(len(person.sightings) for person in film.persons) >= 14
