@@ -50,6 +50,8 @@ class Media {
     const bar = el("div", { class: "controls" });
     if (data.video && this.times.length > 1) bar.append(this.playButton());
     bar.append(this.caption);
+    this.keep = el("a", { class: "button quiet", download: "" }, "Save this frame");
+    if (data.video) bar.append(this.keep);
     if (data.networks.length) bar.append(this.lookButton());
     parts.push(bar, this.legend());
     if (data.video && this.times.length) parts.push(this.timeline());
@@ -117,8 +119,11 @@ class Media {
     this.time = time;
     this.place();
     const faces = this.facesAt(time), caption = time == null ? "Photo" : `Frame at ${seconds(time)}`;
+    const { data } = this, source = time == null ? `${this.url}/frame` : `${this.url}/frame?t=${time}`;
     const dress = () => {
       this.caption.textContent = caption;
+      this.keep.href = source;
+      this.keep.download = `${data.stem}${time == null ? "" : `-${time.toFixed(1)}s`}.unmask.jpg`;
       this.stage.setAttribute("aria-label", `${caption}, ${faces.length} ${faces.length === 1 ? "face" : "faces"} marked`);
       this.boxes.replaceChildren(...faces.map(({ person, point }) => this.box(person, point)));
     };
@@ -128,7 +133,6 @@ class Media {
     }
     const asked = ++this.asked;
     this.hideHeat();
-    const source = time == null ? `${this.url}/frame` : `${this.url}/frame?t=${time}`;
     if (this.image.getAttribute("src") !== source) {
       const next = new Image();
       next.src = source;
@@ -229,11 +233,14 @@ class Media {
       node.style.width = `${x(gap.to - gap.from)}%`;
       chart.append(node);
     }
+    const above = el("div", { class: "above" });
     for (const part of data.parts) {
-      const node = el("div", { class: "worst" }, el("span", {}, part.label));
+      const node = el("div", { class: "worst" }), label = el("span", {}, part.label), middle = x((part.from + part.to) / 2);
       node.style.left = `${x(part.from)}%`;
       node.style.width = `${Math.max(x(part.to - part.from), 0.6)}%`;
-      if (part.from > 0.6 * data.end) node.classList.add("leftward");
+      // the label stays over the chart wherever its part is
+      Object.assign(label.style, { left: `${middle}%`, transform: `translateX(-${middle}%)` });
+      above.append(label);
       chart.append(node);
     }
     const drawing = svg("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" });
@@ -281,7 +288,7 @@ class Media {
     const kinds = [...new Map(data.gaps.map((gap) => [gap.kind, gap])).values()];
     const keys = el("p", { class: "small keys" }, ...kinds.map((gap) => el("span", {}, el("i", { class: `gap ${gap.kind}` }), gap.label)));
     this.filmstrip = el("div", { class: "film", role: "group", "aria-label": "Frames that matter" });
-    return el("div", { class: "time" }, el("div", { class: "plot" }, chart, this.slider, axis), kinds.length ? keys : null, this.filmstrip);
+    return el("div", { class: "time" }, el("div", { class: "plot" }, data.parts.length ? above : null, chart, this.slider, axis), kinds.length ? keys : null, this.filmstrip);
   }
   place() {
     if (!this.slider || this.time == null) return;

@@ -1,5 +1,7 @@
 """The picture with its boxes, and a video's timeline under it."""
 
+from pathlib import Path
+
 import streamlit as st
 
 from app.case import Case
@@ -27,6 +29,7 @@ def media_card(case: Case, verdict: FileVerdict) -> None:
                 **found,
                 "base": prefix(),
                 "check": case.id,
+                "stem": Path(case.name).stem or "file",
                 "max_height": _MAX_FRAME_HEIGHT,
                 "playable": case.playable is not None,
                 "networks": networks,

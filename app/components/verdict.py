@@ -7,19 +7,29 @@ import streamlit as st
 
 from app.case import Case
 from app.components.actions import actions
+from app.components.says import next_html, says_html
 from app.components.scale import scale_html
 from detector import BANDS, FileVerdict, VideoVerdict, report
 
 
 def verdict_card(case: Case, verdict: FileVerdict) -> None:
-    """What was found, in words first; then scale, reasons, error rate, and the sentence to quote."""
+    """What was found, in words first; then scale, reasons, what the file says, what to do, and the sentence to quote.
+
+    Two containers that look like one card: on a phone the picture stands between them.
+    """
+    with st.container(border=True, key="um-head"):
+        st.html(f'<div class="um">{head_html(verdict)}</div>')
     with st.container(border=True, key="um-verdict"):
-        st.html(verdict_html(verdict, report.error_rate_line(verdict, case.entry) if case.entry else ""))
+        st.html(f'<div class="um">{body_html(verdict, _error_rate(case, verdict))}</div>')
         actions(case, verdict)
 
 
-def verdict_html(verdict: FileVerdict, error_rate: str) -> str:
-    """The text of the verdict card as HTML."""
+def _error_rate(case: Case, verdict: FileVerdict) -> str:
+    return report.error_rate_line(verdict, case.entry) if case.entry else ""
+
+
+def head_html(verdict: FileVerdict) -> str:
+    """Whom it is about, the band in words, and the one sentence that explains it."""
     parts = [f'<p class="um-eyebrow">{html.escape(report.eyebrow(verdict))}</p>']
     headline = report.headline(verdict)
     first, evidence, rest = headline.partition(" evidence")
@@ -29,7 +39,13 @@ def verdict_html(verdict: FileVerdict, error_rate: str) -> str:
     )
     if verdict.band is None:
         parts.append(f'<p class="um-plain">{html.escape(report.reason_text(verdict))}</p>')
-    elif verdict.prob_fake is not None and verdict.thresholds is not None:
+    return "".join(parts)
+
+
+def body_html(verdict: FileVerdict, error_rate: str) -> str:
+    """Scale, reasons, what the file says, what to do, and the sentence to quote."""
+    parts = []
+    if verdict.band is not None and verdict.prob_fake is not None and verdict.thresholds is not None:
         cap = verdict.band_cap if isinstance(verdict, VideoVerdict) else None
         strongest = cap.band if cap is not None else BANDS[-1]
         parts.append(scale_html(verdict.prob_fake, verdict.band, verdict.range, verdict.thresholds, strongest))
@@ -38,9 +54,10 @@ def verdict_html(verdict: FileVerdict, error_rate: str) -> str:
         parts.append('<ul class="um-facts">' + "".join(f"<li>{_unbroken(fact)}</li>" for fact in facts) + "</ul>")
     if error_rate:
         parts.append(f'<p class="um-small">{html.escape(error_rate)}</p>')
+    parts += [says_html(verdict), next_html(verdict)]
     if verdict.status != "unreadable":
         parts.append(f'<p class="um-quote">“{html.escape(report.quote(verdict))}”</p>')
-    return f'<div class="um">{"".join(parts)}</div>'
+    return "".join(parts)
 
 
 def _unbroken(text: str) -> str:
