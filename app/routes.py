@@ -7,6 +7,7 @@ import asyncio
 import math
 import re
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -190,6 +191,21 @@ async def _copy_file(request: Request) -> Response:
     return Response(case.copy.data, media_type="application/octet-stream", headers=_PRIVATE)
 
 
+async def _by_the_worker(work: Callable[[], tuple[bytes, str]]) -> tuple[bytes, str]:
+    """What the worker makes in its turn: networks and decoders run in one thread only."""
+    made: Future[tuple[bytes, str]] = Future()
+
+    def task() -> None:
+        try:
+            made.set_result(work())
+        except BaseException as error:
+            made.set_exception(error)
+
+    if not networks.worker().submit(task):
+        raise DetectorError(bugs.BUSY_MESSAGE)
+    return await asyncio.wrap_future(made)
+
+
 async def _save(request: Request) -> Response:
     """A report, the sound or a still, made when it is asked for."""
     case = _case(request)
@@ -197,7 +213,7 @@ async def _save(request: Request) -> Response:
     if case is None or case.verdict is None or what not in SAVES:
         return _gone()
     try:
-        data, kind = await run_in_threadpool(SAVES[what], case.source, case.verdict, case.judge)
+        data, kind = await _by_the_worker(lambda: SAVES[what](case.source, case.verdict, case.judge))
     except DetectorError as error:
         return _said(str(error), 422)
     except Exception as error:

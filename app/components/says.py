@@ -1,28 +1,13 @@
 """What the file says about itself, and what to do next: also for a file without a face, or one that cannot be read."""
 
 import html
-from pathlib import Path
 
-import streamlit as st
-
-from detector import FileVerdict, Line, Provenance
+from detector import FileVerdict, Line, Provenance, Step
 from detector.evidence_words import BASIS_WORDS, disagreement, voice_line
 
-_STYLE = Path(__file__).parents[1] / "assets" / "says.css"
+_STEPS = 3
+"""Next steps that are there at once; the rest opens in place."""
 _FACTS = {"binding": "Bytes", "signature": "Signature", "signer": "Signer", "time": "Time", "claim": "Statement"}
-
-
-def says(verdict: FileVerdict) -> None:
-    """Two cards beside each other: what the file says, and next steps."""
-    if verdict.provenance is None:
-        return
-    style = _STYLE.read_text(encoding="utf-8")
-    with st.container(key="um-says"):
-        left, right = st.columns([5, 7], gap="medium")
-        with left, st.container(border=True, height="stretch"):
-            st.html(f"<style>{style}</style>{says_html(verdict)}")
-        with right, st.container(border=True, height="stretch"):
-            st.html(next_html(verdict))
 
 
 def says_html(verdict: FileVerdict) -> str:
@@ -30,7 +15,7 @@ def says_html(verdict: FileVerdict) -> str:
     provenance = verdict.provenance
     if provenance is None:
         return ""
-    parts = ['<h2 class="um-h2">What the file says</h2>', f"<p><b>{_text(provenance.summary)}</b></p>"]
+    parts = ['<h2 class="um-h3">What the file says</h2>', f"<p><b>{_text(provenance.summary)}</b></p>"]
     apart = disagreement(verdict)
     if apart:
         parts.append(f'<p class="um-apart">{_text(apart)}</p>')
@@ -53,16 +38,21 @@ def next_html(verdict: FileVerdict) -> str:
     """The next steps as HTML; empty where there are none."""
     if not verdict.next_steps:
         return ""
-    items = []
-    for step in verdict.next_steps:
-        link = (
-            f' <a href="{html.escape(step.link)}" target="_blank" rel="noopener noreferrer">{_address(step.link)}</a>'
-            if step.link
-            else ""
-        )
-        privacy = f' <span class="um-leaves">{_text(step.privacy)}</span>' if step.privacy else ""
-        items.append(f"<li><b>{_text(step.title)}</b><br>{_text(step.text)}{link}{privacy}</li>")
-    return f'<div class="um um-says"><h2 class="um-h2">Next</h2><ul class="um-next">{"".join(items)}</ul></div>'
+    items = [_step(step) for step in verdict.next_steps]
+    first, rest = "".join(items[:_STEPS]), "".join(items[_STEPS:])
+    more = f'<details><summary>More ways: {len(items) - _STEPS}</summary><ul class="um-next">{rest}</ul></details>'
+    steps = f'<ul class="um-next">{first}</ul>{more if rest else ""}'
+    return f'<div class="um um-says"><h2 class="um-h3">Next</h2>{steps}</div>'
+
+
+def _step(step: Step) -> str:
+    link = (
+        f' <a href="{html.escape(step.link)}" target="_blank" rel="noopener noreferrer">{_address(step.link)}</a>'
+        if step.link
+        else ""
+    )
+    privacy = f' <span class="um-leaves">{_text(step.privacy)}</span>' if step.privacy else ""
+    return f"<li><b>{_text(step.title)}</b><br>{_text(step.text)}{link}{privacy}</li>"
 
 
 def _credentials(provenance: Provenance) -> str:

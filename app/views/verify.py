@@ -14,7 +14,6 @@ from app.components.file import file_row, networks_popover
 from app.components.frame import privacy_line, small
 from app.components.intake import intake, path_popover
 from app.components.media import media_card
-from app.components.says import says
 from app.components.verdict import verdict_card
 from app.components.waiting import waiting
 from app.pictures import jpeg
@@ -148,7 +147,6 @@ def _no_result(case: Case) -> None:
 def _result(case: Case, verdict: FileVerdict) -> None:
     if verdict.status == "unreadable":
         verdict_card(case, verdict)
-        says(verdict)
         return
     with st.container(key="um-two"):
         left, right = st.columns([5, 7], gap="medium")
@@ -156,5 +154,4 @@ def _result(case: Case, verdict: FileVerdict) -> None:
             verdict_card(case, verdict)
         with right:
             media_card(case, verdict)
-    says(verdict)
     details(verdict)

@@ -265,6 +265,13 @@ def _violations(page: Page) -> list[str]:
     )
 
 
+def test_a_button_without_a_name_is_found(browser: Browser) -> None:
+    page = browser.new_page()
+    page.set_content("<main><h1>Title</h1><button></button></main>")
+    assert ["button-name" in found for found in _violations(page)] == [True]
+    page.close()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 320])
 def test_everybody_can_use_every_page_and_state(

@@ -81,7 +81,7 @@ def test_a_video_gets_persons_and_a_timeline(page: AppTest, clip: bytes) -> None
 
 def test_numbers_are_there_closed_with_the_scale_that_they_stand_on(page: AppTest, photo: bytes) -> None:
     at = judged(drop(page, "portrait.jpg", photo))
-    sections = markup(at).split("<details")
+    sections = markup(at).split('<details class="um-details"')
     assert [part.partition("</summary>")[0].rpartition(">")[2] for part in sections[1:]] == [
         "Numbers",
         "How to read this",
@@ -93,6 +93,14 @@ def test_numbers_are_there_closed_with_the_scale_that_they_stand_on(page: AppTes
     assert "10 %" in shown and "2 %" in shown and "0.5 %" in shown
     assert "52 (weak)" in shown
     assert case_of(at).verdict.sha256 in shown  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["portrait.jpg", "noface.jpg", "letter.txt"])
+def test_what_the_file_says_and_what_to_do_next_stand_on_the_card(page: AppTest, photo: bytes, name: str) -> None:
+    at = judged(drop(page, name, b"just a letter" if name == "letter.txt" else photo))
+    shown = text(at)
+    assert "What the file says No Content Credentials" in shown and "Next Ask the sender" in shown
+    assert "&lt;b&gt;Paint&lt;/b&gt;" in markup(at) and "<b>Paint" not in markup(at)
 
 
 def test_no_face_is_a_calm_result(page: AppTest, photo: bytes) -> None:

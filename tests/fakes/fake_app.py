@@ -19,13 +19,16 @@ from detector import (
     BandCap,
     Cancelled,
     Coverage,
+    Credentials,
     Face,
     FaceVerdict,
     FileVerdict,
     ImageVerdict,
+    Line,
     ModelUsed,
     Person,
     ProbRange,
+    Provenance,
     Score,
     Thresholds,
     TimelinePoint,
@@ -46,6 +49,7 @@ from detector.manifest import (
 from detector.media import read_head, read_image, sha256_of, sniff_kind
 from detector.pipeline import Glance
 from detector.results import Choice, Curves, Figure, LabelledSource, Measured, Pooled, Results
+from detector.steps import next_steps
 from detector.types import FalseAlarms, Share
 from detector.video import iter_frames, probe
 
@@ -68,6 +72,18 @@ CLIPS = Videos(
 COMMON: dict[str, Any] = {
     "calibration": Calibration(1.0, 0.0), "curve": CURVE, "false_alarms": FALSE_ALARMS, "clips": CLIPS
 }  # fmt: skip
+
+_SAYS = Provenance(
+    "No Content Credentials; saved by a program, as many pictures are.",
+    Credentials("none", "The file holds no Content Credentials."),
+    marks=(Line("mark.none", "observed", "No label of a generator was found.", "XMP"),),
+    history=(
+        Line("software", "observed", "Saved by <b>Paint</b> 3.", "EXIF, Software", "edited", "Paint 3"),
+        Line("jpeg.quality", "derived", "Saved as JPEG at quality 75.", "JPEG tables", "changed"),
+        Line("likeness", "inferred", "Its sizes are those that messengers use.", "size", "changed"),
+        Line("time", "observed", "Taken on 2026-11-02 at 10:15.", "EXIF, DateTimeOriginal"),
+    ),
+)
 
 
 def manifest(folder: Path = Path("weights")) -> Manifest:
@@ -179,6 +195,11 @@ class FakeDetector:
             if on_progress is not None:
                 on_progress(step / steps, f"reading frames, {step + 1} of {steps}")
             time.sleep(0.08 if steps > 4 else 0.02)
+        verdict = self._verdict(source, name)
+        verdict = replace(verdict, provenance=_SAYS)
+        return replace(verdict, next_steps=next_steps(verdict))
+
+    def _verdict(self, source: bytes | Path, name: str) -> FileVerdict:
         kind = sniff_kind(read_head(source) if isinstance(source, Path) else source[:4096])
         if kind == "unknown":
             return FileVerdict(**self._common(source, name, "unknown", None, None, None, "unsupported"))
