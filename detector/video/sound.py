@@ -71,7 +71,9 @@ def iter_sound(
     clock = Clock(budget_s)
     with opened(source, clock) as media:
         stream = media.container.streams.best("audio")
-        if not isinstance(stream, AudioStream):
+        if not isinstance(stream, AudioStream):  # FFmpeg finds none the best before one is decoded
+            stream = next(iter(media.container.streams.audio), None)
+        if stream is None:
             return
         codec = stream.codec_context.codec.canonical_name if stream.codec_context is not None else "unknown"
         if codec not in SOUND_CODECS:
@@ -80,6 +82,7 @@ def iter_sound(
             seek(media, start_s)
         origin_s = float(media.start * media.time_base)
         resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SOUND_RATE)
+        next_s: float | None = None
         for frame in _heard(media, stream, clock):
             if should_stop is not None and should_stop():
                 return
@@ -88,9 +91,12 @@ def iter_sound(
             except (av.FFmpegError, ValueError):
                 return
             for piece in pieces:
-                if piece.pts is None or piece.time_base is None:
+                if piece.pts is not None and piece.time_base is not None:
+                    next_s = float(piece.pts * piece.time_base) - origin_s
+                if next_s is None:
                     continue
-                time_s = float(piece.pts * piece.time_base) - origin_s
+                # some formats say the time of the first of several pieces alone
+                time_s, next_s = next_s, next_s + piece.samples / SOUND_RATE
                 if time_s >= end_s:
                     return
                 samples = cast("npt.NDArray[np.float32]", piece.to_ndarray())

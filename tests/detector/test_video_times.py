@@ -11,7 +11,18 @@ import numpy as np
 import pytest
 
 from detector.errors import MediaError
-from detector.video import VideoInfo, iter_at, iter_frames, iter_span, part_of, plan_where_seen, probe, read_frame
+from detector.video import (
+    SOUND_RATE,
+    VideoInfo,
+    iter_at,
+    iter_frames,
+    iter_sound,
+    iter_span,
+    part_of,
+    plan_where_seen,
+    probe,
+    read_frame,
+)
 from detector.video.timeline import Continuous
 from tests.detector.test_video import level, level_of, make_clip
 
@@ -65,6 +76,26 @@ def test_a_video_that_begins_after_its_sound_has_the_times_of_a_player(container
     assert len(spread) == 4 and spread[0] < 1.8 and spread[-1] > 3.0  # over the picture alone
     span = [frame.time_s for frame in iter_span(clip, 2.0, 2.5)]
     assert span[0] == pytest.approx(2.0, abs=0.05) and span[-1] == pytest.approx(2.45, abs=0.06)
+
+
+@pytest.mark.parametrize("container", CODECS)
+def test_sound_keeps_its_place_beside_a_picture_that_begins_later(container: str) -> None:
+    clip = make_late(container, 1.4)
+    pieces = list(iter_sound(clip, 0.0, 10.0))
+    assert pieces[0].time_s == pytest.approx(0.0, abs=0.1)
+    assert sum(piece.samples.shape[1] for piece in pieces) / SOUND_RATE == pytest.approx(4.0, abs=0.15)
+    assert pieces[-1].time_s == pytest.approx(4.0, abs=0.15)
+    part = list(iter_sound(clip, 2.0, 3.0))
+    assert part[0].time_s == pytest.approx(2.0, abs=0.05)
+    assert sum(piece.samples.shape[1] for piece in part) / SOUND_RATE == pytest.approx(1.0, abs=0.06)
+
+
+def test_the_sound_of_joined_recordings_goes_on_with_the_pictures() -> None:
+    joined = make_late("mpegts", 0.0, sound_s=2.0) * 2
+    pieces = list(iter_sound(joined, 0.0, 10.0))
+    assert sum(piece.samples.shape[1] for piece in pieces) / SOUND_RATE == pytest.approx(4.0, abs=0.2)
+    times = [piece.time_s for piece in pieces]
+    assert times == sorted(times) and times[-1] == pytest.approx(4.0, abs=0.2)
 
 
 @pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts"])
