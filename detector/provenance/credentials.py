@@ -220,7 +220,7 @@ def _signer(signed: Mapping[str, Any], good: Mapping[str, str], bad: Mapping[str
 
 def _time(signed: Mapping[str, Any], good: Mapping[str, str], notes: Mapping[str, str], bad: Mapping[str, str]) -> Line:
     stated = plain(signed.get("time") or "", 40) or None
-    said = f" ({stated})" if stated else ""
+    said = f" ({_utc(stated)})" if stated else ""
     if _has(bad, "timeStamp.mismatch", "timeStamp.malformed") or _has(notes, "timeStamp.mismatch"):
         return _line("time.faulty", "There is a time stamp, but it does not belong to this signature.")
     trusted = next((why for code, why in good.items() if code.endswith("timeStamp.trusted")), None)
@@ -238,6 +238,15 @@ def _time(signed: Mapping[str, Any], good: Mapping[str, str], notes: Mapping[str
             "There is no time stamp, and the certificate has run out since: nothing shows when it was signed.",
         )
     return _line("time.none", "There is no time stamp, so nothing shows when it was signed.")
+
+
+def _utc(time: str) -> str:
+    """An ISO 8601 time for people; what is none stays as it is."""
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return time
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment.tzinfo else f"{moment:%Y-%m-%d %H:%M}"
 
 
 def _claims(manifest: Mapping[str, Any], active: bool, broken: bool) -> Iterable[Line]:
