@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from detector.errors import DetectorError
-from detector.evidence_words import disagreement, said, voice_line
+from detector.evidence_words import caught_line, disagreement, said, voice_line
 from detector.progress import OnProgress
 from detector.report import (
     PROBABILITY_HELP,
@@ -313,7 +313,11 @@ def block(name: str, verdict: FileVerdict, entry: HasFalseAlarms) -> str:
         ]
     lines += [f"  - {fact}" for fact in facts(verdict)]
     rate = error_rate_line(verdict, entry)
-    lines += [f"  {line}" for line in (rate, disagreement(verdict), voice_line(verdict.provenance)) if line]
+    lines += [
+        f"  {line}"
+        for line in (rate, caught_line(verdict), disagreement(verdict), voice_line(verdict.provenance))
+        if line
+    ]
     if verdict.next_steps:
         lines.append(f"  Next: {'; '.join(step.title for step in verdict.next_steps)}.")
     return "\n".join([*lines, ""])

@@ -3,8 +3,10 @@
 Lines of evidence that disagree are shown as such, with one sentence; they are never fused into a number.
 """
 
+from detector.caught import AS_THEY_CAME
 from detector.evidence import Line, Provenance
-from detector.types import FileVerdict
+from detector.report import percent, span_percent
+from detector.types import FileVerdict, ImageVerdict
 
 BASIS_WORDS = {
     "observed": "stands in the file",
@@ -26,6 +28,21 @@ def said(verdict: FileVerdict) -> tuple[str, ...]:
 def with_basis(line: Line) -> str:
     """A line with how it is known; what is computed needs no word, since it is a fact of the bytes."""
     return line.text if line.basis == "derived" else f"{line.text} [{BASIS_WORDS[line.basis]}]"
+
+
+def caught_line(verdict: FileVerdict) -> str:
+    """Beside little evidence: would it have seen a manipulation? Empty elsewhere, and where it was not measured."""
+    found = verdict.caught if isinstance(verdict, ImageVerdict) and verdict.band == "little" else None
+    if found is None:
+        return ""
+    like = f", changed to be like this picture ({found.change})," if found.change != AS_THEY_CAME else ""
+    spread = (
+        "" if found.low is None or found.high is None else f" (95 % interval {span_percent(found.low, found.high)})"
+    )
+    return (
+        f"Would it have seen a manipulation? Of {found.n} manipulated test faces{like} this version puts "
+        f"{percent(found.share)}{spread} in the band “strong” or above, so it misses many."
+    )
 
 
 def voice_line(provenance: Provenance | None) -> str:

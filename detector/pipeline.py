@@ -13,6 +13,7 @@ import numpy as np
 
 from detector.aggregate import MIN_FRAMES, PersonScore, person_score, smooth, stands_out
 from detector.calibration import band_of, crowd_of, edges, face_chances, sigmoid, thresholds
+from detector.caught import caught_of
 from detector.engine import Engine
 from detector.ensemble import VOTES
 from detector.errors import MediaError
@@ -37,6 +38,7 @@ from detector.progress import OnProgress, ShouldStop, Steps
 from detector.provenance import read_provenance
 from detector.provenance.history import perceptual_hash
 from detector.resaved import changed_copy
+from detector.results import read_results
 from detector.steps import next_steps
 from detector.types import (
     BANDS,
@@ -140,6 +142,8 @@ class Detector:
         self.entry = self.manifest.entry(models)
         self.name = self.entry.name
         self._ensemble = load_ensemble(self.manifest, self.name)
+        results = read_results(self.manifest)
+        self._changed = results.choices[self.name].changed if results and self.name in results.choices else {}
         self._engines = tuple(Engine(self.manifest, member, engine) for member in self.entry.members)
         self._photo_faces = FaceDetector(engine=engine)
         self._video_faces = video_faces(engine)
@@ -266,9 +270,10 @@ class Detector:
             band = max(band, crowd.band, key=BANDS.index)
         step(1.0, "Done")
         image, of = best.picture.image, best.picture.of
+        about = self._about(source, name, image)
         return _with_steps(
             ImageVerdict(
-                **self._about(source, name, image),
+                **about,
                 kind="image",
                 status=status,  # type: ignore[arg-type]
                 reason=reason,
@@ -285,6 +290,7 @@ class Detector:
                 faces=verdicts,
                 picture=PictureUsed(best.picture.number, of, tuple(looked_at)) if of > 1 else None,
                 crowd=crowd,
+                caught=caught_of(self._changed, top.face.size_px, about["provenance"]) if top else None,
             )
         )
 

@@ -11,6 +11,7 @@ from detector.types import (
     SCHEMA_VERSION,
     Band,
     BandCap,
+    Caught,
     Coverage,
     Crowd,
     Face,
@@ -46,11 +47,13 @@ def verdict_of(values: Mapping[str, Any]) -> FileVerdict:
         about = _about(values)
         if values["kind"] == "image" and "faces" in values:
             picture, crowd = values.get("picture"), values.get("crowd")  # new in 2.1
+            caught = values.get("caught")  # new in 2.2
             return ImageVerdict(
                 **about,
                 faces=tuple(map(_face_verdict, values["faces"])),
                 picture=PictureUsed(**{**picture, "looked_at": tuple(picture["looked_at"])}) if picture else None,
                 crowd=Crowd(**crowd) if crowd else None,
+                caught=Caught(**caught) if caught else None,
             )
         if values["kind"] == "video" and "persons" in values:
             cap = values["band_cap"]

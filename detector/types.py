@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from detector.evidence import Provenance, Step
 
-SCHEMA_VERSION = "2.1"
+SCHEMA_VERSION = "2.2"
 
 Kind = Literal["image", "video", "unknown"]
 Status = Literal["ok", "no_verdict", "unreadable"]
@@ -459,6 +459,32 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Caught:
+    """How many manipulated test faces reach the strong band in pictures like this one.
+
+    Attributes:
+        change: what was done to the test faces to make their pictures like this one, or "as they came".
+        share: of them that reach the band "strong"; `low` and `high`: its 95 % interval, None where none can be given.
+        n: manipulated test faces.
+    """
+
+    change: str
+    share: float
+    low: float | None
+    high: float | None
+    n: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "change": self.change,
+            "share": round(self.share, 4),
+            "low": _rounded(self.low),
+            "high": _rounded(self.high),
+            "n": self.n,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class FileVerdict:
     """What is known of one file. Use `ImageVerdict` and `VideoVerdict`; this one alone means "could not be read".
 
@@ -547,18 +573,21 @@ class ImageVerdict(FileVerdict):
     """A photo: its faces, most suspicious first.
 
     `picture` says which one of a file that holds several; the faces, width and height are those of that picture.
-    `crowd` is None where too few faces were judged to count them.
+    `crowd` is None where too few faces were judged to count them. `caught` tells how often a manipulation would have
+    been seen in a picture like this; None without a verdict, or where it was not measured.
     """
 
     faces: tuple[FaceVerdict, ...] = ()
     picture: PictureUsed | None = None
     crowd: Crowd | None = None
+    caught: Caught | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
             **FileVerdict.to_dict(self),
             "picture": self.picture.to_dict() if self.picture else None,
             "crowd": self.crowd.to_dict() if self.crowd else None,
+            "caught": self.caught.to_dict() if self.caught else None,
             "faces": [f.to_dict() for f in self.faces],
         }
 

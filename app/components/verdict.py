@@ -10,6 +10,7 @@ from app.components.actions import actions
 from app.components.says import next_html, says_html
 from app.components.scale import scale_html
 from detector import BANDS, FileVerdict, VideoVerdict, report
+from detector.evidence_words import caught_line
 
 
 def verdict_card(case: Case, verdict: FileVerdict) -> None:
@@ -54,6 +55,9 @@ def body_html(verdict: FileVerdict, error_rate: str) -> str:
         parts.append('<ul class="um-facts">' + "".join(f"<li>{_unbroken(fact)}</li>" for fact in facts) + "</ul>")
     if error_rate:
         parts.append(f'<p class="um-small">{html.escape(error_rate)}</p>')
+    caught = caught_line(verdict)
+    if caught:
+        parts.append(f'<p class="um-small">{html.escape(caught)}</p>')
     parts += [says_html(verdict), next_html(verdict)]
     if verdict.status != "unreadable":
         parts.append(f'<p class="um-quote">“{html.escape(report.quote(verdict))}”</p>')

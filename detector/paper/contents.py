@@ -7,7 +7,7 @@ from typing import Any
 
 from detector import report
 from detector.evidence import Line, Provenance
-from detector.evidence_words import BASIS_WORDS, disagreement, voice_line
+from detector.evidence_words import BASIS_WORDS, caught_line, disagreement, voice_line
 from detector.paper import charts
 from detector.paper.blocks import Block, Bullets, Figure, Figures, Heading, Name, Paragraph, Table
 from detector.stored import verdict_of
@@ -226,8 +226,8 @@ def _rates(verdict: FileVerdict) -> Iterator[Block]:
     if not line and not rows:
         return
     yield Heading("Measured error rates", 2)
-    if line:
-        yield Paragraph(line)
+    for text in filter(None, (line, caught_line(verdict))):
+        yield Paragraph(text)
     if rows:
         yield Table(("Band or stronger", "Genuine media that reached it", "95 % interval"), rows)
     cap = report.cap_text(verdict)

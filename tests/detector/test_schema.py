@@ -20,6 +20,7 @@ from detector import (
     SCHEMA_VERSION,
     TRIED,
     BandCap,
+    Caught,
     Coverage,
     Credentials,
     Crowd,
@@ -151,7 +152,7 @@ COMMON: dict[str, Any] = {
     "tried": ("turned",),
 }
 COMMON_JSON: dict[str, Any] = {
-    "schema_version": "2.1",
+    "schema_version": "2.2",
     "sha256": "ab" * 32,
     "status": "ok",
     "reason": None,
@@ -211,6 +212,7 @@ IMAGE = ImageVerdict(
     ),
     picture=PictureUsed(2, 4, (1, 2, 4)),
     crowd=Crowd(9, 12, 0.00123456, "weak"),
+    caught=Caught("JPEG 50", 0.39004, 0.31, 0.476, 300),
 )
 IMAGE_JSON: dict[str, Any] = {
     **COMMON_JSON,
@@ -219,6 +221,7 @@ IMAGE_JSON: dict[str, Any] = {
     "range": {"low": 0.74, "high": 0.87, "kind": "re-encoding"},
     "coverage": {"frames": 1, "duration_s": None, "analysed_s": None, "share": 1.0, **WHOLE},
     "picture": {"number": 2, "of": 4, "looked_at": [1, 2, 4]},
+    "caught": {"change": "JPEG 50", "share": 0.39, "low": 0.31, "high": 0.476, "n": 300},
     "crowd": {"above": 9, "of": 12, "chance": 0.001235, "band": "weak"},
     "faces": [
         {
@@ -375,7 +378,7 @@ UNREADABLE = FileVerdict(
     date="2026-12-03T10:00:00Z",
 )
 UNREADABLE_JSON: dict[str, Any] = {
-    "schema_version": "2.1",
+    "schema_version": "2.2",
     "file": "notes.mp4",
     "sha256": "ef" * 32,
     "kind": "unknown",
@@ -409,7 +412,7 @@ IDS = ["image", "video", "unreadable"]
 
 
 def test_the_version_is_pinned() -> None:
-    assert SCHEMA_VERSION == "2.1"
+    assert SCHEMA_VERSION == "2.2"
 
 
 def test_the_codes_are_pinned() -> None:
@@ -495,7 +498,7 @@ def test_a_verdict_comes_back_from_its_json(verdict: FileVerdict, expected: dict
     "values", [{}, {"schema_version": "1.2"}, {"schema_version": "2.0"}, {**IMAGE_JSON, "faces": [{}]}]
 )
 def test_what_is_no_verdict_of_this_version_is_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"schema version 2\.1"):
+    with pytest.raises(ValueError, match=r"schema version 2\.2"):
         verdict_of(values)
 
 

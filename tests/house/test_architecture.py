@@ -19,7 +19,7 @@ PROJECT = ("app", "detector", "train")
 ROWS: tuple[tuple[str, ...], ...] = (
     ("types", "words", "evidence", "steps", "stored", "child", "errors", "version", "palette", "clock", "progress"),
     (
-        *("media", "tiff", "pixels", "colour", "video", "wav", "movie", "drawing", "provenance"),
+        *("media", "tiff", "pixels", "colour", "video", "wav", "movie", "drawing", "provenance", "caught"),
         *("models", "manifest", "results", "weights", "calibration", "ensemble", "aggregate"),
     ),
     ("engine", "runtime", "converted"),
