@@ -140,7 +140,8 @@ class Album:
             from detector.media import read_image
             from detector.video import read_frame
 
-            image = read_image(self._source) if time_s is None else read_frame(self._source, time_s)
+            number = self._verdict.picture_number if isinstance(self._verdict, ImageVerdict) else None
+            image = read_image(self._source, number) if time_s is None else read_frame(self._source, time_s)
             self._last_full = (time_s, image)
         return self._last_full[1]
 

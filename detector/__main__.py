@@ -6,6 +6,7 @@
 
 import argparse
 import logging
+import math
 import os
 import stat
 import sys
@@ -31,8 +32,9 @@ from detector.report import (
     to_json,
 )
 from detector.takeaways import Copies, Folder, Forensics, Reports, Sounds, Stills, Takeaway
-from detector.types import Face, FileVerdict
+from detector.types import Box, Face, FileVerdict
 from detector.version import __version__
+from detector.words import edges_line
 
 if TYPE_CHECKING:  # they bring torch and FFmpeg, which --help does without
     from detector.explain.gradcam import Heatmap
@@ -58,6 +60,7 @@ class FileDetector(Protocol):
         max_frames: int,
         start_s: float | None,
         end_s: float | None,
+        region: Box | None,
         on_progress: OnProgress | None,
     ) -> FileVerdict:
         """The verdict on one file; a file that cannot be read has one, too."""
@@ -130,6 +133,13 @@ def command_line_parser() -> argparse.ArgumentParser:
         "--to", dest="end_s", type=_moment, metavar="TIME", help="look at a video up to this time alone"
     )
     parser.add_argument(
+        "--region",
+        type=_region,
+        metavar="X0,Y0,X1,Y1",
+        help="look for faces in this part of the picture alone: left, top, right and bottom in pixels, or as shares of "
+        "its width and height (0.5,0,1,0.5 is the upper right quarter)",
+    )
+    parser.add_argument(
         "--csv",
         type=Path,
         metavar="OUT.csv",
@@ -191,6 +201,7 @@ def _run(options: argparse.Namespace, detector_factory: Callable[[str], FileDete
                     max_frames=options.max_frames,
                     start_s=options.start_s,
                     end_s=options.end_s,
+                    region=options.region,
                     on_progress=on_progress,
                 )
             if verdict.status == "unreadable":
@@ -311,6 +322,8 @@ def block(name: str, verdict: FileVerdict, entry: HasFalseAlarms) -> str:
             f"  {headline(verdict)}  ({eyebrow(verdict)})",
             f"  {estimate(verdict)}" + (f"  ({spread})" if spread else ""),
         ]
+        begin = edges_line(verdict)
+        lines += [f"  {begin}"] if begin else []
     lines += [f"  - {fact}" for fact in facts(verdict)]
     rate = error_rate_line(verdict, entry)
     lines += [
@@ -382,6 +395,16 @@ def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError("expected a whole number of at least 1")
     return int(text)
+
+
+def _region(text: str) -> Box:
+    try:
+        x0, y0, x1, y1 = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError("expected four numbers with commas: left,top,right,bottom") from None
+    if not (0 <= x0 < x1 < math.inf and 0 <= y0 < y1 < math.inf):
+        raise argparse.ArgumentTypeError("expected left below right and top below bottom, none below 0")
+    return (x0, y0, x1, y1)
 
 
 def _complain(line: str) -> None:

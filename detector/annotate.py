@@ -135,7 +135,7 @@ def annotate(
 
 
 def _photo(source: Source, verdict: ImageVerdict, file: BinaryIO, detector: Explains | None, step: Steps) -> Annotated:
-    image = read_image(source)
+    image = read_image(source, verdict.picture_number)
     _check_size(verdict, image.shape[1], image.shape[0])
     layout = _Layout.of(verdict, image.shape[1], image.shape[0], limit_px=None)
     marked = image

@@ -7,7 +7,6 @@ was measured.
 import csv
 import io
 import json
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -22,6 +21,18 @@ from detector.types import (
     ProbRange,
     Score,
     VideoVerdict,
+)
+from detector.words import (
+    apart_line,
+    asides,
+    crowd_line,
+    listed,
+    part_that_stands_out,
+    photo_line,
+    picture_line,
+    resaved_line,
+    score_of,
+    turned_line,
 )
 
 if TYPE_CHECKING:
@@ -98,26 +109,27 @@ def band_word(band: Band | None) -> str:
 
 def percent(p: float) -> str:
     """A probability in whole percent, never certain: "81 %", "under 1 %", "over 99 %"."""
-    return f"{_whole_percent(p)} %"
+    return f"{score_of(p)} %"
 
 
 def span_percent(low: float, high: float) -> str:
     """Two probabilities in whole percent: "74 to 87 %", "under 1 to 3 %", and "81 %" when both round to the same."""
-    first, last = _whole_percent(low), _whole_percent(high)
+    first, last = score_of(low), score_of(high)
     return f"{last} %" if first == last else f"{first} to {last} %"
 
 
 def estimate(found: FileVerdict | FaceVerdict | Person) -> str:
-    """The figure of a file, face or person: "81 %", or "2 of 3 networks" where networks vote; empty without a verdict.
+    """The figure of a file, face or person: "81 of 100", or "2 of 3 networks" where networks vote; empty without one.
 
-    A vote is a count: a percentage would claim more steps than it has.
+    It is a place on the evidence scale and no chance, so it has no percent sign. A vote is a count: a figure of 100
+    would claim more steps than it has.
     """
     if found.prob_fake is None:
         return ""
     parts = _parts(found)[1] if isinstance(found, FileVerdict) else (found,)
     if _counted(parts):
         return f"{parts[0].votes} of {len(parts[0].scores)} networks"
-    return percent(found.prob_fake)
+    return f"{score_of(found.prob_fake)} of 100"
 
 
 def network_name(name: str) -> str:
@@ -128,13 +140,14 @@ def network_name(name: str) -> str:
 def headline(verdict: FileVerdict) -> str:
     """What was found, before any number: "Strong evidence of manipulation" or "No verdict".
 
-    Of a video of which less than `LOW_COVERAGE` was looked at, or not all is there, it says so.
+    Of a video of which less than `LOW_COVERAGE` was looked at, or not all is there, it says so; also which picture of
+    several it is about, and which part of a video stands out, whatever the band.
     """
     found = "No verdict"
     if verdict.band is not None:
         found = f"{BAND_WORDS[verdict.band].capitalize()} evidence of manipulation"
-    where = coverage_words(verdict)
-    return f"{found} ({where})" if where else found
+    beside = ", ".join(part for part in (coverage_words(verdict), *asides(verdict)) if part)
+    return f"{found} ({beside})" if beside else found
 
 
 def coverage_words(verdict: FileVerdict) -> str:
@@ -173,31 +186,35 @@ def eyebrow(verdict: FileVerdict) -> str:
 
 
 def range_text(verdict: FileVerdict) -> str:
-    """Its spread: "range under re-encoding 74 to 87 %" for a photo, "95 % interval ..." for a video, else empty."""
+    """Its spread: "if saved again 74 to 87" for a photo, "95 % interval ..." for a video, else empty."""
     return "" if verdict.range is None else range_of(verdict.range)
 
 
 def range_of(value: ProbRange) -> str:
     """The same for one face or person."""
-    what = "range under re-encoding" if value.kind == "re-encoding" else "95 % interval"
-    return f"{what} {span_percent(value.low, value.high)}"
+    what = "if saved again" if value.kind == "re-encoding" else "95 % interval"
+    return f"{what} {span_percent(value.low, value.high).removesuffix(' %')}"
 
 
 def facts(verdict: FileVerdict) -> tuple[str, ...]:
-    """Up to four short lines, each one measured; one more where a video's band was capped, or where the probability of
-    little evidence is above one half.
+    """Short lines, each one measured, what changes the reading of the headline first.
 
-    With a verdict at least two: which networks are above their threshold, where or how large the evidence is, how many
-    faces or persons could be judged, and how much of a video was looked at when that is not all of it. Without one:
-    what was looked at. Empty for a file that could not be read.
+    With a verdict: what stands out or does not outlast a copy, where the bands begin if the score looks high for its
+    band, how many networks lean towards manipulation, how many faces or persons could be judged, and how much was
+    looked at when that is not all. Without one: what was looked at. Empty for a file that could not be read.
     """
     if verdict.status == "unreadable":
         return ()
     if isinstance(verdict, ImageVerdict):
-        return (*_image_facts(verdict), *_high_for_little(verdict))
-    if isinstance(verdict, VideoVerdict):
-        return (*_video_facts(verdict), *_high_for_little(verdict))
-    return ()
+        first = (crowd_line(verdict.crowd), *(resaved_line(face) for face in verdict.faces[:1]))
+        rest = (*_image_facts(verdict), turned_line([f.face for f in verdict.faces]), picture_line(verdict))
+    elif isinstance(verdict, VideoVerdict):
+        seen = [point.face for person in verdict.persons[:1] for point in person.timeline]
+        first = (apart_line(verdict),)
+        rest = (*_video_facts(verdict), *(photo_line(p) for p in verdict.persons[:1]), turned_line(seen))
+    else:
+        return ()
+    return tuple(line for line in (*first, *_high_for_little(verdict), *rest) if line)
 
 
 def error_rate_line(verdict: FileVerdict, entry: HasFalseAlarms) -> str:
@@ -252,14 +269,35 @@ def quote(verdict: FileVerdict) -> str:
     if len(parts) > 1:
         number = f"{parts[0].number} of {len(parts)}"
         whose = f"face {number} in this photo" if noun == "face" else f"the face of person {number} in this video"
+    picture = verdict.picture if isinstance(verdict, ImageVerdict) else None
+    if picture is not None:
+        whose = whose.replace("this photo", f"picture {picture.number} of {picture.of} in this file")
+    crowd = verdict.crowd if isinstance(verdict, ImageVerdict) else None
+    if crowd is not None and verdict.band == crowd.band != parts[0].band:
+        whose = f"faces in this photo ({crowd.above} of {crowd.of} counted together)"
+    whose += " were" if whose.startswith("faces") else " was"
     when = ""
     top = parts[0] if parts else None
     if isinstance(top, Person) and top.worst_window_s and verdict.band != "little":
         when = f" between {_seconds(top.worst_window_s[0])} and {_seconds(top.worst_window_s[1])}"
+    more = _more_sentences(verdict)
     return (
-        f"{tool} finds {BAND_WORDS[verdict.band]} evidence that {whose} was manipulated{when}. {seen}"
+        f"{tool} finds {BAND_WORDS[verdict.band]} evidence that {whose} manipulated{when}. {more}{seen}"
         "This is a lead, not proof."
     )
+
+
+def _more_sentences(verdict: FileVerdict) -> str:
+    """What a quotation must not leave out, in sentences, each with a space after it."""
+    said = ""
+    part = part_that_stands_out(verdict)
+    if part is not None:
+        said += f"The part from {part[1].start_s:.1f} to {_seconds(part[1].end_s)} stands out from the rest. "
+    if verdict.region is not None:
+        said += "Only a chosen part of the picture was looked at. "
+    if isinstance(verdict, ImageVerdict) and verdict.faces and resaved_line(verdict.faces[0]):
+        said += "Copies of it that are saved again give less evidence or none. "
+    return said
 
 
 def _capital(text: str) -> str:
@@ -359,9 +397,9 @@ def _image_facts(verdict: ImageVerdict) -> tuple[str, ...]:
         return (f"{_count(len(faces), 'face')} found, the largest {largest} pixels.", *_looked_at(verdict))
     size = f"{round(faces[0].face.size_px)} pixels on its longer side"
     if len(faces) == 1:
-        return (*_networks(faces[0].scores), f"1 face found, {size}.")
+        return (*_networks(faces[0].scores, _counted(faces)), f"1 face found, {size}.")
     return (
-        *_networks(faces[0].scores),
+        *_networks(faces[0].scores, _counted(faces)),
         f"{len(faces)} faces found, {judged} of them could be judged; face {faces[0].number} is {size}.",
     )
 
@@ -388,7 +426,7 @@ def _video_facts(verdict: VideoVerdict) -> tuple[str, ...]:
     found = f"; {judged} of {len(persons)} persons could be judged" if len(persons) > 1 else ""
     capped = verdict.band_cap is not None and verdict.band_cap.applied
     return (
-        *_networks(top.scores),
+        *_networks(top.scores, _counted(persons)),
         *((f"The score alone would reach a stronger band. {cap_text(verdict)}",) if capped else ()),
         *when,
         f"The face could be judged in {top.usable_frames} of {_count(len(top.timeline), 'frame')}{found}.",
@@ -403,36 +441,43 @@ def _high_for_little(verdict: FileVerdict) -> tuple[str, ...]:
     if _counted(_parts(verdict)[1]):
         return ()
     genuine = "genuine videos" if verdict.kind == "video" else "genuine photos"
-    edge = percent(verdict.thresholds.weak)
-    return (f"Weak evidence only begins at {edge} here: {genuine} reach lower figures too often for that.",)
+    edge = score_of(verdict.thresholds.weak)
+    return (f"Weak evidence begins at {edge} of 100 here: 1 in 10 {genuine} scores that or more.",)
 
 
-def _networks(scores: Sequence[Score]) -> tuple[str, ...]:
-    """One sentence on which networks are above their threshold, none without networks."""
-    above = [network_name(s.model) for s in scores if s.above_threshold]
-    below = [network_name(s.model) for s in scores if not s.above_threshold]
-    total = len(scores)
-    if not total:
+def _networks(scores: Sequence[Score], voted: bool) -> tuple[str, ...]:
+    """One sentence on how the networks agree, none for a single one.
+
+    Where they vote, by their vote; else by the side of even odds that each is on, since the joint score is no vote and
+    can be strong where none is above an edge of its own.
+    """
+    if len(scores) < 2:
         return ()
-    if total == 1:
-        return (f"{above[0]} is above its threshold.",) if above else (f"{below[0]} is below its threshold.",)
-    if not below:
-        return (f"{'Both' if total == 2 else f'All {_number(total)}'} networks are above their threshold.",)
-    if not above:
-        return (f"{'Neither' if total == 2 else 'None'} of the {_number(total)} networks is above its threshold.",)
-    verb = "is" if len(above) == 1 else "are"
-    whose = "its" if len(above) == 1 else "their"
+    verb = "vote for" if voted else "lean towards"
+    pro = [network_name(s.model) for s in scores if (s.above_threshold if voted else s.prob_fake >= 0.5)]
+    contra = [network_name(s.model) for s in scores if network_name(s.model) not in pro]
+    total = len(scores)
+    one = verb.replace("vote", "votes").replace("lean", "leans")
+    if not contra:
+        return (f"{'Both' if total == 2 else f'All {_number(total)}'} networks {verb} manipulation.",)
+    if not pro:
+        return (f"{'Neither' if total == 2 else 'None'} of the {_number(total)} networks {one} manipulation.",)
+    does = "does" if len(contra) == 1 else "do"
     # the smaller group is the one worth naming
-    if len(above) < len(below) or total == 2:
-        tail = f"; that is {_list(above)}" if len(above) == 1 else f": {_list(above)}"
-    else:
-        tail = f"; {_list(below)} {'is' if len(below) == 1 else 'are'} not"
-    return (f"{_number(len(above)).capitalize()} of {_number(total)} networks {verb} above {whose} threshold{tail}.",)
+    tail = f": {listed(pro)}" if len(pro) < len(contra) or total == 2 else f"; {listed(contra)} {does} not"
+    said = one if len(pro) == 1 else verb
+    return (f"{_number(len(pro)).capitalize()} of {_number(total)} networks {said} manipulation{tail}.",)
 
 
 def _looked_at(verdict: FileVerdict) -> tuple[str, ...]:
     if verdict.kind == "video" and verdict.coverage is not None:
         return (f"{_count(verdict.coverage.frames, 'frame')} looked at.",)
+    if verdict.region is not None:
+        x0, y0, x1, y1 = (round(v) for v in verdict.region)
+        size = f"{x1 - x0} x {y1 - y0} pixels of {verdict.width} x {verdict.height}"
+        return (f"A part of the picture was looked at, as asked: {size}, from {x0}, {y0}.",)
+    if isinstance(verdict, ImageVerdict) and verdict.picture is not None:
+        return ()  # picture_line says it
     if verdict.width and verdict.height:
         return (f"The whole picture was looked at, {verdict.width} x {verdict.height} pixels.",)
     return ()
@@ -466,15 +511,6 @@ def _coverage(verdict: FileVerdict) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _whole_percent(p: float) -> str:
-    if p < 0.01:
-        return "under 1"
-    if p > 0.99:
-        return "over 99"
-    # half goes up, as a reader expects; Python rounds half to even
-    return str(math.floor(100 * p + 0.5))
-
-
 def _seconds(value: float) -> str:
     return f"{value:.1f} s"
 
@@ -489,7 +525,3 @@ def _number(value: int) -> str:
 
 def _count(value: int, noun: str) -> str:
     return f"{value} {noun}" if value == 1 else f"{value} {noun}s"
-
-
-def _list(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -582,6 +582,11 @@ class ImageVerdict(FileVerdict):
     crowd: Crowd | None = None
     caught: Caught | None = None
 
+    @property
+    def picture_number(self) -> int | None:
+        """For `detector.media.read_image`: which picture of the file the faces are in."""
+        return None if self.picture is None else self.picture.number
+
     def to_dict(self) -> dict[str, Any]:
         return {
             **FileVerdict.to_dict(self),

@@ -1,8 +1,26 @@
-"""Sentences for people about what was tried and what to do next, beside the tables of `detector.types`."""
+"""Sentences for people: what was tried, where it stands out, what becomes of it; beside the tables of `detector.types`.
 
+`detector.report` puts them together with the verdict.
+"""
+
+import math
 from collections.abc import Sequence
 
-from detector.types import REASONS, TRIED, Kind
+from detector.types import (
+    BANDS,
+    CHANGES,
+    REASONS,
+    TRIED,
+    Crowd,
+    Face,
+    FaceVerdict,
+    FileVerdict,
+    ImageVerdict,
+    Kind,
+    Person,
+    StandsOut,
+    VideoVerdict,
+)
 
 _NEXT_STEP = {
     "face_too_small": "Look for a version in a higher resolution, closest to the original.",
@@ -33,6 +51,129 @@ def no_verdict_message(reason: str | None, kind: Kind, tried: Sequence[str]) -> 
     )
 
 
-def listed(phrases: Sequence[str]) -> str:
+def listed(phrases: Sequence[str], last: str = "and") -> str:
     """ "a", "a and b", "a, b and c"; empty for none."""
-    return phrases[0] if len(phrases) == 1 else " and ".join([", ".join(phrases[:-1]), phrases[-1]]) if phrases else ""
+    if len(phrases) < 2:
+        return "".join(phrases)
+    return f"{', '.join(phrases[:-1])} {last} {phrases[-1]}"
+
+
+def score_of(prob: float) -> str:
+    """A probability as a place on the evidence scale, never its ends: "84", "under 1", "over 99"."""
+    if prob < 0.01:
+        return "under 1"
+    if prob > 0.99:
+        return "over 99"
+    # half goes up, as a reader expects; Python rounds half to even
+    return str(math.floor(100 * prob + 0.5))
+
+
+def edges_line(verdict: FileVerdict) -> str:
+    """Where the bands begin on this file's scale, those that it can get; empty without a verdict."""
+    edges = verdict.thresholds
+    if verdict.band is None or edges is None:
+        return ""
+    cap = verdict.band_cap if isinstance(verdict, VideoVerdict) else None
+    can = BANDS[1 : BANDS.index(cap.band) + 1] if cap is not None else BANDS[1:]
+    at = {"weak": edges.weak, "strong": edges.strong, "very_strong": edges.very_strong}
+    begins = ", ".join(f"{band.replace('_', ' ')} {score_of(at[band])}" for band in can)
+    if len(can) == len(BANDS) - 1:
+        return f"Bands begin at: {begins}."
+    return f"Bands begin at: {begins}. This version gives a video no more." if can else ""
+
+
+def asides(verdict: FileVerdict) -> tuple[str, ...]:
+    """What belongs beside a headline in a few words: which picture, which part stands out, that a region was chosen."""
+    said = []
+    picture = verdict.picture if isinstance(verdict, ImageVerdict) else None
+    if picture is not None and verdict.status == "ok":
+        said.append(f"picture {picture.number} of {picture.of}")
+    if verdict.region is not None:
+        said.append("in the chosen region")
+    part = part_that_stands_out(verdict)
+    if part is not None:
+        said.append(f"{part[1].start_s:.1f} to {part[1].end_s:.1f} s stands out")
+    return tuple(said)
+
+
+def part_that_stands_out(verdict: FileVerdict) -> tuple[Person, StandsOut] | None:
+    """The clearest part of a video that stands out, and whose it is."""
+    persons = verdict.persons if isinstance(verdict, VideoVerdict) else ()
+    found = [(p, p.stands_out) for p in persons if p.stands_out is not None]
+    return max(found, key=lambda pair: pair[1].prob_inside - pair[1].prob_outside, default=None)
+
+
+def picture_line(verdict: ImageVerdict) -> str:
+    """Which of several pictures the verdict is about and how many were looked at; empty for a still."""
+    picture = verdict.picture
+    if picture is None:
+        return ""
+    seen = len(picture.looked_at)
+    looked = f"all {picture.of} were" if seen == picture.of else f"{seen} of them {'was' if seen == 1 else 'were'}"
+    which = f"This is about picture {picture.number}, the most suspicious" if verdict.faces else "None shows a face"
+    return f"The file holds {picture.of} pictures, {looked} looked at. {which}."
+
+
+def turned_line(faces: Sequence[Face]) -> str:
+    """That faces were found only after the picture was turned; empty where it stood upright."""
+    turns = {face.turned_deg for face in faces} - {0}
+    if not turns:
+        return ""
+    how = "upside down" if turns == {180} else "sideways"
+    return f"The picture lies {how}: the face was found after turning it. If that is wrong, ask for the original."
+
+
+def crowd_line(crowd: Crowd | None) -> str:
+    """What the number of suspicious faces says; empty where it says nothing."""
+    if crowd is None or crowd.band == "little":
+        return ""
+    return (
+        f"{crowd.above} of {crowd.of} faces score higher than 9 in 10 genuine faces do. So many together are "
+        f"{crowd.band.replace('_', ' ')} evidence, whatever a single one is."
+    )
+
+
+def resaved_line(face: FaceVerdict) -> str:
+    """What becomes of the band when the picture is saved anew, where it falls; empty where it holds."""
+    if face.band is None:
+        return ""
+    none = [CHANGES[r.change] for r in face.resaved if r.band is None]
+    fallen = [r for r in face.resaved if r.band is not None and BANDS.index(r.band) < BANDS.index(face.band)]
+    said = []
+    for band in BANDS:
+        phrases = [CHANGES[r.change] for r in fallen if r.band == band]
+        if phrases:
+            said.append(f"{listed(phrases, 'or')} it would be {'only ' if band != BANDS[0] else ''}{band}")
+    if none:
+        said.append(f"{listed(none, 'or')} the face could not be judged")
+    if not said:
+        return ""
+    text = "; ".join(said)
+    return f"This does not outlast every copy: {text}. Look for the original."
+
+
+def apart_line(verdict: FileVerdict) -> str:
+    """Which part of a video stands out and by how much; empty where none does."""
+    found = part_that_stands_out(verdict)
+    if found is None:
+        return ""
+    person, part = found
+    several = isinstance(verdict, VideoVerdict) and len(verdict.persons) > 1
+    whose = f" of person {person.number}" if several else ""
+    return (
+        f"{part.start_s:.1f} to {part.end_s:.1f} s stands out: the {part.frames} frames{whose} there score "
+        f"{score_of(part.prob_inside)} of 100, the others {score_of(part.prob_outside)}. Look there, and for a cut."
+    )
+
+
+def photo_line(person: Person) -> str:
+    """That a video's band is lower than that of a photo with the same score; empty where it is not."""
+    if person.band is None or person.photo_band is None:
+        return ""
+    if BANDS.index(person.photo_band) <= BANDS.index(person.band):
+        return ""
+    return (
+        f"A photo with this score would be {person.photo_band.replace('_', ' ')} evidence. A video needs more: its "
+        "most suspicious seconds are chosen out of many, and genuine videos reach this score more often. If there is a "
+        "photo of this scene, check that too."
+    )

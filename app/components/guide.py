@@ -20,8 +20,8 @@ def how_to_read(verdict: FileVerdict) -> str:
         "The 95 % interval comes from drawing pieces of the video again and again: a wide one means that the pieces "
         "disagree."
         if verdict.kind == "video"
-        else "The range under re-encoding is the lowest and highest probability over harmless copies of the photo: "
-        "saved again as JPEG at quality 95 and 75, at three quarters of its size, and slightly cropped. A wide range "
+        else "“If saved again” is the lowest and highest score over harmless copies of the photo: "
+        "JPEG at quality 95, 75 and 50, three quarters and half of its size, and slightly cropped. A wide range "
         "means that the finding hangs on details that such copies destroy."
     )
     shares = "10 % come out as weak or more, 2 % as strong or more, 0.5 % as very strong."

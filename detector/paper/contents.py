@@ -12,6 +12,7 @@ from detector.paper import charts
 from detector.paper.blocks import Block, Bullets, Figure, Figures, Heading, Name, Paragraph, Table
 from detector.stored import verdict_of
 from detector.types import REASONS, FaceVerdict, FileVerdict, ImageVerdict, Person, VideoVerdict
+from detector.words import resaved_line
 
 TITLE = "Unmask report"
 LIMITS = (
@@ -68,7 +69,7 @@ def _finding(verdict: FileVerdict) -> Iterator[Block]:
         yield Figure(
             charts.scale(verdict.prob_fake, verdict.range, verdict.thresholds),
             "image/svg+xml",
-            f"Scale of evidence from little to very strong, with a line at {report.percent(verdict.prob_fake)}.",
+            f"Scale of evidence from little to very strong, with a line at {report.estimate(verdict)}.",
             f"{report.eyebrow(verdict)}: {report.estimate(verdict)}{f' ({spread})' if spread else ''}. The bar has "
             f"four bands: little, weak from {report.percent(verdict.thresholds.weak)}, strong from "
             f"{report.percent(verdict.thresholds.strong)}, very strong from "
@@ -194,7 +195,11 @@ def _timeline(person: Person, duration_s: float, verdict: FileVerdict) -> Block:
 def _about(one: FaceVerdict | Person) -> Iterator[tuple[str, str]]:
     yield "Evidence", report.band_word(one.band) if one.band else f"none: {REASONS.get(one.reason or '', '')}"
     if one.prob_fake is not None:
-        yield "Probability", report.estimate(one)
+        yield "Score", report.estimate(one)
+        if one.votes is None:
+            yield "Probability", report.percent(one.prob_fake)
+    if isinstance(one, FaceVerdict) and (fallen := resaved_line(one)):
+        yield "Copies", fallen
     if one.range is not None:
         yield "Stability", report.range_of(one.range)
     if isinstance(one, FaceVerdict):

@@ -37,7 +37,7 @@ def pictures_of(source: Source, verdict: FileVerdict, detector: Explains | None)
     """
     found: list[dict[str, Any]] = []
     if isinstance(verdict, ImageVerdict) and verdict.faces:
-        image = read_image(source)
+        image = read_image(source, verdict.picture_number)
         for face in verdict.faces[:MAX_SUBJECTS]:
             found += _of_face(image, face.face, face.number, "Face", None, detector if face.band else None)
     elif isinstance(verdict, VideoVerdict):
@@ -59,7 +59,7 @@ def stills_of(source: Source, verdict: FileVerdict) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     if isinstance(verdict, ImageVerdict) and verdict.faces:
-        image = read_image(source)
+        image = read_image(source, verdict.picture_number)
         for face in verdict.faces[:MAX_SUBJECTS]:
             found[f"face-{face.number}"] = _jpeg(_around(image, face.face))
     elif isinstance(verdict, VideoVerdict):

@@ -33,7 +33,7 @@ from detector import (
 )
 from detector.__main__ import main
 from detector.paper import to_html, to_pdf
-from detector.types import Share
+from detector.types import Box, Share
 from tests.fakes.manifests import manifest, network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +48,7 @@ class FakeDetector:
     entry: SimpleNamespace = field(default_factory=lambda: ENTRY)
     asked: list[tuple[Path, int]] = field(default_factory=list)
     parts: list[tuple[float | None, float | None]] = field(default_factory=list)
+    regions: list[Box | None] = field(default_factory=list)
 
     def file(
         self,
@@ -56,10 +57,12 @@ class FakeDetector:
         max_frames: int,
         start_s: float | None,
         end_s: float | None,
+        region: Box | None,
         on_progress: Callable[[float, str], None] | None,
     ) -> FileVerdict:
         self.asked.append((source, max_frames))
         self.parts.append((start_s, end_s))
+        self.regions.append(region)
         if on_progress:
             on_progress(0.5, "Reading frames, 12 of 24")
         content = source.read_text()
@@ -149,8 +152,9 @@ def test_a_short_block_for_a_person(cli: Cli, media: Path, capsys: pytest.Captur
     assert out.splitlines() == [
         f"{media / 'a.jpg'}",
         "  Strong evidence of manipulation  (The only face found)",
-        "  81 %  (range under re-encoding 74 to 87 %)",
-        "  - Both networks are above their threshold.",
+        "  81 of 100  (if saved again 74 to 87)",
+        "  Bands begin at: weak 50, strong 70, very strong 90.",
+        "  - Both networks lean towards manipulation.",
         "  - 1 face found, 113 pixels on its longer side.",
         "  On genuine media from sources it never saw, this version reaches this band or a stronger one in 21 of 1000 "
         "(95 % interval 1 to 3 %).",
@@ -265,6 +269,17 @@ def test_a_part_of_a_video_is_asked_for_in_seconds_or_as_players_show_times(cli:
     assert [part for made in cli.made for part in made.parts] == [(83.0, 5025.5), (123.0, None), (None, None)]
 
 
+def test_a_region_is_asked_for_in_pixels_or_shares(cli: Cli, media: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text, region in (("10,20,300,400", (10.0, 20.0, 300.0, 400.0)), ("0.5,0,1,0.5", (0.5, 0.0, 1.0, 0.5))):
+        assert cli("--region", text, media / "a.jpg") == 0
+        assert cli.made[-1].regions == [region]
+    assert cli(media / "a.jpg") == 0 and cli.made[-1].regions == [None]
+    for wrong in ("1,2,3", "a,b,c,d", "5,5,2,9", "nan,0,1,1", "-1,0,5,5"):
+        with pytest.raises(SystemExit):
+            cli(f"--region={wrong}", media / "a.jpg")
+        assert "--region" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("time", ["-3", "x", "1:2:3:4", "1.5:00", "", "nan", "1e3"])
 def test_a_time_that_is_none_is_refused(cli: Cli, time: str) -> None:
     with pytest.raises(SystemExit):
@@ -370,7 +385,7 @@ def test_photo_video_and_neither_through_the_whole_program(
 
     code, out = run_here("--models", "mobilenet_v2", samples[0])
     assert code == 0 and "evidence of manipulation  (The only face found)" in out
-    assert "range under re-encoding" in out and "MobileNetV2 is " in out
+    assert "if saved again" in out and "Bands begin at: " in out
 
 
 def test_a_network_that_was_not_published_is_a_line(

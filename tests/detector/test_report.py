@@ -17,19 +17,24 @@ from detector.types import (
     Band,
     BandCap,
     Coverage,
+    Crowd,
     Face,
     FaceVerdict,
     FileVerdict,
     ImageVerdict,
     Kind,
     Person,
+    PictureUsed,
     ProbRange,
+    Resaved,
     Score,
     Share,
+    StandsOut,
     Thresholds,
     TimelinePoint,
     VideoVerdict,
 )
+from detector.words import edges_line, no_verdict_message
 
 FORBIDDEN = re.compile(r"\b(real|fake|authentic|proven|certain)\w*|100 ?%|[/\\]|Traceback", re.IGNORECASE)
 ENTRY = SimpleNamespace(
@@ -150,12 +155,11 @@ def test_span_percent(low: float, high: float, text: str) -> None:
     assert report.span_percent(low, high) == text
 
 
-def test_a_vote_is_a_count_and_all_else_a_percentage() -> None:
+def test_a_vote_is_a_count_and_all_else_a_place_on_the_scale() -> None:
     voted = dataclasses.replace(face(1), scores=scores(resnet18=True, mobilenet_v2=False, xception=True), votes=2)
     verdict = photo(faces=(voted, face(2)))
     assert report.estimate(verdict) == report.estimate(voted) == "2 of 3 networks"
-    assert verdict.faces[1].prob_fake is not None
-    assert report.estimate(verdict.faces[1]) == report.percent(verdict.faces[1].prob_fake)
+    assert report.estimate(verdict.faces[1]) == "81 of 100"
     assert report.estimate(video(persons=(dataclasses.replace(person(1), votes=0, scores=voted.scores),))) == (
         "0 of 3 networks"
     )
@@ -206,37 +210,49 @@ def test_eyebrow(verdict: FileVerdict, text: str) -> None:
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        (scores(resnet18=True), "ResNet-18 is above its threshold."),
-        (scores(resnet18=False), "ResNet-18 is below its threshold."),
-        (scores(resnet18=True, mobilenet_v2=True), "Both networks are above their threshold."),
-        (scores(resnet18=False, mobilenet_v2=False), "Neither of the two networks is above its threshold."),
+        (scores(resnet18=True, mobilenet_v2=True), "Both networks lean towards manipulation."),
+        (scores(resnet18=False, mobilenet_v2=False), "Neither of the two networks leans towards manipulation."),
         (
             scores(resnet18=True, mobilenet_v2=False),
-            "One of two networks is above its threshold; that is ResNet-18.",
+            "One of two networks leans towards manipulation: ResNet-18.",
         ),
-        (scores(a=True, b=True, c=True), "All three networks are above their threshold."),
-        (scores(a=False, b=False, c=False), "None of the three networks is above its threshold."),
+        (scores(a=True, b=True, c=True), "All three networks lean towards manipulation."),
+        (scores(a=False, b=False, c=False), "None of the three networks leans towards manipulation."),
         (
             scores(a=True, b=True, c=True, d=True, resnet50=False),
-            "Four of five networks are above their threshold; ResNet-50 is not.",
+            "Four of five networks lean towards manipulation; ResNet-50 does not.",
         ),
         (
             scores(a=True, b=True, c=True, d=False, e=False),
-            "Three of five networks are above their threshold; d and e are not.",
+            "Three of five networks lean towards manipulation; d and e do not.",
         ),
         (
             scores(a=True, b=True, c=False, d=False, e=False),
-            "Two of five networks are above their threshold: a and b.",
+            "Two of five networks lean towards manipulation: a and b.",
         ),
     ],
 )
 def test_the_line_on_networks(given: tuple[Score, ...], line: str) -> None:
     assert report.facts(photo(faces=(face(scores=given),)))[0] == line
     assert report.facts(video(persons=(person(scores=given),)))[0] == line
+    voted = report.facts(photo(faces=(dataclasses.replace(face(scores=given), votes=1),)))[0]
+    assert voted == line.replace("lean towards", "vote for").replace("leans towards", "votes for")
+
+
+def test_networks_that_agree_are_not_said_to_disagree_with_the_verdict() -> None:
+    """A joint score can be strong where no network is above an edge of its own."""
+    given = tuple(Score(name, 0.88, False) for name in ("a", "b", "c"))
+    assert report.facts(photo("strong", faces=(face(scores=given),)))[0] == (
+        "All three networks lean towards manipulation."
+    )
+
+
+def test_one_network_alone_has_nobody_to_agree_with() -> None:
+    assert not any("network" in fact for fact in report.facts(photo(faces=(face(scores=scores(resnet18=True)),))))
 
 
 BOTH = scores(resnet18=True, mobilenet_v2=True)
-AGREE = "Both networks are above their threshold."
+AGREE = "Both networks lean towards manipulation."
 
 
 @pytest.mark.parametrize(
@@ -290,9 +306,9 @@ def test_facts(verdict: FileVerdict, lines: tuple[str, ...]) -> None:
 
 def test_a_high_probability_of_little_evidence_is_explained() -> None:
     edges = Thresholds(0.88, 0.93, 0.99)
-    line = "Weak evidence only begins at 88 % here: genuine {} reach lower figures too often for that."
-    assert report.facts(photo("little", thresholds=edges))[-1] == line.format("photos")
-    assert report.facts(video("little", thresholds=edges))[-1] == line.format("videos")
+    line = "Weak evidence begins at 88 of 100 here: 1 in 10 genuine {} scores that or more."
+    assert report.facts(photo("little", thresholds=edges))[0] == line.format("photos")
+    assert report.facts(video("little", thresholds=edges))[0] == line.format("videos")
     counted = dataclasses.replace(face(band="little"), votes=1)
     for unlike in (
         photo("weak", thresholds=edges),
@@ -300,13 +316,135 @@ def test_a_high_probability_of_little_evidence_is_explained() -> None:
         photo("little", thresholds=edges, faces=(counted,)),
         photo(None, thresholds=edges),
     ):
-        assert not any("only begins" in fact for fact in report.facts(unlike))
+        assert not any("evidence begins" in fact for fact in report.facts(unlike))
+
+
+APART = StandsOut(2.12, 3.84, 10, 0.854, 0.072)
+
+
+def test_a_part_that_stands_out_is_in_headline_quotation_and_facts_whatever_the_band() -> None:
+    for band in ("little", "weak"):
+        verdict = video(band, persons=(dataclasses.replace(person(band=band), stands_out=APART),))  # type: ignore[arg-type]
+        assert report.headline(verdict) == f"{band.capitalize()} evidence of manipulation (2.1 to 3.8 s stands out)"
+        assert "The part from 2.1 to 3.8 s stands out from the rest." in report.quote(verdict)
+        assert report.facts(verdict)[0] == (
+            "2.1 to 3.8 s stands out: the 10 frames there score 85 of 100, the others 7. Look there, and for a cut."
+        )
+    # of several persons the clearest one is named
+    two = video(persons=(person(1), dataclasses.replace(person(2, "little"), stands_out=APART)))
+    assert "frames of person 2 there" in report.facts(two)[0]
+    assert "stands out" not in report.headline(video())
+
+
+def test_how_much_is_looked_at_and_what_stands_out_share_the_brackets() -> None:
+    little = Coverage(frames=32, duration_s=600.0, analysed_s=18.0, share=0.03)
+    verdict = video(persons=(dataclasses.replace(person(), stands_out=APART),), coverage=little)
+    assert report.headline(verdict).endswith("(3 % of the video looked at, 2.1 to 3.8 s stands out)")
+
+
+def resaved(**bands: Band | None) -> tuple[Resaved, ...]:
+    return tuple(Resaved(c, 0.5 if b else None, b, None if b else "no_face") for c, b in bands.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (resaved(jpeg_95="strong", size_50="strong"), ""),
+        (resaved(jpeg_95="very_strong"), ""),
+        (
+            resaved(jpeg_95="strong", size_50="little"),
+            "This does not outlast every copy: at half its size it would be little. Look for the original.",
+        ),
+        (
+            resaved(jpeg_75="weak", size_75="little", size_50=None),
+            "This does not outlast every copy: at three quarters of its size it would be little; saved as JPEG 75 it "
+            "would be only weak; at half its size the face could not be judged. Look for the original.",
+        ),
+    ],
+)
+def test_a_band_that_falls_in_copies_says_so(changes: tuple[Resaved, ...], line: str) -> None:
+    verdict = photo(faces=(dataclasses.replace(face(), resaved=changes),))
+    assert (report.facts(verdict)[0] == line) == bool(line)
+    assert ("saved again give less evidence" in report.quote(verdict)) == bool(line)
+
+
+def test_which_picture_of_several_is_named_everywhere() -> None:
+    verdict = photo(picture=PictureUsed(2, 4, (1, 2, 3, 4)))
+    assert report.headline(verdict) == "Strong evidence of manipulation (picture 2 of 4)"
+    assert "the face in picture 2 of 4 in this file was manipulated" in report.quote(verdict)
+    line = "The file holds 4 pictures, all 4 were looked at. This is about picture 2, the most suspicious."
+    assert report.facts(verdict)[-1] == line
+    some = photo(picture=PictureUsed(2, 40, tuple(range(1, 17))))
+    assert "16 of them were looked at" in report.facts(some)[-1]
+    none = photo(None, "no_face", faces=(), picture=PictureUsed(1, 4, (1, 2, 3, 4)))
+    assert report.facts(none) == ("The file holds 4 pictures, all 4 were looked at. None shows a face.",)
+
+
+def test_a_chosen_region_is_named() -> None:
+    verdict = photo(None, "no_face", faces=(), region=(320.0, 0.0, 640.0, 240.0))
+    assert report.facts(verdict) == (
+        "A part of the picture was looked at, as asked: 320 x 240 pixels of 640 x 480, from 320, 0.",
+    )
+    assert report.headline(verdict) == "No verdict (in the chosen region)"
+    assert "Only a chosen part of the picture was looked at." in report.quote(photo(region=(0.0, 0.0, 9.0, 9.0)))
+
+
+@pytest.mark.parametrize(("degrees", "word"), [(180, "upside down"), (90, "sideways"), (270, "sideways")])
+def test_turned_faces_are_named(degrees: int, word: str) -> None:
+    lying = dataclasses.replace(face(), face=dataclasses.replace(face().face, turned_deg=degrees))
+    assert f"The picture lies {word}" in report.facts(photo(faces=(lying,)))[-1]
+
+
+def test_many_faces_together_are_named() -> None:
+    faces = (face(1, "little"), face(2, "little"))
+    verdict = photo("weak", faces=faces, crowd=Crowd(30, 60, 0.0075, "weak"))
+    assert report.facts(verdict)[0] == (
+        "30 of 60 faces score higher than 9 in 10 genuine faces do. So many together are weak evidence, whatever a "
+        "single one is."
+    )
+    assert "that faces in this photo (30 of 60 counted together) were manipulated" in report.quote(verdict)
+    assert not any("together" in fact for fact in report.facts(photo(crowd=Crowd(1, 60, 0.9, "little"))))
+
+
+def test_why_a_video_gets_less_than_a_photo() -> None:
+    verdict = video("little", persons=(dataclasses.replace(person(band="little"), photo_band="strong"),))
+    assert "A photo with this score would be strong evidence. A video needs more" in report.facts(verdict)[-1]
+    same = video("weak", persons=(dataclasses.replace(person(band="weak"), photo_band="weak"),))
+    assert not any("A photo with" in fact for fact in report.facts(same))
+
+
+def test_the_edges_of_the_scale_are_written_out() -> None:
+    edges = Thresholds(0.882, 0.94, 0.995)
+    assert edges_line(photo(thresholds=edges)) == "Bands begin at: weak 88, strong 94, very strong over 99."
+    capped = video("little", thresholds=edges, band_cap=BandCap("weak", "too_few_clips", 51, 149))
+    assert edges_line(capped) == "Bands begin at: weak 88. This version gives a video no more."
+    assert edges_line(photo(None, "no_face", faces=())) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "tried", "parts"),
+    [
+        ("image", (), ("No face was found.", "crop and turn a copy")),
+        ("image", ("turned",), ("The picture was also looked at turned sideways and upside down.",)),
+        (
+            "image",
+            ("turned", "closer"),
+            ("upside down and at a larger scale, for tiny faces.", "a part of"),
+        ),
+        ("video", ("turned",), ("The frames were also looked at turned", "by its times")),
+    ],
+)
+def test_without_a_face_it_says_what_was_tried_and_what_helps(kind: Kind, tried: tuple[str, ...], parts: Any) -> None:
+    message = no_verdict_message("no_face", kind, tried)
+    assert message is not None and all(part in message for part in parts)
+    assert no_verdict_message(None, kind, tried) is None
+    assert "resolution" in (no_verdict_message("face_too_small", kind, ()) or "")
 
 
 def test_range_text() -> None:
     assert report.range_text(photo()) == ""
-    assert report.range_text(photo(range=ProbRange(0.74, 0.87, "re-encoding"))) == "range under re-encoding 74 to 87 %"
-    assert report.range_text(video(range=ProbRange(0.74, 0.87, "bootstrap"))) == "95 % interval 74 to 87 %"
+    assert report.range_text(photo(range=ProbRange(0.74, 0.87, "re-encoding"))) == "if saved again 74 to 87"
+    assert report.range_text(video(range=ProbRange(0.74, 0.87, "bootstrap"))) == "95 % interval 74 to 87"
 
 
 @pytest.mark.parametrize(
