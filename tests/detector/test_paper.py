@@ -271,7 +271,7 @@ GOLDEN = [
     "2 Persons",
     "3 Person 1: strong",
     "Figures",
-    "Evidence | Probability | Stability | On screen | Most suspicious | ResNet-18",
+    "Evidence | Score | Probability | Stability | On screen | Most suspicious | ResNet-18",
     "Figure",
     "2 Measured error rates",
     "Paragraph",
