@@ -14,7 +14,8 @@ from detector.types import Face
 from detector.weights import load_network
 from tests.fakes.manifests import manifest as made_manifest
 from train.data.feature_cache import FeatureCache
-from train.data.samples import Sample
+from train.data.samples import Sample, fingerprint
+from train.data.sources import load_samples
 from train.errors import DataError
 from train.learn.heads import LAYERS, HeadOptions, LinearHead, fit_head, unit
 from train.learn.start import STARTS, Start, weights_name
@@ -154,6 +155,7 @@ def test_features_once_then_a_head_that_publish_takes(
     assert weights["backbone.fc.weight"].shape == (1, LAYERS * 768)
     record = run.record()
     assert record["options"]["model"] == "clip_vit_b16" and record["options"]["size_px"] == 32
+    assert record["data"] == fingerprint(load_samples(coloured, 0)), "as publish asks for it"
     assert record["features"]["weights"] == "online" and record["images_planned"] > len(done["plain"])
     with np.load(run.folder / "val_logits.npz") as found:
         fakes = np.array(["fake" in name for name in found["names"]])

@@ -25,10 +25,16 @@ class CachedFaces:
 
     @classmethod
     def read(
-        cls, folder: Path, data_root: Path | None, seed: int, splits: Sequence[str] = ("train", "val")
+        cls,
+        folder: Path,
+        data_root: Path | None,
+        seed: int,
+        splits: Sequence[str] = ("train", "val"),
+        more: Sequence[Path] = (),
     ) -> "CachedFaces":
         """Faces of these splits whose plain view is cached; other views as far as they are there."""
-        samples = [s for s in load_samples(find_data_root(data_root), seed) if s.split in splits]
+        every = load_samples(find_data_root(data_root), seed, more=more)
+        samples = [s for s in every if s.split in splits]
         keys = {s.name: picture_key(s) for s in samples}
         views, place = {}, {}
         for view in sorted(p.name for p in folder.iterdir() if p.is_dir()):
@@ -41,8 +47,8 @@ class CachedFaces:
             val=[s for s in kept if s.split == "val"],
             test=[s for s in kept if s.split == "test"],
             faces={},
-            unseen=unseen_sources(samples, "val"),
-            fingerprint=fingerprint(samples),
+            unseen=unseen_sources(every, "val"),
+            fingerprint=fingerprint(every),
             without_face={},
         )
         say(

@@ -26,6 +26,8 @@ class FaceData:
     unseen: set[str]
     fingerprint: str
     without_face: dict[str, int]
+    base: str = ""
+    """Fingerprint of the data folder alone, without further folders of sources."""
     extra: str | None = None
     """Fingerprint of one more source of training faces, which `fingerprint` leaves out."""
     counted_as: dict[tuple[str, int], float] = field(default_factory=dict)
@@ -70,6 +72,7 @@ def load_faces(
         faces=faces,
         unseen=unseen_sources(samples, "val"),
         fingerprint=fingerprint(samples),
+        base=fingerprint(load_samples(root, seed, needs_fakes=needs_fakes)) if more else fingerprint(samples),
         without_face=missing,
     )
 

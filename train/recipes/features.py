@@ -50,6 +50,8 @@ class Features:
     augmentation: str = "standard"
     data_root: Path | None = None
     """Folder with the data; else $UNMASK_DATA, else data/."""
+    more: tuple[Path, ...] = ()
+    """Folders of `python -m train sources`, beside it."""
     pretrained: Path | None = None
     """Folder of the tower's weights; else $UNMASK_PRETRAINED, else pretrained/ beside the data."""
     start: str = "file"
@@ -68,7 +70,7 @@ def run(options: Features) -> Path:
     """The folder of the network's views."""
     limit_threads(options.threads)
     root = find_data_root(options.data_root)
-    samples = load_samples(root, options.seed)
+    samples = load_samples(root, options.seed, more=options.more)
     folder = find_pretrained(options.pretrained, root)
     tower = Tower(folder, options.size_px, options.threads, options.start, options.precision)
     say(f"{tower.start}; {tower.precision}")

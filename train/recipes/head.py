@@ -38,6 +38,8 @@ class Head:
     one_class: float = Choice().one_class
     data_root: Path | None = None
     """Folder with the data; else $UNMASK_DATA, else data/."""
+    more: tuple[Path, ...] = ()
+    """Folders of `python -m train sources`, beside it."""
     runs_dir: Path = Path("runs")
     """Where the run's folder goes."""
     seed: int = 0
@@ -56,7 +58,7 @@ def run(options: Head) -> Path:
         DataError: a validation face has no features.
     """
     began = time.monotonic()
-    cached = CachedFaces.read(options.features, options.data_root, options.seed)
+    cached = CachedFaces.read(options.features, options.data_root, options.seed, more=options.more)
     about = FeatureCache.read(options.features / "plain").about
     head = fit_choice(cached, cached.data.train, options.choice)
     logits = head(cached.of(cached.data.val))

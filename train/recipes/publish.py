@@ -48,6 +48,8 @@ class Publish:
     """Publish even if the set is not better on validation."""
     data_root: Path | None = None
     """Folder with the data that the runs were trained on; else $UNMASK_DATA, else data/."""
+    more: tuple[Path, ...] = ()
+    """Folders of `python -m train sources`, beside it."""
     weights_dir: Path | None = None
     """Where to publish; weights/ by default."""
     pretrained: Path | None = None
@@ -65,9 +67,10 @@ def run(options: Publish) -> bool:
     if not members:
         raise DataError("name at least one run folder, or a published network")
     target.mkdir(parents=True, exist_ok=True)
-    data = load_faces(options.data_root, options.runs_dir, members[0].seed, options.workers)
+    data = load_faces(options.data_root, options.runs_dir, members[0].seed, options.workers, more=options.more)
     for member in members:
-        if member.data != data.fingerprint:
+        # what was trained before there were more folders saw none of their faces
+        if member.data not in (data.fingerprint, data.base):
             raise DataError(f"{member.title} was trained on other data or splits than these: train it again")
     with staging_in(target) as folder:
         pretrained = find_pretrained(options.pretrained, find_data_root(options.data_root))

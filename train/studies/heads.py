@@ -70,6 +70,8 @@ class Heads:
     """Names from CHOICES with commas, or all."""
     data_root: Path | None = None
     """Folder with the data; else $UNMASK_DATA, else data/."""
+    more: tuple[Path, ...] = ()
+    """Folders of `python -m train sources`, beside it."""
     runs_dir: Path = Path("runs")
     """Where the report goes."""
     seed: int = 0
@@ -81,7 +83,7 @@ def run(options: Heads) -> Path:
     unknown = sorted(set(names) - set(CHOICES))
     if unknown:
         raise ValueError(f"no variant {', '.join(unknown)}; there are: {', '.join(CHOICES)}")
-    cached = CachedFaces.read(options.features, options.data_root, options.seed)
+    cached = CachedFaces.read(options.features, options.data_root, options.seed, more=options.more)
     check_folds(cached.data.train)
     record = Run.create(options.runs_dir, "heads")
     record.write_record(recipe="heads", options=options_record(options), environment=environment())
