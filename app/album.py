@@ -83,7 +83,8 @@ class Album:
     def heat(self, number: int, network: str, time_s: float | None = None) -> Picture | None:
         """The same picture as `frame`, with the heatmap of one face by one network over it at full strength.
 
-        Its `note` names the method, or is "flat" where no place speaks for manipulation.
+        Its `note` names the method, is "flat" where no place speaks for manipulation, or "unproven" of a
+        network whose maps are not shown.
         """
         face = self.face_at(number, time_s)
         if face is None or network not in (model.name for model in self._verdict.models):
@@ -99,7 +100,7 @@ class Album:
             self._last_heat = (key, self._detector.explain(image, face, model=network))
         heatmap = self._last_heat[1]
         # which places speak for manipulation may be none at all; the page says so instead of showing a plain picture
-        note = heatmap.method if np.any(heatmap.heat > 0) else "flat"
+        note = (heatmap.method if np.any(heatmap.heat > 0) else "flat") if heatmap.proven else "unproven"
         small = shrink(image, _FRAME_PX)
         factor = small.shape[1] / image.shape[1]
         x0, y0, x1, y1 = heatmap.box

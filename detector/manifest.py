@@ -92,6 +92,28 @@ class Videos:
         ClipRule(self.calibration, self.curve, self.runs, self.cap)
 
 
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Whether a network's maps mark what it looks at, measured on manipulated faces of validation.
+
+    Attributes:
+        n: faces.
+        hottest, elsewhere: mean fall of the logit when the hottest tenth of the map is hidden, and as much elsewhere.
+        low, high: 95 % interval of the mean difference.
+    """
+
+    n: int
+    hottest: float
+    elsewhere: float
+    low: float
+    high: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the hottest place counts more, beyond chance."""
+        return self.low > 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedNetwork:
     """A published network.
@@ -108,6 +130,7 @@ class TrainedNetwork:
         curve: false alarms on genuine faces of unseen validation sources.
         backbone: the file of a frozen backbone under the network, where that is one of its own.
         golden_logits: raw logits of `detector.weights.golden_crops`, which prove that it loads right.
+        deletion: whether its maps are worth showing; None where that was not measured, and they are shown.
         false_alarms: on genuine test faces of sources that neither trained nor tuned anything; may be empty.
         clips: how videos are judged; None where nothing was measured on clips.
     """
@@ -124,6 +147,7 @@ class TrainedNetwork:
     calibration: Calibration
     curve: FalseAlarmCurve
     golden_logits: tuple[float, ...]
+    deletion: Deletion | None = None
     backbone: WeightsFile | None = None
     false_alarms: FalseAlarms = field(default_factory=dict)
     clips: Videos | None = None

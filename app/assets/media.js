@@ -209,6 +209,10 @@ class Media {
       this.note.textContent = "No place stands out";
       return;
     }
+    if (method === "unproven") {
+      this.note.textContent = "No map: hiding what it marks does not change this network's score";
+      return;
+    }
     const address = URL.createObjectURL(await answer.blob());
     this.heat.onload = () => URL.revokeObjectURL(address);
     this.heat.src = address;

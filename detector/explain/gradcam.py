@@ -37,12 +37,15 @@ class Heatmap:
         box: (x0, y0, x1, y1) in pixels of the full image; may reach past its border.
         model: name of the network.
         method: name of the method, for the label.
+        proven: whether hiding what this network's maps mark was measured to change its score more than hiding as much
+            elsewhere. Where it was not, there is no map: heat is zero everywhere.
     """
 
     heat: np.ndarray
     box: Box
     model: str
     method: str = "Grad-CAM"
+    proven: bool = True
 
 
 def heatmap(model: nn.Module, target_layer: nn.Module, crop: Tensor) -> np.ndarray:

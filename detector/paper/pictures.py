@@ -99,6 +99,8 @@ def _of_face(
         model = network_name(heat.model)
         warm = bool(np.any(heat.heat > 0))
         what = f"where {model} sees evidence ({heat.method})" if warm else f"{model} sees evidence nowhere"
+        if not heat.proven:
+            what = f"no heatmap of {model}, since hiding what its maps mark does not change its score"
         mixed = overlay(image, heat.heat, heat.box, _STRENGTH)
         shown.append(_entry("map", number, time_s, f"{noun} {number}{when}: {what}.", _cut(mixed, face)))
     return shown

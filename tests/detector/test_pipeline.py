@@ -1,6 +1,7 @@
 """The composition, with the published weights: photos and videos in, verdicts that keep their promises out."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from detector import Cancelled, Detector, ImageVerdict, MediaError, UnknownModelError, VideoVerdict
 from detector.calibration import thresholds
+from detector.manifest import Deletion
 from detector.pipeline import RANGED_FACES
 
 
@@ -170,3 +172,16 @@ def test_results_do_not_depend_on_the_machines_threads(detector: Detector, sampl
     finally:
         torch.set_num_threads(before)
     assert probs[0] == pytest.approx(probs[1], abs=1e-3)
+
+
+def test_a_network_whose_maps_prove_nothing_shows_none(made_face_image: np.ndarray) -> None:
+    judge = Detector("average")
+    face = judge.image(png(made_face_image)).faces[0].face
+    first, second = judge.entry.members[:2]
+    failed = replace(judge.manifest.models[first], deletion=Deletion(40, 0.1, 0.1, -0.1, 0.1))
+    judge.manifest = replace(judge.manifest, models={**judge.manifest.models, first: failed})
+    found = judge.explain(made_face_image, face, first)
+    assert not found.proven and not found.heat.any()
+    # the next one stands in for it where nobody asked for a network
+    assert judge.explain(made_face_image, face).model == second
+    assert judge.explain(made_face_image, face, first, exact=True).proven

@@ -14,13 +14,12 @@ from detector.types import Face
 from detector.weights import load_network
 from tests.fakes.manifests import manifest as made_manifest
 from train.data.feature_cache import FeatureCache
-from train.data.samples import Sample, fingerprint
+from train.data.samples import Sample, fingerprint, in_turns
 from train.data.sources import load_samples
 from train.errors import DataError
 from train.learn.heads import LAYERS, HeadOptions, LinearHead, fit_head, unit
 from train.learn.start import STARTS, Start, weights_name
 from train.recipes import features, head
-from train.recipes.features import in_turns
 from train.run import Run, environment
 from train.store.build import converted, members_of
 

@@ -163,6 +163,23 @@ def check_splits(samples: Sequence[Sample], *, needs_fakes: bool = True) -> None
             raise DataError(f"split {split!r} needs {needed}; it has labels {sorted(found)}")
 
 
+def in_turns(samples: Sequence[Sample], most: int) -> list[Sample]:
+    """One of each source and class after the other, groups apart where it can be, at most so many of each."""
+    queues: dict[tuple[str, int], list[Sample]] = defaultdict(list)
+    for s in sorted(samples, key=lambda s: hashlib.sha256(s.name.encode()).digest()):
+        queues[s.source, s.label].append(s)
+    ordered = []
+    for key, queue in queues.items():
+        seen: dict[str, int] = defaultdict(int)
+        ranked = []
+        for place, s in enumerate(queue):
+            ranked.append((seen[s.group], place))
+            seen[s.group] += 1
+        queue = [queue[place] for _, place in sorted(ranked)][:most]
+        ordered += [(turn, key, s) for turn, s in enumerate(queue)]
+    return [s for _, _, s in sorted(ordered, key=lambda row: row[:2])]
+
+
 def fingerprint(samples: Sequence[Sample]) -> str:
     """Hash of names, labels and splits: two runs with the same value saw the same data."""
     digest = hashlib.sha256()

@@ -4,12 +4,12 @@ Models", BMVC 2018; here one step instead of a curve).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
 
 from detector.explain.gradcam import scaled_cam
+from detector.manifest import Deletion
 
 HIDDEN = 0.1
 """Share of the crop's area that is hidden."""
@@ -19,32 +19,6 @@ ROUNDS = 1000
 
 Judge = Callable[[Sequence[np.ndarray]], tuple[np.ndarray, np.ndarray | None]]
 """Crops to logits (N,) and maps (N, h, w), as `detector.engine.Engine.logits_and_cam`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deletion:
-    """How far logits fall when parts of manipulated faces are hidden.
-
-    Attributes:
-        n: faces.
-        hottest, elsewhere: mean fall for the hottest tenth, and for as much elsewhere.
-        low, high: 95 % interval of the mean difference.
-    """
-
-    n: int
-    hottest: float
-    elsewhere: float
-    low: float
-    high: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether the hottest place counts more, beyond chance."""
-        return self.low > 0
-
-    def to_dict(self) -> dict[str, float | bool]:
-        """Plain values."""
-        return {**{k: round(v, 4) for k, v in asdict(self).items()}, "passed": self.passed}
 
 
 def deletion_test(judge: Judge, crops: Sequence[np.ndarray], rng: np.random.Generator) -> Deletion | None:
@@ -71,7 +45,8 @@ def deletion_test(judge: Judge, crops: Sequence[np.ndarray], rng: np.random.Gene
     gains = np.array(hottest) - np.array(elsewhere)
     drawn = gains[rng.integers(len(gains), size=(ROUNDS, len(gains)))].mean(axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return Deletion(len(crops), float(np.mean(hottest)), float(np.mean(elsewhere)), float(low), float(high))
+    figures = (float(np.mean(hottest)), float(np.mean(elsewhere)), float(low), float(high))
+    return Deletion(len(crops), *(round(v, 4) for v in figures))
 
 
 def hottest_mask(heat: np.ndarray) -> np.ndarray:

@@ -9,8 +9,6 @@ Faces are taken in turns from all sources and classes, so whatever is there when
 goes on where it stopped.
 """
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +24,7 @@ from train.data.augment import AUGMENTATIONS
 from train.data.batches import Draw, EvalFaces, TrainFaces
 from train.data.detections import find_faces, picture_key
 from train.data.feature_cache import FeatureCache
-from train.data.samples import Sample
+from train.data.samples import Sample, in_turns
 from train.data.sources import find_data_root, load_samples
 from train.learn.features import TOWER, Precision, Tower
 from train.learn.start import find_pretrained, weights_name
@@ -91,23 +89,6 @@ def run(options: Features) -> Path:
             cache = FeatureCache.open(options.out / network / view, (26, 768), about)
             _fill(cache, in_turns(chosen, options.most), view, tower, options)
     return options.out / network
-
-
-def in_turns(samples: Sequence[Sample], most: int) -> list[Sample]:
-    """One of each source and class after the other, groups apart where it can be, at most so many of each."""
-    queues: dict[tuple[str, int], list[Sample]] = defaultdict(list)
-    for s in sorted(samples, key=lambda s: hashlib.sha256(s.name.encode()).digest()):
-        queues[s.source, s.label].append(s)
-    ordered = []
-    for key, queue in queues.items():
-        seen: dict[str, int] = defaultdict(int)
-        ranked = []
-        for place, s in enumerate(queue):
-            ranked.append((seen[s.group], place))
-            seen[s.group] += 1
-        queue = [queue[place] for _, place in sorted(ranked)][:most]
-        ordered += [(turn, key, s) for turn, s in enumerate(queue)]
-    return [s for _, _, s in sorted(ordered, key=lambda row: row[:2])]
 
 
 def view_crops(

@@ -18,9 +18,11 @@ from detector.calibration import Calibration, FalseAlarmCurve, edges
 from detector.engine import Engine
 from detector.ensemble import VOTES, golden_logits_of_members
 from detector.errors import WeightsError
+from detector.faces.align import crop_face
 from detector.manifest import (
     MANIFEST,
     Data,
+    Deletion,
     Environment,
     Limits,
     Manifest,
@@ -30,15 +32,18 @@ from detector.manifest import (
     WeightsFile,
     read_manifest,
 )
+from detector.media import read_image
 from detector.models.registry import build, spec_of
 from detector.results import Epoch, SourceAlarms, read_results
 from detector.weights import golden_crops, save_network, save_parts, save_stacker
 from train.console import say
 from train.data.faces import FaceData
+from train.data.samples import in_turns
 from train.errors import DataError
 from train.learn.start import load_start, weights_name
 from train.measure import scoring
 from train.measure.calibrate import alarms_by_source, fit_calibration, fit_curve
+from train.measure.deletion import deletion_test
 from train.measure.ensembles import Fitted, choose_default, fit_ensembles
 from train.run import Run, command_line
 
@@ -47,6 +52,8 @@ MEMBERS = "members.json"
 TERMS = "Research use; FFHQ: CC BY-NC-SA 4.0; FaceForensics++, DeepfakeTIMIT, LFW: research use"
 _CHECKED = 64
 """Validation faces on which a run's own logits must be those of the weights that ship."""
+_DELETED = 40
+"""Manipulated validation faces of which parts are hidden."""
 _ROUNDING = 0.05
 """How far weights rounded to float16 may move a logit, in the mean over those faces."""
 _UNCALIBRATED = Calibration(1.0, 0.0), FalseAlarmCurve((0.5, 0.1), (0.0, 1.0))
@@ -219,6 +226,7 @@ def build_set(
             calibration=calibration,
             curve=fit_curve(data.val, built.calibrated[name], data.unseen),
             golden_logits=tuple(round(float(v), 4) for v in golden_logits(engine)),
+            deletion=_deletion(engine, data),
         )
     if len(built.models) > 1:
         _combine(built, data)
@@ -226,6 +234,13 @@ def build_set(
         data.val, built.calibrated, list(built.ensembles), data.unseen, np.random.default_rng(0)
     )
     return built
+
+
+def _deletion(engine: Engine, data: FaceData) -> Deletion | None:
+    """Whether this network's maps mark what counts, on manipulated validation faces of all sources in turn."""
+    chosen = in_turns([s for s in data.val if s.label], _DELETED)[:_DELETED]
+    crops = [crop_face(read_image(s.read()), data.faces[s.name], engine.size_px) for s in chosen]
+    return deletion_test(engine.logits_and_cam, crops, np.random.default_rng(0))
 
 
 def _by_source(data: FaceData, calibrated: np.ndarray) -> Mapping[Any, SourceAlarms]:
