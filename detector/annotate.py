@@ -380,7 +380,8 @@ def _strip_text(
 
 
 def _comment(verdict: FileVerdict) -> str:
-    return f"Unmask {__version__}, automatic estimate, not proof: {headline(verdict)}. Analysed {verdict.date}."
+    made_from = f"Made from the file with SHA-256 {verdict.sha256}"
+    return f"Unmask {__version__}, automatic estimate, not proof: {headline(verdict)}. {made_from}, {verdict.date}."
 
 
 def _sound(

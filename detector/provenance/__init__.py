@@ -40,6 +40,8 @@ def read_provenance(source: Source, name: str, *, child: Child | None = None) ->
             head, _ = (child or _child).ask({"path": str(source.absolute()), "name": name})
         else:
             head, _ = (child or _child).ask({"name": name}, [source])
+        if "problem" in head:
+            return not_read(str(head["problem"]))
         return Provenance.from_dict(head["provenance"])
     except ChildLost as lost:
         return not_read(_PROBLEMS[lost.reason])

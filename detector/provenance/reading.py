@@ -23,9 +23,12 @@ _VIDEO_S = 5.0
 
 
 def answer(question: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-    """The handler of the child: {"path" or one blob, "name"} to {"provenance"}."""
+    """The handler of the child: {"path" or one blob, "name"} to {"provenance"}, or {"problem"} in a sentence."""
     source = Path(question["path"]) if "path" in question else blobs[0]
-    return {"provenance": read_file(source, question["name"]).to_dict()}, []
+    try:
+        return {"provenance": read_file(source, question["name"]).to_dict()}, []
+    except MediaError as error:
+        return {"problem": str(error)}, []
 
 
 def read_file(source: Source, name: str) -> Provenance:

@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
@@ -25,6 +26,7 @@ from detector.provenance.reading import read_file
 from detector.provenance.sources import SOURCE_TYPES, source_type
 from detector.provenance.xmp import BadXmp, read_xmp
 
+pillow_heif.register_heif_opener()
 CV = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 WEBUI = "a portrait\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 12345, Size: 512x512"
 COMFY = json.dumps(
@@ -145,6 +147,7 @@ PLACES = {
     "PNG zTXt": png(("XML:com.adobe.xmp", source("trainedAlgorithmicMedia").decode()), kind="zTXt"),
     "WebP": saved("WEBP", xmp=source("trainedAlgorithmicMedia")),
     "TIFF": saved("TIFF", tiffinfo={700: source("trainedAlgorithmicMedia")}),
+    "HEIC": saved("HEIF", xmp=source("trainedAlgorithmicMedia")),
     "AVIF": saved("AVIF", xmp=source("trainedAlgorithmicMedia")),
     "MP4, box of its own": clip()
     + box(b"uuid", bytes.fromhex("be7acfcb97a942e89c71999491e3afac") + source("trainedAlgorithmicMedia")),

@@ -2,25 +2,35 @@
 
 import dataclasses
 import io
-import os
+import json
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as effort
+from hypothesis import strategies as some
 from PIL import Image
 
 import detector.provenance as package
+from app.components.says import says_html
+from detector.__main__ import block
 from detector.child import Child
 from detector.evidence import Credentials, Line, Provenance, SoundTrack
 from detector.evidence_words import disagreement, said, voice_line
+from detector.paper import to_html, to_pdf
 from detector.pipeline import Detector
 from detector.provenance import read_provenance
+from detector.report import to_json
 from detector.steps import next_steps
 from detector.types import FileVerdict, ImageVerdict
+from tests.detector.test_schema import IMAGE_JSON
 from tests.fakes.credentials import make_signer, sign
 
 
@@ -68,7 +78,8 @@ def test_so_have_files_without_a_face_and_files_that_cannot_be_read(
 
 
 def test_a_file_that_is_not_there_has_a_reason(tmp_path: Path) -> None:
-    assert read_provenance(tmp_path / "none.jpg", "none.jpg").problem is not None
+    assert "no such file" in (read_provenance(tmp_path / "none.jpg", "none.jpg").problem or "")
+    assert "empty" in (read_provenance(b"", "x").problem or "")
 
 
 def test_a_child_that_is_lost_becomes_a_line(repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,12 +93,72 @@ def test_a_child_that_is_lost_becomes_a_line(repo_root: Path, monkeypatch: pytes
 
 
 NO_NETWORK = """
+import json
 import sys
 from pathlib import Path
 from detector.provenance import read_provenance
+from detector.paper import to_pdf
+
 for path in sys.argv[1:]:
     print(read_provenance(Path(path), "x").credentials.state)
+print(to_pdf(json.loads(sys.stdin.read()))[:5].decode())
 """
+
+
+@effort(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    places=some.lists(some.tuples(some.floats(0, 0.999), some.binary(min_size=1, max_size=8)), min_size=1, max_size=6),
+    kind=some.sampled_from(["jpeg", "mp4"]),
+)
+def test_no_damage_to_credentials_ends_the_child_or_reads_as_trusted(
+    places: list[tuple[float, bytes]], kind: str, repo_root: Path
+) -> None:
+    data = bytearray(_signed(kind, repo_root))
+    # in the store itself: its boxes claim sizes and depths
+    start, length = bytes(data).index(b"jumb") - 4, 9000
+    for at, junk in places:
+        begin = start + int(at * length)
+        data[begin : begin + len(junk)] = junk
+    found = read_provenance(bytes(data), "x")
+    assert found.problem is None or "passed over" in found.problem
+    signer = found.credentials.fact("signer")
+    assert signer is None or signer.code != "signer.on_list"
+
+
+@cache
+def _signed(kind: str, repo_root: Path) -> bytes:
+    samples = repo_root / "app" / "samples"
+    name, mime = {"jpeg": ("astronaut.jpg", "image/jpeg"), "mp4": ("clip.mp4", "video/mp4")}[kind]
+    return sign((samples / name).read_bytes(), mime, make_signer())
+
+
+ORIGINS = {
+    "chatgpt-1.png": "made by a generative model (GPT-4o, ChatGPT)",
+    "firefly-1.png": "made by a generative model (Adobe Firefly, Adobe_Firefly)",
+    "flux-1.jpg": "made by a generative model (Flux.2, Black Forest Labs API)",
+    "samsung_black_1.png": "edited with parts made by a generative model",
+    "grok-1.jpg": "as Grok (xAI) writes them",
+    "mj_metadata.png": "job number as Midjourney writes it",
+    "doubao_metadata.png": "China's label for generated content (TC260) says: generated",
+}
+
+
+@pytest.mark.parametrize("name", ORIGINS)
+def test_each_origin_gives_its_row_in_json_command_line_page_and_report(
+    name: str, provenance_dir: Path, detector: Detector
+) -> None:
+    verdict = detector.file(provenance_dir / name)
+    row = ORIGINS[name]
+    told = {
+        "json": to_json(verdict),
+        "command line": block(name, verdict, detector.entry),
+        "page": unescape(re.sub(r"<[^>]*>", "", says_html(verdict))),
+        "report": unescape(re.sub(r"<[^>]*>", "", to_html(json.loads(to_json(verdict))))),
+    }
+    for where, text in told.items():
+        assert row in text, where
+        assert "was changed after it was signed" not in text, where
+    assert to_pdf(json.loads(to_json(verdict))).startswith(b"%PDF-")
 
 
 @pytest.fixture
@@ -107,10 +178,11 @@ def test_no_socket_to_another_computer_is_opened_below_python(
     log = tmp_path / "calls"
     command = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o", str(log)]
     command += [sys.executable, "-c", NO_NETWORK, *map(str, asking)]
-    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, timeout=120)
+    verdict = json.dumps(IMAGE_JSON)
+    done = subprocess.run(command, cwd=repo_root, input=verdict, capture_output=True, text=True, timeout=240)
     if "PTRACE" in done.stderr or "ptrace" in done.stderr:
         pytest.skip("strace may not watch a process here")
-    assert done.stdout.split() == ["elsewhere", "present"], done.stderr
+    assert done.stdout.split() == ["elsewhere", "present", "%PDF-"], done.stderr
     assert not re.findall(r"AF_INET6?\b", log.read_text())
 
 
@@ -119,8 +191,9 @@ def test_the_same_is_read_where_there_is_no_network_at_all(asking: tuple[Path, .
     if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode != 0:
         pytest.skip("this machine lets nobody leave its network")
     command = ["unshare", "-rn", sys.executable, "-c", NO_NETWORK, *map(str, asking)]
-    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, timeout=120, env=dict(os.environ))
-    assert done.stdout.split() == ["elsewhere", "present"], done.stderr
+    verdict = json.dumps(IMAGE_JSON)
+    done = subprocess.run(command, cwd=repo_root, input=verdict, capture_output=True, text=True, timeout=240)
+    assert done.stdout.split() == ["elsewhere", "present", "%PDF-"], done.stderr
 
 
 FORBIDDEN = re.compile(r"\b(verified|authentic|tamper\w*|fake|genuine file|proven)\b", re.I)
