@@ -32,7 +32,7 @@ from detector.media import RGB, Source, read_image
 from detector.movie import Movie
 from detector.palette import on_picture
 from detector.progress import OnProgress, ShouldStop, Steps
-from detector.report import band_word, estimate, eyebrow, headline, percent
+from detector.report import band_word, estimate, eyebrow, headline
 from detector.types import (
     REASONS,
     Box,
@@ -46,6 +46,7 @@ from detector.types import (
 )
 from detector.version import __version__
 from detector.video import Sound, VideoFrame, iter_sound, iter_span, probe
+from detector.words import score_of
 
 MAX_SIDE_PX = 1280
 """Longest side of the picture in an annotated video; a photo keeps its size."""
@@ -337,7 +338,7 @@ def _drawn(frame: VideoFrame, time_s: float, tracks: Sequence[_Track], layout: _
             box = _scaled(_moved(found.box, point.face.box, mark.box), *scale)
             picture[:] = overlay(picture, found.heat, box, _HEAT_ALPHA)
     for track, mark in reversed(marks):  # the most suspicious last, on top
-        now = "not judged now" if mark.prob_fake is None else f"now {percent(mark.prob_fake)}"
+        now = "not judged now" if mark.prob_fake is None else f"now {score_of(mark.prob_fake)}"
         lines = [_label(track.person), now] if track.person.band is not None else [_label(track.person)]
         colour = on_picture(track.person.band)
         drawing.mark(picture, _scaled(mark.box, *scale), colour, lines, layout.letters_px)
@@ -364,7 +365,7 @@ def _moved(box: Box, before: Box, after: Box) -> Box:
 
 
 def _label(found: FaceVerdict | Person) -> str:
-    said = estimate(found)
+    said = estimate(found).removesuffix(" of 100")  # a label has little room
     return f"{found.number}: {band_word(found.band)}" + (f", {said}" if said else "")
 
 
