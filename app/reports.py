@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,10 +58,28 @@ def still_jpeg(source: Path | bytes, verdict: FileVerdict, detector: "Detector |
     return next(iter(stills.values())), "image/jpeg"
 
 
+def views_zip(source: Path | bytes, verdict: FileVerdict, detector: "Detector | None") -> Made:
+    """Views of a JPEG's compression as PNG, with a text that says how each can mislead."""
+    from PIL import Image
+
+    from detector.provenance.forensic import forensic_views, views_text
+
+    views = forensic_views(source)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as folder:
+        folder.writestr("read me first.txt", views_text(views, verdict.file, verdict.sha256))
+        for view in views:
+            png = io.BytesIO()
+            Image.fromarray(view.image).save(png, "PNG")
+            folder.writestr(f"{view.code}.png", png.getvalue())
+    return out.getvalue(), "application/zip"
+
+
 SAVES: dict[str, Callable[[Path | bytes, FileVerdict, "Detector | None"], Made]] = {
     "report.pdf": report_pdf,
     "report.html": report_html,
     "sound.wav": sound_wav,
     "still.jpg": still_jpeg,
+    "views.zip": views_zip,
 }
 """What can be made when it is asked for: (data, MIME type). Each raises DetectorError where it cannot be made."""

@@ -198,7 +198,7 @@ class Forensics:
     def write(self, path: Path, verdict: FileVerdict, on_progress: OnProgress | None) -> bool:
         from PIL import Image
 
-        from detector.provenance.forensic import forensic_views
+        from detector.provenance.forensic import forensic_views, views_text
 
         def make() -> str:
             views = forensic_views(path)
@@ -209,11 +209,8 @@ class Forensics:
                 data = io.BytesIO()
                 Image.fromarray(view.image).save(data, "PNG")
                 _write(out[f".{view.code}.png"], data.getvalue())
-            words = (
-                f"{view.title} ({view.code}.png)\n{view.text}\nHow it misleads: {view.caution}\n" for view in views
-            )
-            about = f"Derived from {path.name}, SHA-256 {verdict.sha256}. Aids for the eye, no evidence.\n\n"
-            _write(out[".views.txt"], (about + "\n".join(words)).encode("utf-8", "replace"))
+            about = views_text(views, path.name, verdict.sha256)
+            _write(out[".views.txt"], about.encode("utf-8", "replace"))
             return f"Views: {', '.join(self.folder.shown(str(place)) for place in out.values())}"
 
         try:

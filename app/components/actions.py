@@ -8,6 +8,7 @@ from app.components.script import script
 from app.routes import prefix
 from app.subjects import subjects
 from detector import FileVerdict, report
+from detector.caught import jpeg_quality
 
 _actions = script("actions")
 
@@ -59,6 +60,8 @@ def _made(case: Case, verdict: FileVerdict) -> list[dict[str, str]]:
         found.append((f"The most telling {telling}", "In full size, for a search for earlier copies", "still.jpg"))
     if verdict.provenance is not None and verdict.provenance.sound is not None:
         found.append(("Sound (WAV)", "The voice was not judged: for somebody who can examine voices", "sound.wav"))
+    if jpeg_quality(verdict.provenance) is not None:
+        found.append(("Views of the compression (ZIP)", "Aids for the eye, with how each misleads", "views.zip"))
     return [
         {"title": title, "about": about, "what": what, "name": f"{stem}.unmask{what[what.index('.') :]}"}
         for title, about, what in found

@@ -4,7 +4,7 @@ Error level: N. Krawetz, "A Picture's Worth", 2007. Ghosts: H. Farid, "Exposing 
 2009.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -41,6 +41,12 @@ def forensic_views(source: Source) -> tuple[ForensicView, ...]:
             raise MediaError("These views read traces of JPEG compression: bring the original JPEG.", "unsupported")
     image = np.ascontiguousarray(read_image(source)[:MAX_SIDE, :MAX_SIDE])
     return tuple(_views(image))
+
+
+def views_text(views: Sequence[ForensicView], name: str, sha256: str) -> str:
+    """What the views show and how each misleads, to lie beside them."""
+    words = (f"{v.title} ({v.code}.png)\n{v.text}\nHow it misleads: {v.caution}\n" for v in views)
+    return f"Derived from {name}, SHA-256 {sha256}. Aids for the eye, no evidence.\n\n" + "\n".join(words)
 
 
 def _views(image: RGB) -> Iterator[ForensicView]:

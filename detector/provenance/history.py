@@ -5,9 +5,11 @@ Nothing here tells a manipulation from an innocent save. Likeness of a name or a
 
 import io
 import re
+import struct
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -64,6 +66,7 @@ def of_picture(
     size = packets.size_px or _header_size(file)
     return (
         *_origin(exif, properties),
+        *_xmp_times(properties, exif.taken),
         *_edits(properties),
         *_platforms(packets),
         *_compression(packets),
@@ -75,7 +78,7 @@ def of_picture(
 
 def of_video(file: BinaryIO, packets: Packets, tags: Mapping[str, str], name: str) -> tuple[Line, ...]:
     """What a video's container tells of its past. `tags`: what the container names, in lower case."""
-    return (*_video_origin(tags), *_cuts(file, packets), *_behind(packets), *_named_like(name))
+    return (*_video_origin(tags), *_turned(file, packets), *_cuts(file, packets), *_behind(packets), *_named_like(name))
 
 
 def _derived(code: str, text: str, where: str, value: str | None = None) -> Line:
@@ -109,6 +112,26 @@ def _origin(exif: Exif, properties: Sequence[Property]) -> Iterator[Line]:
             "like this, so it is probably not the original."
         )
         yield Line("history.bare", "inferred", text, "EXIF and XMP")
+
+
+def _xmp_times(properties: Sequence[Property], taken: datetime | None) -> Iterator[Line]:
+    """The times of XMP against each other, and against the camera's."""
+    times: dict[str, datetime] = {}
+    for item in properties:
+        if item.name in ("CreateDate", "ModifyDate", "DateCreated") and item.name not in times:
+            with suppress(ValueError):
+                # a zone is left out: the camera's own time has none
+                times[item.name] = datetime.fromisoformat(item.value[:19])
+    made, changed = times.get("CreateDate") or times.get("DateCreated"), times.get("ModifyDate")
+    if made and changed and changed - made > timedelta(minutes=2):
+        text = f"By its own record it was made {made:%Y-%m-%d %H:%M} and changed {changed:%Y-%m-%d %H:%M}."
+        yield _derived("xmp_times", text, "XMP, CreateDate and ModifyDate", changed.isoformat())
+    if made and taken and abs(made - taken) > timedelta(days=1):
+        text = (
+            f"Two parts of the file disagree on when it was made: {taken:%Y-%m-%d %H:%M} by the camera's clock, "
+            f"{made:%Y-%m-%d %H:%M} by its own record. A clock was wrong, or one of them was written by hand."
+        )
+        yield _derived("times_disagree", text, "EXIF and XMP", made.isoformat())
 
 
 def _edits(properties: Sequence[Property]) -> Iterator[Line]:
@@ -314,9 +337,6 @@ def _video_origin(tags: Mapping[str, str]) -> Iterator[Line]:
     made = first("com.apple.quicktime.creationdate", "creation_time", "date")
     if made:
         yield Line("history.taken", "observed", f"Made, by the file: {made}.", "container, creation time", value=made)
-    if tags.get("rotation"):
-        text = f"The player turns the picture by {tags['rotation']} degrees, as a telephone held upright asks for."
-        yield Line("history.rotation", "observed", text, "container")
     coded = first("coding")
     if coded:
         yield _derived("coding", f"Coded as {coded}.", "container", coded)
@@ -325,29 +345,42 @@ def _video_origin(tags: Mapping[str, str]) -> Iterator[Line]:
         yield Line("history.bare", "inferred", text, "container")
 
 
-def _cuts(file: BinaryIO, packets: Packets) -> Iterator[Line]:
-    """Edit lists: a player leaves parts out, or puts them in another order, without anything being coded anew."""
+def _turned(file: BinaryIO, packets: Packets) -> Iterator[Line]:
+    """The matrix by which a player turns the picture (ISO/IEC 14496-12, 8.3.2)."""
+    for head in _track_boxes(file, packets, b"tkhd"):
+        body = content(file, head, 256)
+        at = 52 if body[:1] == b"\1" else 40
+        if len(body) < at + 44:
+            continue
+        a, b = struct.unpack_from(">ii", body, at)
+        (width,) = struct.unpack_from(">I", body, at + 36)
+        degrees = 0 if abs(a) > abs(b) and a > 0 else 180 if abs(a) > abs(b) else 90 if b > 0 else 270
+        if width and degrees:
+            text = f"The player turns the picture by {degrees} degrees, as a telephone held upright asks for."
+            yield Line("history.rotation", "observed", text, "container, track header", value=str(degrees))
+            return
+
+
+def _track_boxes(file: BinaryIO, packets: Packets, kind: bytes) -> Iterator[Box]:
     if packets.format != "mov":
         return
-    most = 0
     for moov in boxes(file, 0, packets.size):
-        if moov.kind != b"moov":
-            continue
-        for track in boxes(file, moov.start, moov.end):
-            if track.kind == b"trak":
-                most = max(most, _entries(file, track))
+        if moov.kind == b"moov":
+            for track in boxes(file, moov.start, moov.end):
+                if track.kind == b"trak":
+                    yield from (box for box in boxes(file, track.start, track.end) if box.kind == kind)
+
+
+def _cuts(file: BinaryIO, packets: Packets) -> Iterator[Line]:
+    """Edit lists: a player leaves parts out, or puts them in another order, without anything being coded anew."""
+    most = 0
+    for edits in _track_boxes(file, packets, b"edts"):
+        for table in boxes(file, edits.start, edits.end):
+            if table.kind == b"elst":
+                most = max(most, int.from_bytes(content(file, table)[4:8], "big"))
     if most > 2:
         text = f"The container puts the video together from {most} pieces, as programs and telephones do after a cut."
         yield _derived("cuts", text, "edit list", str(most))
-
-
-def _entries(file: BinaryIO, track: Box) -> int:
-    for edits in boxes(file, track.start, track.end):
-        if edits.kind == b"edts":
-            for table in boxes(file, edits.start, edits.end):
-                if table.kind == b"elst":
-                    return int.from_bytes(content(file, table)[4:8], "big")
-    return 0
 
 
 def _count(number: int, noun: str) -> str:

@@ -187,6 +187,7 @@ def test_reports_and_stills_are_made_when_they_are_asked_for(ticket: str, photo:
     # a page made of a file's own words is saved, never shown with this server's rights
     assert made["report.html"].headers["content-type"] == "application/octet-stream"
     assert sniff_kind(made["still.jpg"].body) == "image"
+    assert made["views.zip"].status == 200 and made["views.zip"].body.startswith(b"PK")
     assert made["sound.wav"].status == 422 and made["sound.wav"].json["said"]
     assert all(answer.headers["cache-control"] == "no-store" for answer in made.values())
     assert _ask("GET", f"/unmask/check/{case.id}/save/other").status == 404

@@ -335,6 +335,15 @@ def test_camera_software_and_times_are_held_against_each_other() -> None:
     assert "Both cannot be right" in earlier["times"].text
 
 
+def test_times_of_xmp_are_held_against_each_other_and_the_camera_s() -> None:
+    record = xmp("", 'xmp:CreateDate="2026-03-01T10:00:00+01:00" xmp:ModifyDate="2026-05-02T11:00:00Z"')
+    found = history(saved("JPEG", xmp=record, exif=exif(taken="2020:01:01 10:00:00")))
+    assert "changed 2026-05-02 11:00" in found["xmp_times"].text
+    assert "disagree" in found["times_disagree"].text
+    broken = xmp("", 'xmp:CreateDate="soon" xmp:ModifyDate="2026-05-02"')
+    assert "xmp_times" not in history(saved("JPEG", xmp=broken))
+
+
 def with_thumbnail(image: Image.Image, small: Image.Image) -> bytes:
     """A JPEG whose EXIF holds a preview, written by hand: Pillow keeps none."""
     preview = saved("JPEG", small)
@@ -385,6 +394,22 @@ def test_a_video_tells_its_writer_its_coding_and_its_sound() -> None:
     assert {"history.software", "history.coding", "history.camera"} <= told
     assert found.sound is not None and (found.sound.codec, found.sound.rate) == ("aac", 48000)
     assert found.sound.to_dict()["judged"] is False
+
+
+@pytest.mark.parametrize(("a", "b", "degrees"), [(0, 1, "90"), (-1, 0, "180"), (0, -1, "270"), (1, 0, None)])
+def test_a_video_that_the_player_turns_says_so(a: int, b: int, degrees: str | None) -> None:
+    data = clip()
+    at = data.index(b"tkhd") + 4 + 40
+    turned = data[:at] + struct.pack(">ii", a << 16, b << 16) + data[at + 8 :]
+    line = history(turned).get("rotation")
+    assert (line.value if line else None) == degrees
+
+
+def test_a_video_of_several_pieces_says_so() -> None:
+    entry = struct.pack(">IIHH", 100, 0, 1, 0)
+    edits = box(b"edts", box(b"elst", struct.pack(">II", 0, 3) + 3 * entry))
+    data = box(b"ftyp", b"mp42\0\0\0\0mp42") + box(b"moov", box(b"trak", edits))
+    assert "from 3 pieces" in history(data)["cuts"].text
 
 
 def test_a_perceptual_hash_is_alike_for_what_looks_alike(made_face_image: np.ndarray) -> None:
