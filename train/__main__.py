@@ -15,7 +15,7 @@ from train.gan import publish as gan_publish
 from train.gan import samples as gan_samples
 from train.processes import is_main, processes
 from train.recipes import clips, cnn, convert, evaluate, faces, features, head, publish, reference, sbi, sources
-from train.studies import attack, compare, heads, labels, leave_out, small_set, traces
+from train.studies import attack, compare, confounds, heads, labels, leave_out, small_set, traces
 from train.temporal import learn as temporal
 
 RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
@@ -32,6 +32,7 @@ RECIPES: dict[str, tuple[type, Callable[[Any], object]]] = {
     "head": (head.Head, head.run),
     "heads": (heads.Heads, heads.run),
     "sources": (sources.Sources, sources.run),
+    "confounds": (confounds.Confounds, confounds.run),
     "leave-out": (leave_out.LeaveOut, leave_out.run),
     "gan": (gan.Gan, gan.run),
     "gan-samples": (gan_samples.GanSamples, gan_samples.run),

@@ -31,6 +31,8 @@ REJECTED = Path(__file__).with_name("rejected.txt")
 """Git objects (first 16 digits) that a person sorted out on contact sheets: drawings, toys, collages, no photograph."""
 PICTURES = "pictures.csv"
 LEFT_OUT = "left_out.csv"
+MAX_OUTSIDE = 0.3
+"""Share of a crop outside of its picture from which it is left out: repeated borders would tell a source."""
 _COLUMNS = (
     "path", "pack", "label", "kind", "method", "slice", "group", "split", "width", "height", "native_face_px", "source",
     "original", "compression", "outside", "faces", "blob", "time_s",
@@ -89,6 +91,7 @@ def write_index(sources: Sequence[Source], out: Path, mirrors: Path, packs: Path
     check_splits([*known.items(), *((row.group, row.split) for row in rows)])
     sorted_out = set(REJECTED.read_text().split()) if REJECTED.is_file() else set()
     gone = {r.stored.blob: "rejected by eye" for r in rows if r.stored.blob[:16] in sorted_out}
+    rows = [r for r in rows if r.stored.outside <= MAX_OUTSIDE]
     faces = [r for r in rows if r.stored.kind == "face" and r.stored.blob not in gone]
     gone |= _repeated(faces, out, packs)
     kept = [r for r in rows if r.stored.blob not in gone]
