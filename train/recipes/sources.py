@@ -22,7 +22,7 @@ from train.errors import DataError
 class Sources:
     """Rebuild the faces, pictures and clips of train/data/sources.csv from mirrors; killed, it goes on."""
 
-    mirrors: Path
+    mirrors: Path = Path("mirrors")
     """Folder of bare git directories, OWNER+NAME or OWNER/NAME: `git clone --mirror` makes one."""
     out: Path = Path("data3")
     """The folder to fill: faces.csv, pictures.csv and videos.csv with the files that they name."""

@@ -22,12 +22,16 @@ THUMB_PX = 96
 """Side of a thumbnail: the square of 1.5 times the face box, as crops are stored."""
 SAME = 0.95
 """Agreement from which two faces are one picture."""
+SAME_IN_GROUP = 0.97
+"""The same for pictures of one group, which resemble each other: copies in other sizes, near-equal outputs."""
 _COARSE_PX = 24
 _CENTRE_PX = 77  # 1.2 times the face box
-_BOX_PX = 64
+_BOX_SHARE = 2 / 3
 _SCALES = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15)
+_FAR = 0.8
 _CANDIDATE = 0.8
 _CANDIDATES = 5
+_NEAREST = 80  # most of a clip's are frames of its own scene
 CLIP_SHARE = 0.3
 """Share of a clip's frames that must match before the clip is left out: one frame may match by chance."""
 _RANK: dict[Split, int] = {"train": 0, "val": 1, "test": 2}
@@ -67,26 +71,33 @@ def thumbnail(image: np.ndarray, face: Face | None = None) -> np.ndarray:
 
 
 def agreement(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of two thumbnails, the face of one laid on the other where it fits best: 1 is the same."""
-    border = (THUMB_PX - _BOX_PX) // 2
-    face = b[border : border + _BOX_PX, border : border + _BOX_PX]
-    best = -1.0
-    for scale in _SCALES:
-        side = round(_BOX_PX * scale)
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        laid = cv2.matchTemplate(a, cv2.resize(face, (side, side), interpolation=method), cv2.TM_CCOEFF_NORMED)
-        best = max(best, float(laid.max()))
-    return best
+    """Correlation of two thumbnails, the face of one laid on the other where it fits best: 1 is the same.
+
+    A look at half the size comes first, and is the answer where the two are far apart.
+    """
+    small_a, small_b = (resize(t, THUMB_PX // 2, THUMB_PX // 2) for t in (a, b))
+    quick = _laid(small_a, small_b, 1.0)
+    return quick if quick < _FAR else max(_laid(a, b, scale) for scale in _SCALES)
+
+
+def _laid(a: np.ndarray, b: np.ndarray, scale: float) -> float:
+    size = a.shape[0]
+    border = round(size * (1 - _BOX_SHARE) / 2)
+    face = b[border : size - border, border : size - border]
+    side = round(face.shape[0] * scale)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    laid = cv2.matchTemplate(a, cv2.resize(face, (side, side), interpolation=method), cv2.TM_CCOEFF_NORMED)
+    return float(laid.max())
 
 
 def similar(
-    a: Sequence[np.ndarray], b: Sequence[np.ndarray], skip: Callable[[int, int], bool]
+    a: Sequence[np.ndarray], b: Sequence[np.ndarray], least: Callable[[int, int], float | None]
 ) -> list[tuple[int, int]]:
     """(index in a, index in b) of thumbnails that are one picture, of the nearest few of each.
 
     Args:
         a, b: thumbnails.
-        skip: pairs that need no comparison.
+        least: agreement from which a pair is one picture; None = no comparison.
     """
     if not len(a) or not len(b):
         return []
@@ -94,9 +105,9 @@ def similar(
     found = []
     for i, row in enumerate(rows):
         products = columns @ row
-        near = [int(j) for j in np.argsort(-products)[: 4 * _CANDIDATES] if products[j] >= _CANDIDATE]
-        near = [j for j in near if not skip(i, j)][:_CANDIDATES]
-        found += [(i, j) for j in near if agreement(a[i], b[j]) >= SAME]
+        near = [int(j) for j in np.argsort(-products)[:_NEAREST] if products[j] >= _CANDIDATE]
+        asked = [(j, at) for j in near if (at := least(i, j)) is not None]
+        found += [(i, j) for j, at in asked[:_CANDIDATES] if agreement(a[i], b[j]) >= at]
     return found
 
 
@@ -147,7 +158,7 @@ def repeated(
     between: dict[tuple[str, str], set[int]] = defaultdict(set)
     first = {e.blob: e for e in reversed(entries)}
     for i, j in pairs:
-        if entries[i].blob != entries[j].blob and entries[i].group != entries[j].group:
+        if entries[i].blob != entries[j].blob:
             worse, better = sorted((i, j), key=lambda k: _order(entries[k]), reverse=True)
             between[entries[worse].blob, entries[better].blob].add(worse)
     for (worse_blob, better_blob), matched in sorted(between.items(), key=lambda item: _order(first[item[0][1]])):

@@ -20,7 +20,7 @@ from train.console import Bar
 from train.data.datasets import clips, pack
 from train.data.detections import find_faces
 from train.data.mirrors.catalogue import GroupNamer, Source, group_namer, split_of
-from train.data.mirrors.duplicates import Entry, repeated, similar, thumbnail
+from train.data.mirrors.duplicates import SAME, SAME_IN_GROUP, Entry, repeated, similar, thumbnail
 from train.data.mirrors.repository import find_mirror, list_blobs
 from train.data.mirrors.store import Stored, read_stored
 from train.data.samples import Split
@@ -155,12 +155,22 @@ def _repeated(faces: Sequence[Row], out: Path, packs: Path | None) -> dict[str, 
         Entry(r.stored.blob, r.stored.sha256, r.group, r.split, r.source.take == "clips", r.stored.path) for r in faces
     ]
     own = [thumbnail(read_image(out / r.stored.path)) for r in faces]
-    # the frames of a clip, the faces of a picture and whatever shares a group may look alike
-    pairs = similar(own, own, lambda i, j: entries[i].group == entries[j].group or entries[i].blob == entries[j].blob)
+
+    def least(i: int, j: int) -> float | None:
+        one, other = entries[i], entries[j]
+        if one.group != other.group:
+            return SAME
+        # frames of clips of one scene look alike, and so do an original and what was made of it
+        alike = one.is_clip or other.is_clip or faces[i].source.label != faces[j].source.label
+        return None if alike or one.blob == other.blob or j < i else SAME_IN_GROUP
+
+    pairs = similar(own, own, least)
     in_packs: list[tuple[int, str]] = []
     if packs is not None:
         theirs, groups = _pack_thumbnails(packs, out / "cache")
-        found = similar(own, theirs, lambda i, j: entries[i].is_clip and entries[i].group == groups[j])
+        found = similar(
+            own, theirs, lambda i, j: None if entries[i].is_clip and entries[i].group == groups[j] else SAME
+        )
         in_packs = [(i, groups[j]) for i, j in found]
     return repeated(entries, pairs, in_packs)
 
