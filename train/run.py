@@ -1,4 +1,4 @@
-"""A run's folder: its options, environment, metrics and checkpoints.
+"""A run's folder: its options, environment, metrics and checkpoints; begun, gone on with, or finished and measured.
 
 runs/<recipe>-<name>-<time>/
   run.json            options, seed, commit, versions, data fingerprint, starting weights, hours
@@ -15,13 +15,30 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
+
+from detector.models.registry import Network, build
+from train.console import say
+from train.errors import DataError
+
+Then = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+def _settings(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What most recipes keep to tell whether a run is gone on with as it began."""
+    return record.get("settings", {})  # type: ignore[no-any-return]
+
+
+def options_and_data(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same for recipes that keep their options and the fingerprint of their data."""
+    return {**record.get("options", {}), "data": record.get("data")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,103 @@ class Run:
             folder = runs_dir / f"{name}-{stamp}-{suffix}"
         (folder / "report").mkdir(parents=True)
         return cls(folder)
+
+    @classmethod
+    def begin(
+        cls,
+        recipe: str,
+        runs_dir: Path,
+        name: str,
+        resume: Path | None,
+        now: Mapping[str, Any],
+        then: Then = _settings,
+    ) -> "Run":
+        """A new folder, or the one that is gone on with; see `check_same`."""
+        if resume is None:
+            return cls.create(runs_dir, name)
+        run = cls(resume)
+        run.check_same(recipe, now, then)
+        return run
+
+    @classmethod
+    def finished(cls, folder: Path) -> "Run":
+        """A run of `cnn` or `sbi` that has ended.
+
+        Raises:
+            DataError: the folder holds none.
+        """
+        run = cls(folder)
+        # validation is scored last: a run that was stopped has weights, but not these
+        ended = run.best.is_file() and (folder / "val_logits.npz").is_file()
+        if not ended or run.record().get("recipe") not in ("cnn", "sbi"):
+            raise DataError(
+                f"{folder.name} is no finished run of `cnn` or `sbi`: name a folder with run.json, best.safetensors "
+                "and val_logits.npz, or go on with it by --resume"
+            )
+        return run
+
+    def check_same(
+        self, recipe: str, now: Mapping[str, Any], then: Then = _settings, may_change: Sequence[str] = ()
+    ) -> None:
+        """Raises `DataError` unless this is a run of the recipe, gone on with as it began.
+
+        Args:
+            recipe: what the run must be of.
+            now: everything that its figures depend on, as plain values.
+            then: the same out of what `run.json` says; its "settings" by default.
+            may_change: names that may differ.
+        """
+        if not self.folder.is_dir():
+            raise DataError(f"--resume {self.name}: there is no such folder; name the run folder to go on with")
+        before = self.record()
+        if not before:
+            raise DataError(f"--resume {self.name}: that is no run folder, it has no run.json")
+        if before.get("recipe") != recipe:
+            raise DataError(
+                f"--resume {self.name}: that is no run folder of `{recipe}`, but a run of `{before.get('recipe')}`"
+            )
+        known = then(before)
+        changed = sorted(k for k, v in now.items() if known.get(k) != v and k not in may_change)
+        if changed:
+            raise DataError(
+                f"{self.name} was begun with other {', '.join(changed)}: give the same options, or start a new run"
+            )
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The recipe's options, as the run's record has them."""
+        return dict(self.record()["options"])
+
+    def network(self) -> Network:
+        """The network with the weights that the run kept, in float32, ready to judge on `device()`."""
+        network = build(self.options["model"])
+        network.load_state_dict(load_file(self.best), strict=True)
+        return network.to(device()).to(memory_format=torch.channels_last).eval()
+
+    def check_data(self, fingerprint: str) -> None:
+        """Raises `DataError` where the run was trained on other data or splits: its validation could be in them."""
+        if self.record()["data"] != fingerprint:
+            raise DataError(
+                f"{self.name} was trained on other data or splits than these: name its data with --data_root"
+            )
+
+    def count_test_evaluation(self, of: str = "test slices") -> int:
+        """How often this run was evaluated on test, this time included; it is said and written.
+
+        Call it before test faces are scored: an evaluation that is interrupted has been one all the same.
+        """
+        number = self.test_evaluations() + 1
+        self.write_record(test_looks=number)
+        say(f"look number {number} of this run at the {of}")
+        return number
+
+    def test_evaluations(self) -> int:
+        """How often this run was evaluated on test so far."""
+        return int(self.record().get("test_looks", 0))
 
     @property
     def report(self) -> Path:
@@ -80,6 +194,11 @@ class Run:
         return json.loads(path.read_text()) if path.exists() else {}
 
 
+def device() -> torch.device:
+    """What a single process computes on: the GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def environment() -> dict[str, Any]:
     """What a run's numbers may depend on besides its options; holds no path, user or host name."""
     return {
@@ -104,16 +223,28 @@ def command_line(recipe: str, options: Mapping[str, Any]) -> str:
     What stands for "none named" or "not set" is left out.
     """
     words = ["python -m train", recipe]
-    for name, value in options.items():
+    for name, value in _flat(options):
         if isinstance(value, bool):
-            words.append(f"--{name}" if value else f"--no-{name}")
+            group, dot, own = name.rpartition(".")
+            words.append(f"--{name}" if value else f"--{group}{dot}no-{own}")
         elif value is not None and value != []:
             listed = value if isinstance(value, list) else [value]
             words += [f"--{name}", *(shlex.quote(str(v)) for v in listed)]
     return " ".join(words)
 
 
+def _flat(options: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Options and those of their groups, by the names that the command line gives them: `choice.twins`."""
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

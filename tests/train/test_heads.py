@@ -1,5 +1,6 @@
 """Features once, heads many times: the cache, the order, and what a head learns."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from detector.models.registry import MODELS, build
 from detector.types import Face
 from detector.weights import load_network
 from tests.fakes.manifests import manifest as made_manifest
+from train.__main__ import asked
 from train.data.feature_cache import FeatureCache
 from train.data.samples import Sample, fingerprint, in_turns
 from train.data.sources import load_samples
@@ -153,6 +155,9 @@ def test_features_once_then_a_head_that_publish_takes(
     weights = load_file(run.best)
     assert weights["backbone.fc.weight"].shape == (1, LAYERS * 768)
     record = run.record()
+    # the command that the manifest will show asks for the same again
+    name, again = asked(shlex.split(record["command"])[3:])
+    assert name == "head" and again.layers == (0, 12)
     assert record["options"]["model"] == "clip_vit_b16" and record["options"]["size_px"] == 32
     assert record["data"] == fingerprint(load_samples(coloured, 0)), "as publish asks for it"
     assert record["features"]["weights"] == "online" and record["images_planned"] > len(done["plain"])

@@ -327,7 +327,7 @@ class FakeFilm:
             image = (base * gain).astype(np.uint8)
             sightings.append(Sighting(t / 5, FACE, judge([(image, (FACE,))])[0][0]))
         info = VideoInfo(112, 112, 5.0, 2.0, "h264", 0)
-        return Film(info, tuple(s.time_s for s in sightings), (Followed(tuple(sightings)),))
+        return Film(info, None, 0, tuple(s.time_s for s in sightings), (Followed(tuple(sightings)),))
 
 
 @pytest.fixture
@@ -401,7 +401,7 @@ def test_the_recipe_writes_every_file_reads_no_test_clip_and_goes_on(
     assert second.read_text() == before and (folder / "folds" / "1.json").stat().st_mtime_ns == kept
     assert len(film.asked) == 12
     assert json.loads((folder / "report" / "temporal.json").read_text()) == found
-    with pytest.raises(DataError, match="made with other epochs"):
+    with pytest.raises(DataError, match="begun with other epochs"):
         run(replace(options, epochs=3, resume=folder))
 
     # test clips are read when that is asked for, once more counted, and decide nothing

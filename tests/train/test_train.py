@@ -8,7 +8,7 @@ import json
 import shlex
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import get_args, get_type_hints
@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import tyro
 from safetensors.torch import load_file
 
 import train.recipes.cnn as cnn_recipe
@@ -490,7 +491,7 @@ def test_leave_out_goes_on_where_it_was_stopped(
     assert len(trained) == 7
     with pytest.raises(DataError, match="other images, size_px"):
         leave_out_recipe.run(replace(few, resume=folder, images=32, size_px=48))
-    with pytest.raises(DataError, match="not a run of leave-out"):
+    with pytest.raises(DataError, match="no run folder"):
         leave_out_recipe.run(replace(few, resume=few.runs_dir))
 
 
@@ -524,7 +525,7 @@ def test_the_reference_run_says_its_plan_and_goes_on_where_it_was_killed(
     members = json.loads((folder / "members.json").read_text())
     assert members == [f"{folder.name}-2-mobilenet_v2", f"{folder.name}-3-mobilenet_v2"]
     assert main([*arguments, "--resume", str(first)]) == 1
-    assert "no folder of the reference run" in capsys.readouterr().err
+    assert "no run folder of `reference`" in capsys.readouterr().err
 
 
 def test_the_reference_run_trains_what_ships() -> None:
@@ -544,6 +545,23 @@ def test_the_reference_run_trains_what_ships() -> None:
 def test_a_recorded_command_asks_for_the_same_again(options: Cnn) -> None:
     command = command_line(options.recipe, options_record(options))
     assert _asked(command) == options and type(_asked(command)) is type(options)
+
+
+def test_a_recorded_command_names_options_of_groups_by_their_group() -> None:
+    @dataclass(frozen=True)
+    class Group:
+        rate: float = 0.1
+        on: bool = True
+
+    @dataclass(frozen=True)
+    class Options:
+        group: Group = Group()
+        runs: tuple[str, ...] = ()
+
+    options = Options(Group(0.3, False), ("a b",))
+    said = command_line("made", options_record(options))
+    assert said == "python -m train made --group.rate 0.3 --group.no-on --runs 'a b'"
+    assert tyro.cli(Options, args=shlex.split(said)[4:]) == options
 
 
 def test_a_recorded_command_says_switches_as_they_are_said() -> None:

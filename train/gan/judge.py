@@ -16,11 +16,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import torch
 import tyro
-from safetensors.torch import load_file
 
-from detector.models.registry import build
 from train.console import say
 from train.data.extra import learned_from, load_extra, made_by
 from train.data.faces import load_faces
@@ -32,7 +29,7 @@ from train.measure.calibrate import fit_calibration
 from train.measure.even_odds import slices_at_even_odds
 from train.measure.scoring import score_faces
 from train.measure.slices import opponents
-from train.run import Run, write_json
+from train.run import Run, device, write_json
 from train.store.kept_scores import KeptScores, digest, key
 
 JUDGED = "judged_{}.json"
@@ -69,14 +66,10 @@ def run(options: GanJudge) -> Path:
     if not record.best.is_file() or "model" not in record.record().get("options", {}):
         raise DataError(f"{options.run.name} holds no detector: it has no best.safetensors of a registered network")
     settings = record.record()["options"]
-    network = build(settings["model"])
-    network.load_state_dict(load_file(record.best), strict=True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network.to(device)
+    network, where = record.network(), device()
     size_px = int(settings["size_px"])
     data = load_faces(options.data_root, options.runs_dir, int(settings["seed"]), options.workers)
-    if record.record()["data"] != data.fingerprint:
-        raise DataError(f"{options.run.name} was trained on other data or splits than these: name the same data")
+    record.check_data(data.fingerprint)
     own = data.test if options.split == "test" else data.val
     if not own:
         raise DataError(f"these data have no {options.split} split: nothing to judge on")
@@ -97,7 +90,7 @@ def run(options: GanJudge) -> Path:
     asked = {t: s for t, s in ((_OWN, own), (_GENERATED, generated)) if s}
 
     def score(samples: Sequence[Sample]) -> np.ndarray:
-        return score_faces(network, samples, faces, size_px, options.workers, device)
+        return score_faces(network, samples, faces, size_px, options.workers, where)
 
     kept = _kept(record, options.split, asked, score, [data.fingerprint, _contents(generated)])
     calibration = fit_calibration(learned, score(learned))
@@ -112,7 +105,7 @@ def run(options: GanJudge) -> Path:
         record.report / JUDGED.format(options.split),
         {
             "split": options.split,
-            "test_looks": _looks(record),
+            "test_looks": record.test_evaluations(),
             "decided_at": "calibrated probability 0.5",
             "slices": figures,
             "samples": made,
@@ -146,10 +139,7 @@ def _kept(
         say(f"These faces were scored before ({path.name}): no new look")
         return kept
     if split == "test":
-        looks = _looks(record) + 1
-        # before the look: one that is interrupted has been a look all the same
-        record.write_record(test_looks=looks)
-        say(f"look number {looks} of this run at the test slices")
+        record.count_test_evaluation()
     kept = KeptScores(of, (_COLUMN,), {t: ([key(s) for s in some], score(some)[:, None]) for t, some in asked.items()})
     kept.save(path)
     return kept
@@ -161,10 +151,6 @@ def _contents(samples: Sequence[Sample]) -> str:
     for sample in samples:
         found.update(sample.read())
     return found.hexdigest()
-
-
-def _looks(record: Run) -> int:
-    return int(record.record().get("test_looks", 0))
 
 
 def _learned(validation: Sequence[Sample], fakes: Sequence[str]) -> list[Sample]:

@@ -14,7 +14,7 @@ from train.gan.faces import FaceSet
 from train.gan.fid import OURS, Extractor, find_extractor
 from train.gan.play import Gan, genuine_faces, measure_generator, pretrained_of
 from train.gan.players import GENERATOR_FILE, load_generator
-from train.run import Run, write_json
+from train.run import Run, device, write_json
 
 REPORT = "fid.json"
 
@@ -58,8 +58,8 @@ def run(options: Fid) -> Path:
         raise ValueError(f"these are not the faces that {options.run.name} learned from: name the same data or file")
     folder = pretrained_of(options.pretrained, options.faces, options.data_root)
     extractor = find_extractor(options.extractor, pretrained=folder)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    generator.to(device)
+    where = device()
+    generator.to(where)
 
     def measured(by: Extractor) -> dict[str, Any]:
         torch.manual_seed(options.seed)

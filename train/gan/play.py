@@ -27,7 +27,6 @@ from train.data.faces import FaceData, load_faces, source_counts
 from train.data.folds import FOLDS, leave_out
 from train.data.samples import Sample
 from train.data.sources import find_data_root
-from train.errors import DataError
 from train.gan.faces import FaceSet, choose_genuine, cut_faces
 from train.gan.fid import Extractor, features, find_extractor, genuine_features, quality
 from train.gan.loop import Callbacks, Game, GameOptions, play
@@ -51,7 +50,7 @@ from train.measure import plots
 from train.measure.report import write_report
 from train.measure.scoring import EVAL_BATCH
 from train.measure.selection import selection_figures
-from train.run import Run, environment, options_record
+from train.run import Run, device, environment, options_record
 
 GRID = 64
 """Faces of a sample grid."""
@@ -226,7 +225,7 @@ class Gan:
 
 def run(options: Gan) -> Path:
     """Plays, measures and writes the run folder; returns it, or the file of faces that was asked for."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    where = device()
     data = None
     if options.faces:
         genuine = FaceSet.load(options.faces)
@@ -243,8 +242,8 @@ def run(options: Gan) -> Path:
     torch.manual_seed(options.seed)
     spec = options.generator_spec()
     players = build_generator(spec), build_discriminator(spec, options.spectral_norm)
-    amp = wants_amp(options.amp, device, *players)
-    game = Game(*players, options.game_options(len(genuine.crops), amp), device)
+    amp = wants_amp(options.amp, where, *players)
+    game = Game(*players, options.game_options(len(genuine.crops), amp), where)
     begun = begin_from(options.start, game, spec, options.spectral_norm) if options.start else None
     if options.resume:
         record = Run(options.resume)
@@ -258,10 +257,10 @@ def run(options: Gan) -> Path:
     say(
         f"{options.variant}: {len(genuine.crops)} genuine faces at {options.size_px} px, {options.epochs} epochs of "
         f"{game.options.steps_per_epoch * options.batch_size}; generator {_millions(game.generator)}, discriminator "
-        f"{_millions(game.discriminator)} parameters; {device.type}{', bfloat16' if amp else ''}; into "
+        f"{_millions(game.discriminator)} parameters; {where.type}{', bfloat16' if amp else ''}; into "
         f"{record.folder.name}/"
     )
-    latents = draw_latents(spec, GRID, options.seed).to(device)
+    latents = draw_latents(spec, GRID, options.seed).to(where)
     save_image(genuine.crops[:GRID].float() / 255, record.folder / "samples" / "genuine.png", nrow=8)
     callbacks = Callbacks()
     folder = pretrained_of(options.pretrained, options.faces, options.data_root)
@@ -269,7 +268,7 @@ def run(options: Gan) -> Path:
     if extractor:
         callbacks.features = extractor.name
         say(f"FID by {extractor.name}, on at most {options.fid_faces} generated faces")
-        callbacks.measure = _measure(options, extractor, genuine, spec, device)
+        callbacks.measure = _measure(options, extractor, genuine, spec, where)
     fakes, fake_weights, val = None, None, None
     if data is not None and options.variant == "resnet32":
         val = eval_crops(data.val, data.faces, options.size_px, options.workers)
@@ -277,7 +276,7 @@ def run(options: Gan) -> Path:
             rows = [s for s in _training(options, data) if s.label == 1]
             fakes = eval_crops(rows, data.faces, options.size_px, options.workers)
             fake_weights = source_weights(rows, range(len(rows)))
-        judged = _Judged(data, val, device, amp)
+        judged = _Judged(data, val, where, amp)
         callbacks.judge, callbacks.store = judged.judge, judged.store_in(record)
     with Bar(options.variant) as bar:
 
@@ -293,7 +292,7 @@ def run(options: Gan) -> Path:
     if data is not None and val is not None:
         network = build(DETECTOR)
         network.load_state_dict(load_file(record.best))
-        logits = predict(network.to(device), val.split(EVAL_BATCH), device, amp=False)
+        logits = predict(network.to(where), val.split(EVAL_BATCH), where, amp=False)
         np.savez(record.folder / "val_logits.npz", names=[s.name for s in data.val], logits=logits)
         write_report(record, data.val, logits, title=f"{DETECTOR} as discriminator, validation")
     if done:
@@ -337,17 +336,13 @@ def _training(options: Gan, data: FaceData) -> list[Sample]:
 
 
 def _check_same(record: Run, game: Game, spec: GeneratorSpec, genuine: FaceSet) -> None:
-    """Raises `ValueError` unless a run is gone on with as it began; see `_MAY_CHANGE`."""
-    before = record.record()
-    if "game" not in before:
-        raise DataError(f"{record.folder.name} is no run folder of `gan`")
-    now = {**_settings(game), **spec.to_dict(), "faces": genuine.key()}
-    then = {**before["game"], **before["generator"], "faces": before["genuine_key"]}
-    changed = sorted(k for k, v in now.items() if then.get(k) != v and k not in _MAY_CHANGE)
-    if changed:
-        raise ValueError(
-            f"{record.folder.name} was begun with other {', '.join(changed)}: give the same options, or start a new run"
-        )
+    """A run is gone on with as it began; see `_MAY_CHANGE`."""
+    record.check_same(
+        "gan",
+        {**_settings(game), **spec.to_dict(), "faces": genuine.key()},
+        lambda before: {**before["game"], **before["generator"], "faces": before["genuine_key"]},
+        _MAY_CHANGE,
+    )
 
 
 def _settings(game: Game) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from train.data.samples import SPLITS, Sample, Split
 from train.errors import DataError
 from train.gan.measure_fid import generator_hash, split_seed
 from train.gan.players import draw_latents, generate, load_generator
-from train.run import Run, write_json
+from train.run import Run, device, write_json
 
 _COLUMNS = ("path", "pack", "label", "method", "slice", "group", "split")
 _ENLARGING = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
@@ -92,8 +92,8 @@ def run(options: GanSamples) -> Path:
     source = f"gan-{spec.variant}-{spec.size_px}"
     method = f"{'DCGAN' if spec.variant == 'resnet32' else 'StyleGAN2-ADA'} (own)"
     data = load_faces(options.data_root, options.runs_dir, split_seed(record), options.workers)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    generator.to(device)
+    where = device()
+    generator.to(where)
     torch.manual_seed(options.seed)
     # other latents than those of the grid and of FID
     counts = {"train": options.n, "val": options.n_val, "test": options.n_test}
@@ -116,7 +116,7 @@ def run(options: GanSamples) -> Path:
             crops = eval_crops(genuine, data.faces, spec.size_px, options.workers).permute(0, 2, 3, 1).numpy()
             made: list[_Picture] = []
             for start in range(0, len(part), _BATCH):
-                pictures = generate(generator, part[start : start + _BATCH].to(device), options.truncation)
+                pictures = generate(generator, part[start : start + _BATCH].to(where), options.truncation)
                 for i, fake in enumerate(pictures.permute(0, 2, 3, 1).numpy(), start):
                     history = _History.draw(options, rng)
                     # a pair has the group of its genuine face: a batch can hold both, intervals know the persons, and

@@ -56,7 +56,7 @@ class Cnn:
     """How often the data are gone through; the learning rate falls to zero over them."""
     batch_size: int = 16
     """Faces in a batch, half of them genuine. Even. Under torchrun the processes share each batch. Small batches
-    and a low rate told validation faces better than batches of 64 at 6e-4 (README); a GPU is busier with large ones."""
+    and a low rate told validation faces better than batches of 64 at 6e-4 (LOG.md); a GPU is busier with large ones."""
     lr: float = 1e-4
     """Highest learning rate, reached after the warm-up (AdamW, cosine)."""
     size_px: int = 0
@@ -232,22 +232,16 @@ def run(options: Cnn, data: FaceData | None = None) -> Path:
 def _check_same(options: Cnn, data: FaceData) -> None:
     """Raises `DataError` unless a run is gone on with as it began; an empty folder is a run that has not begun."""
     assert options.resume is not None
-    folder = options.resume
-    before = Run(folder).record()
-    if not before:
-        if any(folder.glob("*.*")):
-            raise DataError(f"--resume {folder.name}: that is no run folder, it has no run.json")
+    run = Run(options.resume)
+    if not run.record() and not any(run.folder.glob("*.*")):
         return
-    if before.get("recipe") != options.recipe:
-        raise DataError(f"--resume {folder.name}: that is a run of `{before.get('recipe')}`, not of `{options.recipe}`")
-    now = {**options_record(options), "data": data.fingerprint, "extra": data.extra}
-    # runs of before there was a choice had all of them
-    then = {"fakes": [], **before["options"], "data": before["data"], "extra": before.get("extra")}
-    changed = sorted(k for k, v in now.items() if then.get(k) != v and k not in _MAY_CHANGE)
-    if changed:
-        raise DataError(
-            f"{folder.name} was begun with other {', '.join(changed)}: give the same options, or start a new run"
-        )
+    run.check_same(
+        options.recipe,
+        {**options_record(options), "data": data.fingerprint, "extra": data.extra},
+        # runs of before there was a choice had all of them
+        lambda before: {"fakes": [], **before["options"], "data": before["data"], "extra": before.get("extra")},
+        _MAY_CHANGE,
+    )
 
 
 def training_batches(

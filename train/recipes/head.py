@@ -19,7 +19,7 @@ from train.data.feature_cache import FeatureCache
 from train.learn.features import TOWER
 from train.learn.heads import Choice, HeadOptions, LinearHead, fit_choice
 from train.measure.selection import selection_figures
-from train.run import Run, environment, options_record
+from train.run import Run, command_line, environment, options_record
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def run(options: Head) -> Path:
     record.log("epoch", epoch=1, loss=_loss(labels, logits), accuracy=float(((logits > 0) == labels).mean()), **figures)
     record.write_record(
         recipe="head",
+        command=f"{command_line('head', options_record(options))} --features DIR",
         # named as `cnn` names them, for cards and for `publish`
         options={"model": TOWER, "size_px": int(about["size_px"]), "epochs": 1, **options_record(options)},
         data=cached.data.fingerprint,

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from train.console import say
 from train.data.sources import find_data_root
-from train.errors import DataError
 from train.recipes import cnn, publish
 from train.recipes.cnn import VAL_LOGITS, Cnn
 from train.run import Run, environment, write_json
@@ -126,8 +125,6 @@ def run(options: Reference) -> Path:
     Its parts are run folders beside it, named after it and numbered.
     """
     find_data_root(options.data_root)
-    if options.resume and Run(options.resume).record().get("recipe") != "reference":
-        raise DataError(f"{options.resume.name} is no folder of the reference run")
     parts = [part for network in NETWORKS for part in network]
     say("The reference run:")
     for part in parts:
@@ -138,7 +135,7 @@ def run(options: Reference) -> Path:
         )
     hours = sum(part.hours for part in parts)
     say(f"  then calibration, one look at the test slices, and weights/: about {hours + 0.3:.1f} h in all")
-    folder = Run(options.resume) if options.resume else Run.create(options.runs_dir, "reference")
+    folder = Run.begin("reference", options.runs_dir, "reference", options.resume, {})
     folder.write_record(recipe="reference", environment=environment())
     say(f"into {folder.folder.name}/ and folders beside it (stopped, `python -m train --resume` takes it)")
     members: list[str] = []

@@ -350,7 +350,7 @@ def _training(member: Member) -> Training:
     options, where = record["options"], record["environment"]
     return Training(
         run=member.folder.name,
-        command=command_line(record["recipe"], options),
+        command=record.get("command") or command_line(record["recipe"], options),
         seed=options["seed"],
         start=record["start"],
         images_seen=record["images_planned"] * len(member.learning) // options["epochs"],

@@ -20,12 +20,11 @@ from train.data.faces import load_faces
 from train.data.samples import Sample
 from train.learn.attacks import Attack, attacked
 from train.learn.loop import to_device
-from train.measure.finished import Finished
 from train.measure.metrics import auc_interval, rate_interval
 from train.measure.robustness import drawn_faces
 from train.measure.scoring import EVAL_BATCH
 from train.measure.tables import spanned
-from train.run import Run, environment, options_record, write_json
+from train.run import Run, device, environment, options_record, write_json
 from train.store.leaderboard import paired_auc
 
 
@@ -53,24 +52,24 @@ class AttackRuns:
 
 def run(options: AttackRuns) -> Path:
     """Prints a table and writes it into a run folder; returns that."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    members = [Finished.open(folder) for folder in options.runs]
+    where = device()
+    members = [Run.finished(folder) for folder in options.runs]
     data = load_faces(options.data_root, options.runs_dir, int(members[0].options["seed"]), options.workers)
     for member in members:
-        member.check(data)
+        member.check_data(data.fingerprint)
     samples = drawn_faces(data.val, np.random.default_rng(0))
     labels = torch.tensor([float(s.label) for s in samples])
     found: list[list[np.ndarray]] = []
     levels = (0.0, *(e for e in sorted(set(options.epsilons)) if e > 0))
     with Bar("Attacking") as bar:
         for member in members:
-            network = member.network(device)
+            network = member.network()
             crops = eval_crops(samples, data.faces, member.options["size_px"], options.workers)
             batches = list(zip(crops.split(EVAL_BATCH), labels.split(EVAL_BATCH), strict=True))
             found.append([])
             for level in levels:
                 torch.manual_seed(0)  # for the random starts of PGD
-                logits = attacked_logits(network, batches, options.method, level / 255, device)
+                logits = attacked_logits(network, batches, options.method, level / 255, where)
                 found[-1].append(logits)
                 bar.at(sum(map(len, found)), len(members) * len(levels))
     rows = _rows(samples, members, found, levels)
@@ -111,7 +110,7 @@ def attacked_logits(
 
 def _rows(
     samples: Sequence[Sample],
-    members: Sequence[Finished],
+    members: Sequence[Run],
     found: Sequence[Sequence[np.ndarray]],
     levels: Sequence[float],
 ) -> list[dict[str, Any]]:

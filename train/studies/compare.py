@@ -34,7 +34,7 @@ from train.measure.selection import paired_gain_of_runs, selection_intervals
 from train.measure.tables import spanned
 from train.recipes import cnn
 from train.recipes.cnn import Cnn
-from train.run import Run, environment, options_record, write_json, write_text
+from train.run import Run, environment, options_and_data, options_record, write_json, write_text
 from train.store.leaderboard import cpu_ms_a_face
 
 BRIDGE = "resnet18"
@@ -190,19 +190,8 @@ def protocol(options: Compare, entry: Entry, folder: Path) -> Cnn:
 def _opened(options: Compare, data: FaceData) -> Run:
     """The run's folder, which must be of the same protocol when it is gone on with."""
     said = {k: v for k, v in options_record(replace(options, resume=None)).items() if k not in _OUTSIDE_PROTOCOL}
-    if options.resume is None:
-        record = Run.create(options.runs_dir, "compare")
-    else:
-        record = Run(options.resume)
-        before = record.record()
-        if before.get("recipe") != "compare":
-            raise DataError(f"{options.resume.name} is no run folder of `compare`")
-        changed = sorted(k for k, v in said.items() if before["options"].get(k) != v)
-        if changed or before["data"] != data.fingerprint:
-            raise DataError(
-                f"{options.resume.name} has another protocol ({', '.join(changed) or 'other data'}): give the same "
-                "options, or start a new comparison"
-            )
+    now = {**said, "data": data.fingerprint}
+    record = Run.begin("compare", options.runs_dir, "compare", options.resume, now, options_and_data)
     record.write_record(recipe="compare", options=said, environment=environment(), data=data.fingerprint)
     return record
 

@@ -13,11 +13,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import torch
-from safetensors.torch import load_file
 
 from detector.calibration import edges
-from detector.models.registry import build
 from train.console import say
 from train.data.faces import FaceData, load_faces
 from train.data.folds import Fold, leave_out
@@ -30,7 +27,7 @@ from train.measure.slices import LABELS_WORTH, false_alarms_by_labels
 from train.measure.tables import spanned
 from train.recipes import cnn
 from train.recipes.cnn import VAL_LOGITS, Cnn, settled
-from train.run import Run, write_json, write_text
+from train.run import Run, device, write_json, write_text
 from train.store.documents import label_rows
 from train.store.leaderboard import LABELLED
 
@@ -59,11 +56,8 @@ def run(options: Labels) -> Path:
     say(f"{LABELLED} is left out: {len(rest.train)} faces to train on, {len(labelled)} genuine ones to judge")
     folder = cnn.run(options, rest)
     record = Run(folder)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = build(options.model)
-    network.load_state_dict(load_file(record.best))
     raw = score_faces(
-        network.to(device), labelled, data.faces, options.size_px, options.workers, device, f"Scoring {LABELLED}"
+        record.network(), labelled, data.faces, options.size_px, options.workers, device(), f"Scoring {LABELLED}"
     )
     with np.load(folder / VAL_LOGITS, allow_pickle=False) as saved:
         val = saved["logits"]

@@ -28,8 +28,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
-from safetensors.torch import load_file
 
 from detector.calibration import edges
 from detector.models.registry import build
@@ -45,7 +43,7 @@ from train.measure.calibrate import fit_curve
 from train.measure.scoring import EVAL_BATCH
 from train.recipes import cnn
 from train.recipes.cnn import Cnn, fit_options, settled, training_batches
-from train.run import Run, environment, options_record, write_json, write_text
+from train.run import Run, device, environment, options_record, write_json, write_text
 from train.studies.left_out_figures import BASELINE, Cell, cell_figures, summary, table
 
 GENERATED = "generated"
@@ -180,7 +178,7 @@ def run(options: LeaveOut) -> Path | None:
         "data": data.fingerprint,
     }
     if options.resume:
-        _check_same(Run(options.resume), settings)
+        Run(options.resume).check_same("leave-out", settings)
     todo = [
         (variant, fold)
         for variant, fold in options.cells()
@@ -291,11 +289,8 @@ def _run_cell(folder: Path, variant: str, fold: str, options: Cnn, data: FaceDat
         data = with_extra(data, options.extra, options.runs_dir, options.workers, left.groups)
     # what is extra is in the data by now
     trained = cnn.run(replace(options, runs_dir=work, resume=began, extra=None), data)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = build(options.model).to(device)
-    network.load_state_dict(load_file(trained / "best.safetensors"))
     crops = eval_crops(left.samples, data.faces, options.size_px, options.workers)
-    logits = predict(network, crops.split(EVAL_BATCH), device, amp=False)
+    logits = predict(Run(trained).network(), crops.split(EVAL_BATCH), device(), amp=False)
     with np.load(trained / "val_logits.npz") as saved:
         # a calibration would stretch edge and logits alike: none is needed to count what lies above
         curve = fit_curve(data.val, saved["logits"], data.unseen)
@@ -380,10 +375,10 @@ def _share_seen(options: Cnn) -> float:
 
 def _measured(options: Cnn, data: FaceData) -> tuple[float, float]:
     """Seconds of a training step and of scoring one face, by the very code that will do it."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    where = device()
     _, loader = training_batches(options, data, _MEASURED_STEPS)
     network = build(options.model, options.dropout)
-    amp = wants_amp(options.amp, device, network)
+    amp = wants_amp(options.amp, where, network)
     times: list[float] = []
     with tempfile.TemporaryDirectory(prefix="unmask-leave-out-") as folder:
         fit(
@@ -392,7 +387,7 @@ def _measured(options: Cnn, data: FaceData) -> tuple[float, float]:
             lambda _: {"score": 0.0},
             replace(fit_options(options, _MEASURED_STEPS, amp), epochs=1),
             Run(Path(folder)),
-            device=device,
+            device=where,
             on_step=lambda *_: times.append(time.perf_counter()),
         )
     # the first steps find batches that were made while the loader started
@@ -400,19 +395,8 @@ def _measured(options: Cnn, data: FaceData) -> tuple[float, float]:
     faces = data.val[: 2 * EVAL_BATCH]
     start = time.perf_counter()
     crops = eval_crops(faces, data.faces, options.size_px, workers=0)
-    predict(network, crops.split(EVAL_BATCH), device, amp)
+    predict(network, crops.split(EVAL_BATCH), where, amp)
     return step_s, (time.perf_counter() - start) / len(faces)
-
-
-def _check_same(record: Run, settings: Mapping[str, Any]) -> None:
-    before = record.record().get("settings")
-    if before is None:
-        raise DataError(f"{record.folder.name} is not a run of leave-out")
-    differing = sorted(k for k in settings.keys() | before.keys() if settings.get(k) != before.get(k))
-    if differing:
-        raise DataError(
-            f"{record.folder.name} was made with other {', '.join(differing)}: give the same, or start a new run"
-        )
 
 
 def _chosen(names: str, known: Mapping[str, Any], what: str) -> tuple[str, ...]:

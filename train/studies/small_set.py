@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from train.console import say
 from train.data.faces import FaceData, load_faces
@@ -29,7 +28,6 @@ from train.data.samples import Sample
 from train.errors import DataError
 from train.measure.calibrate import fit_calibration
 from train.measure.even_odds import slices_at_even_odds
-from train.measure.finished import Finished
 from train.measure.metrics import (
     Interval,
     auc,
@@ -43,7 +41,7 @@ from train.measure.slices import opponents
 from train.measure.tables import spanned
 from train.recipes import cnn
 from train.recipes.cnn import VAL_LOGITS, Cnn, settled
-from train.run import Run, environment, options_record, write_json, write_text
+from train.run import Run, device, environment, options_and_data, options_record, write_json, write_text
 from train.store.leaderboard import paired_auc
 
 PLAIN, OURS = "plain", "ours"
@@ -141,11 +139,7 @@ def run(options: SmallSet) -> Path:
         if not (folder / VAL_LOGITS).is_file():
             say(f"{arm}:")
             cnn.run(options.arm(arm, folder), few)
-    looks = int(record.record().get("test_looks", 0)) + (options.split == "test")
-    if options.split == "test":
-        # before the look: one that is interrupted has been a look all the same
-        record.write_record(test_looks=looks)
-        say(f"look number {looks} of this run at the test slices")
+    looks = record.count_test_evaluation() if options.split == "test" else record.test_evaluations()
     logits = {arm: _calibrated(record.folder / arm, own, few, options) for arm in ARMS}
     found = {
         "split": options.split,
@@ -248,29 +242,18 @@ def markdown(options: SmallSet, found: dict[str, Any]) -> str:
 
 def _opened(options: SmallSet, few: FaceData) -> Run:
     said = {k: v for k, v in options_record(options).items() if k not in ("split", "workers", "resume")}
-    if options.resume is None:
-        record = Run.create(options.runs_dir, "small-set")
-    else:
-        record = Run(options.resume)
-        before = record.record()
-        if before.get("recipe") != "small-set":
-            raise DataError(f"{options.resume.name} is no run folder of `small-set`")
-        changed = sorted(k for k, v in said.items() if before["options"].get(k) != v)
-        if changed or before["data"] != few.fingerprint:
-            raise DataError(
-                f"{options.resume.name} was begun with other {', '.join(changed) or 'data'}: give the same options, or "
-                "start a new run"
-            )
+    now = {**said, "data": few.fingerprint}
+    record = Run.begin("small-set", options.runs_dir, "small-set", options.resume, now, options_and_data)
     record.write_record(recipe="small-set", options=said, environment=environment(), data=few.fingerprint)
     return record
 
 
 def _calibrated(folder: Path, samples: Sequence[Sample], data: FaceData, options: SmallSet) -> np.ndarray:
     """Calibrated logits (N,) of a finished arm."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    finished = Finished.open(folder)
+    where = device()
+    finished = Run.finished(folder)
     with np.load(folder / VAL_LOGITS, allow_pickle=False) as saved:
         calibration = fit_calibration(data.val, saved["logits"])
     size_px = int(finished.options["size_px"])
-    raw = score_faces(finished.network(device), samples, data.faces, size_px, options.workers, device, folder.name)
+    raw = score_faces(finished.network(), samples, data.faces, size_px, options.workers, where, folder.name)
     return np.asarray(calibration(raw))

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import tyro
 
 from train.console import Bar, say
 from train.data.faces import load_faces
-from train.measure.finished import Finished
 from train.measure.tables import spanned
+from train.run import Run, device
 from train.studies.trace_response import ENOUGH, QUALITIES, SCALES, gate, measure_response, write_response
 
 
@@ -33,17 +32,15 @@ class Traces:
 
 def run(options: Traces) -> Path:
     """Prints a table and the gate, and writes both into the run's report; returns the run folder."""
-    finished = Finished.open(options.run)
+    finished = Run.finished(options.run)
     data = load_faces(options.data_root, options.runs_dir, int(finished.options["seed"]), options.workers)
-    finished.check(data)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    finished.check_data(data.fingerprint)
+    where = device()
     with Bar("Traces") as bar:
-        rows = measure_response(
-            finished.network(device), data.val, data.faces, finished.options["size_px"], device, bar.at
-        )
-    write_response(finished.run, rows, title=f"{finished.options['model']}, traces of up-sampling on validation")
+        rows = measure_response(finished.network(), data.val, data.faces, finished.options["size_px"], where, bar.at)
+    write_response(finished, rows, title=f"{finished.options['model']}, traces of up-sampling on validation")
     _show(rows)
-    return finished.run.folder
+    return finished.folder
 
 
 def _show(rows: list[dict[str, Any]]) -> None:

@@ -35,7 +35,7 @@ from train.errors import DataError
 from train.learn.loop import save_weights_file
 from train.measure.clips import person_folds
 from train.measure.metrics import auc_interval
-from train.run import Run, environment, options_record, write_json, write_text
+from train.run import Run, device, environment, options_record, write_json, write_text
 from train.store.published import fingerprint_of_networks, seed_of_networks
 from train.temporal.judge import (
     Fitting,
@@ -128,7 +128,9 @@ def run(options: Temporal) -> Path:
         "backbone": manifest.models[options.model].sha256,
         "data": fingerprint(samples),
     }
-    record = _open(options, settings)
+    name = f"temporal-{options.model}-{options.network}"
+    record = Run.begin("temporal", options.runs_dir, name, options.resume, settings)
+    record.write_record(recipe="temporal", settings=dict(settings), environment=environment())
     say(f"into {record.folder.name}/ (`--resume` goes on with it)")
     known = {person_of(s.group) for s in samples if s.split == "train"}
     data = read_strips(clips, manifest, known, _cache(options), options.max_frames, options.blends)
@@ -153,23 +155,6 @@ def run(options: Temporal) -> Path:
     return record.folder
 
 
-def _open(options: Temporal, settings: Mapping[str, Any]) -> Run:
-    if options.resume is None:
-        record = Run.create(options.runs_dir, f"temporal-{options.model}-{options.network}")
-    else:
-        record = Run(options.resume)
-        before = record.record().get("settings")
-        if before is None:
-            raise DataError(f"{record.folder.name} is not a run of temporal")
-        differing = sorted(k for k in settings.keys() | before.keys() if settings.get(k) != before.get(k))
-        if differing:
-            raise DataError(
-                f"{record.folder.name} was made with other {', '.join(differing)}: give the same, or start a new run"
-            )
-    record.write_record(recipe="temporal", settings=dict(settings), environment=environment())
-    return record
-
-
 def _size(options: Temporal, manifest: Manifest) -> int:
     return options.size_px or manifest.models[options.model].input_size_px
 
@@ -192,7 +177,7 @@ def _build(options: Temporal, manifest: Manifest) -> ClipNetwork:
     network = ClipNetwork(load_network(manifest, options.model), calibration, options.network, _size(options, manifest))
     for parameter in network.network.parameters():
         parameter.requires_grad_(options.unfreeze)
-    return network.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return network.to(device())
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +222,7 @@ def _on_test(
     """What the final network makes of the test clips, slice by slice, beside the average of the same frames."""
     if not clips:
         raise DataError(f"{TABLE} has no test clips")
-    looks = int(record.record().get("test_looks", 0)) + 1
-    record.write_record(test_looks=looks)
-    say(f"look number {looks} of this run at the test clips")
+    looks = record.count_test_evaluation("test clips")
     data = read_strips(clips, manifest, set(), _cache(options), options.max_frames, blends=0)
     kept = _embedded(options, manifest, data)
     kept.load_all(data.strips)
