@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+MAX_SUBJECTS = 12
+"""Faces or persons that a report shows, the most suspicious first; its JSON has all."""
 _QUOTED = re.compile(r"“[^”]*”")
 
 

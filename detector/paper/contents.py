@@ -9,7 +9,7 @@ from detector import report
 from detector.evidence import Line, Provenance
 from detector.evidence_words import BASIS_WORDS, caught_line, disagreement, voice_line
 from detector.paper import charts
-from detector.paper.blocks import Block, Bullets, Figure, Figures, Heading, Name, Paragraph, Table
+from detector.paper.blocks import MAX_SUBJECTS, Block, Bullets, Figure, Figures, Heading, Name, Paragraph, Table
 from detector.stored import verdict_of
 from detector.types import REASONS, FaceVerdict, FileVerdict, ImageVerdict, Person, VideoVerdict
 from detector.words import resaved_line
@@ -26,7 +26,6 @@ LIMITS = (
     "This report is a lead, not proof. Ask for the original, and for a second source.",
 )
 _FACTS = {"binding": "Bytes", "signature": "Signature", "signer": "Signer", "time": "Time", "claim": "Statement"}
-_MAX_SUBJECTS = 12
 
 
 def contents(document: Mapping[str, Any]) -> tuple[Block, ...]:
@@ -154,9 +153,9 @@ def _subjects(verdict: FileVerdict, pictures: Sequence[Mapping[str, Any]]) -> It
         return
     noun = "face" if isinstance(verdict, ImageVerdict) else "person"
     yield Heading({"face": "Faces", "person": "Persons"}[noun], 2)
-    if len(found) > _MAX_SUBJECTS:
-        yield Paragraph(f"The {_MAX_SUBJECTS} most suspicious of {len(found)}; the JSON has all.")
-    for one in found[:_MAX_SUBJECTS]:
+    if len(found) > MAX_SUBJECTS:
+        yield Paragraph(f"The {MAX_SUBJECTS} most suspicious of {len(found)}; the JSON has all.")
+    for one in found[:MAX_SUBJECTS]:
         yield Heading(f"{noun.capitalize()} {one.number}: {report.band_word(one.band)}", 3)
         yield from _pictures(pictures, one.number)
         yield Table((), tuple(_about(one)))

@@ -10,11 +10,11 @@ from PIL import Image
 
 from detector.explain.gradcam import Heatmap, overlay
 from detector.media import RGB, Source, read_image
+from detector.paper.blocks import MAX_SUBJECTS
 from detector.report import network_name
 from detector.types import Face, FileVerdict, ImageVerdict, Person, VideoVerdict
 from detector.video import read_frame
 
-MAX_SUBJECTS = 12
 _SIDE_PX = 360
 _STRENGTH = 0.6
 _ROOM = 0.65

@@ -214,22 +214,32 @@ def _thumbnail(file: BinaryIO, packets: Packets, exif: Exif) -> Iterator[Line]:
     small, picture = _grey(io.BytesIO(exif.thumbnail)), _grey(file)
     if small is None or picture is None:
         return
-    small = _without_bars(small)
-    shapes = [array.shape[1] / array.shape[0] for array in (small, picture)]
     where = "EXIF thumbnail"
-    if abs(np.log(shapes[0] / shapes[1])) > 0.06:
+    shape = picture.shape[1] / picture.shape[0]
+    # a dark border may be the camera's or the picture's own: whichever fits
+    fitting = [c for c in (small, _without_bars(small)) if abs(np.log(c.shape[1] / c.shape[0] / shape)) <= 0.06]
+    if not fitting:
         text = "The small preview inside the file has another shape than the picture, as after a crop."
         yield _derived("thumbnail_shape", text, where)
         return
-    alike = float(np.corrcoef(_shrunk(small).ravel(), _shrunk(picture).ravel())[0, 1])
-    if not np.isfinite(alike):
+    alike = max((r for c in fitting if np.isfinite(r := _alike(c, picture))), default=None)
+    if alike is None:
         return
     if alike < 0.8:
-        text = "The small preview inside the file shows something else: the picture was replaced or edited."
+        text = (
+            "The small preview inside the file shows something else than the picture, as after an edit by a program "
+            "that does not renew it."
+        )
         yield _derived("thumbnail_differs", text, where, f"{alike:.2f}")
     else:
         text = "The small preview inside the file shows the same as the picture. Most programs renew it when they save."
         yield _derived("thumbnail_same", text, where, f"{alike:.2f}")
+
+
+def _alike(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
+    """Correlation of two pictures at `_THUMB_PX`; not a number where one has no shape at all."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.corrcoef(_shrunk(one).ravel(), _shrunk(other).ravel())[0, 1])
 
 
 def _grey(file: BinaryIO) -> npt.NDArray[np.float32] | None:

@@ -367,6 +367,15 @@ def test_a_preview_that_shows_something_else_is_said(made_face_image: np.ndarray
     assert "thumbnail_same" in history(with_thumbnail(face.crop((0, 100, 512, 388)), barred))
 
 
+def test_a_dark_border_of_the_picture_itself_is_no_difference(made_face_image: np.ndarray) -> None:
+    dark = Image.new("RGB", (512, 512))
+    dark.paste(Image.fromarray(made_face_image).resize((320, 320)), (100, 90))
+    assert "thumbnail_same" in history(with_thumbnail(dark, dark.resize((128, 128))))
+    # nothing to compare: neither the same nor another
+    black = Image.new("RGB", (256, 256))
+    assert not [code for code in history(with_thumbnail(black, black.resize((64, 64)))) if code.startswith("thumbnail")]
+
+
 @pytest.mark.parametrize(
     ("tail", "word"),
     [(b"\xff\xd8\xff\xe0", "second picture"), (b"\0\0\0\x18ftypmp42", "video"), (b"PK\3\4", "no part")],
