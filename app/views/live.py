@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import bugs, networks, session
 from app.components.frame import draw_again, one_line_errors, small
+from app.components.script import script
 from app.subjects import reason_of_one
 from detector import DetectorError, report
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from detector import Detector
     from detector.live import LiveFace
 
+_refusal = script("camera")
 _MAX_STREAMS = 2
 """Streams that one server follows at once: each keeps a core busy."""
 
@@ -70,6 +72,7 @@ def _stream(detector: "Detector") -> None:
     with st.container(key="um-two"):
         left, right = st.columns([1.4, 1], gap="medium")
         with left, st.container(border=True, key="um-live"):
+            _refusal(data={"turn": session.next_turn()}, key="camera_refusal")
             stream = webrtc_streamer(
                 key="live",
                 mode=WebRtcMode.SENDRECV,

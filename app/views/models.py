@@ -11,6 +11,7 @@ from app import networks
 from app.components.file import models_label
 from app.components.frame import small
 from app.components.leaderboard import leaderboard
+from app.components.plainly import plainly
 from detector import DetectorError, report
 
 if TYPE_CHECKING:
@@ -36,12 +37,15 @@ def page() -> None:
         f"The networks that come with this version, published on {manifest.date}. The figures were measured on test "
         "files that trained nothing and tuned nothing."
     )
-    reason = manifest.default_reason
-    if reason:
-        small(f"Why the default is the default: {_with_names(reason, manifest.names())}.")
-    _cards(manifest)
-    leaderboard(manifest)
-    _documents(manifest)
+    plainly(manifest)
+    # not drawn until asked: most readers need none of it
+    if st.toggle("For researchers: every network, table, chart and model card", key="researchers"):
+        reason = manifest.default_reason
+        if reason:
+            small(f"Why the default is the default: {_with_names(reason, manifest.names())}.")
+        _cards(manifest)
+        leaderboard(manifest)
+        _documents(manifest)
 
 
 def _with_names(text: str, names: Sequence[str]) -> str:

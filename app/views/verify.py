@@ -1,8 +1,6 @@
 """Check: drop files, watch the analysis, read the verdict."""
 
 import html
-from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
@@ -14,28 +12,10 @@ from app.components.file import file_row, networks_popover
 from app.components.frame import privacy_line, small
 from app.components.intake import intake, path_popover
 from app.components.media import media_card
+from app.components.samples import lesson_line, samples
 from app.components.verdict import verdict_card
 from app.components.waiting import waiting
-from app.pictures import jpeg
 from detector import DetectorError, FileVerdict
-
-_SAMPLES_DIR = Path(__file__).parents[1] / "samples"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A file to try."""
-
-    file: str
-    title: str
-    text: str
-
-
-SAMPLES = (
-    Sample("astronaut.jpg", "Portrait", "NASA, public domain, as published."),
-    Sample("astronaut_edited.jpg", "Edited portrait", "The same portrait; this project altered the face."),
-    Sample("clip.mp4", "Clip, six seconds", "The altered face is on screen from 2\u00a0s to 4\u00a0s."),
-)
 
 
 def page() -> None:
@@ -84,54 +64,11 @@ def _start() -> None:
     cases = session.checks()
     if cases:
         checks_table(cases)
-    _samples()
+    samples()
     small(
         "Unmask looks for traces in faces. It cannot tell whether a scene is staged, a caption wrong or a voice "
         "cloned, and little evidence does not clear a file."
     )
-
-
-def _samples() -> None:
-    samples = [sample for sample in SAMPLES if (_SAMPLES_DIR / sample.file).is_file()]
-    if not samples:
-        return
-    st.html('<div class="um"><h2 class="um-h2">Or try one of these</h2></div>')
-    with st.container(key="um-samples"):
-        for column, sample in zip(st.columns(3), samples, strict=False):
-            with (
-                column,
-                st.container(border=True, key=f"um-sample-{sample.file.partition('.')[0]}", height="stretch"),
-            ):
-                _sample(sample)
-
-
-def _sample(sample: Sample) -> None:
-    thumb = _sample_thumb(sample.file)
-    if thumb:
-        st.image(thumb, width="stretch", alt=sample.text)
-    st.html(f'<div class="um"><h3>{sample.title}</h3><p class="um-small">{sample.text}</p></div>')
-    label = f"Check the {sample.title.lower()}"
-    st.button(label, key=f"sample-{sample.file}", on_click=_open_sample, args=(sample,), width="stretch")
-
-
-def _open_sample(sample: Sample) -> None:
-    session.open_file(sample.file, (_SAMPLES_DIR / sample.file).read_bytes())
-
-
-@st.cache_resource(show_spinner=False)
-def _sample_thumb(file: str) -> bytes:
-    """A wide, small JPEG of a bundled sample; empty when it cannot be read."""
-    from detector.media import read_image, sniff_kind
-    from detector.video import read_frame
-
-    data = (_SAMPLES_DIR / file).read_bytes()
-    try:
-        image = read_frame(data, 3.0) if sniff_kind(data[:4096]) == "video" else read_image(data)
-    except DetectorError:
-        return b""
-    height, width = image.shape[:2]
-    band = min(height, round(width * 0.56))
-    return jpeg(image[:band], 640).data
 
 
 def _no_result(case: Case) -> None:
@@ -148,6 +85,7 @@ def _result(case: Case, verdict: FileVerdict) -> None:
     if verdict.status == "unreadable":
         verdict_card(case, verdict)
         return
+    lesson_line(case, verdict)
     with st.container(key="um-two"):
         left, right = st.columns([5, 7], gap="medium")
         with left:

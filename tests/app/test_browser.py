@@ -224,6 +224,7 @@ def test_every_size_and_theme(
         assert page.evaluate(_SMALL_TEXT) == []
         page.locator(".st-key-um-nav").get_by_role("link", name="Models").click()
         page.get_by_role("heading", name="Models", exact=True).wait_for()
+        page.get_by_text("For researchers").click()
         page.locator(".js-plotly-plot .point").first.wait_for(state="attached")
         _no_sideways_scroll(page)
         _whole(page, artifacts_dir / f"models-{width}-{theme}.png")
@@ -268,7 +269,7 @@ def _violations(page: Page) -> list[str]:
 def test_a_button_without_a_name_is_found(browser: Browser) -> None:
     page = browser.new_page()
     page.set_content("<main><h1>Title</h1><button></button></main>")
-    assert ["button-name" in found for found in _violations(page)] == [True]
+    assert any(found.startswith("button-name") for found in _violations(page))
     page.close()
 
 
@@ -325,9 +326,11 @@ def test_everybody_can_use_every_page_and_state(
         for link in ("Models", "About"):
             page.locator(".st-key-um-nav").get_by_role("link", name=link).click()
             page.get_by_role("heading", level=1, name=link).wait_for()
-            if link == "Models":
-                page.locator(".js-plotly-plot .point").first.wait_for(state="attached")
             check(page, link)
+            if link == "Models":
+                page.get_by_text("For researchers").click()
+                page.locator(".js-plotly-plot .point").first.wait_for(state="attached")
+                check(page, "tables for researchers")
     assert not {state: found for state, found in problems.items() if found}
 
 
@@ -552,6 +555,14 @@ def _processor_seconds(name: str) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def test_a_camera_that_is_refused_is_told(browser: Browser, fake_address: str) -> None:
+    # the browser of these tests refuses without asking
+    with _visit(browser, fake_address, path="live") as page:
+        page.context.clear_permissions()
+        page.frame_locator("iframe[title*=webrtc]").get_by_role("button", name="Start camera").click()
+        page.get_by_role("alert").filter(has_text=re.compile("did not allow the camera|No camera was found")).wait_for()
+
+
 def test_live_camera(
     camera_browser: Browser, real_app: tuple[str, Path], artifacts_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -608,7 +619,6 @@ def test_the_app_as_users_start_it(
         page.get_by_text(re.compile(r"Frame at \d+\.\d s")).wait_for()
         _whole(page, artifacts_dir / "real-video.png")
         page.locator(".st-key-um-nav").get_by_role("link", name="Models").click()
-        page.locator(".um-model").first.wait_for()
-        page.get_by_test_id("stDataFrame").first.wait_for()
+        page.locator(".um-kinds").wait_for()
         _whole(page, artifacts_dir / "real-models.png")
     assert portrait_path.name not in log.read_text()

@@ -4,6 +4,7 @@ import gc
 import json
 import time
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import bugs, networks, session
+from app.components.samples import lesson
 from app.shelf import shelf
 from detector import WeightsError, report
 from tests.fakes.visitor import FORBIDDEN, case_of, drop, handed, judged, markup, shows, text
@@ -284,6 +286,28 @@ def test_nothing_draws_again_past_a_click(repo_root: Path) -> None:
 def test_a_sample_runs(page: AppTest) -> None:
     page.button(key="sample-astronaut_edited.jpg").click().run()
     assert "evidence of manipulation" in text(judged(page))
+
+
+@pytest.mark.parametrize(
+    ("file", "band", "said"),
+    [
+        ("astronaut.jpg", "little", "genuine, and nothing was found"),
+        ("astronaut.jpg", "strong", "false alarm"),
+        ("astronaut_edited.jpg", "very_strong", "This version finds it"),
+        ("clip.mp4", "weak", "weak evidence"),
+        ("clip.mp4", "little", "misses it"),
+    ],
+)
+def test_a_sample_teaches_by_its_truth(
+    page: AppTest, repo_root: Path, file: str, band: str, said: str, photo: bytes
+) -> None:
+    at = judged(drop(page, file, (repo_root / "app" / "samples" / file).read_bytes()))
+    case = case_of(at)
+    assert case.verdict is not None
+    assert "A sample." in text(at)
+    assert said in lesson(case, replace(case.verdict, band=band))
+    # another file of that name is no sample
+    assert "A sample." not in text(judged(drop(page, "clip.mp4", photo)))
 
 
 def test_names_of_files_are_text_and_nevermarkup(page: AppTest, photo: bytes) -> None:

@@ -8,15 +8,19 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import networks
+from app.components.plainly import found_by_kind
 from detector import WeightsError
-from detector.results import write_results
+from detector.results import Figure, Measured, write_results
 from tests.fakes import fake_app
 from tests.fakes.visitor import FORBIDDEN, text
 
 
 def _models_page() -> None:
+    import streamlit as st
+
     from app.views import models
 
+    st.session_state.setdefault("researchers", True)
     models.page()
 
 
@@ -83,3 +87,40 @@ def test_about_page(made: list[Any]) -> None:
     shown = text(at)
     assert "What it cannot do" in shown
     assert not FORBIDDEN.search(shown)
+
+
+def test_models_in_words_come_first_and_tables_when_asked(
+    made: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def first_look() -> None:
+        from app.views import models
+
+        models.page()
+
+    monkeypatch.setattr(networks, "manifest", lambda: fake_app.manifest(tmp_path))
+    at = AppTest.from_function(first_look, default_timeout=120).run()
+    assert not at.exception and not at.dataframe and not at.get("plotly_chart")
+    shown = text(at)
+    assert "Of 100 genuine faces from sources it never saw, it flags 11 as weak or more, 3 as strong or more" in shown
+    assert "persons in genuine videos" in shown and "no all-clear" in shown
+    assert not FORBIDDEN.search(shown)
+
+
+def test_what_is_found_is_summed_up_by_kind_and_nothing_is_left_out() -> None:
+    def measured(found: float, n: int, genuine: int = 0) -> Measured:
+        return Measured(genuine, n, {"tpr": Figure(found, n=n)})
+
+    slices = {
+        "dfl": measured(0.1, 100),
+        "timit": measured(0.9, 300),
+        "140k": measured(0.8, 50),
+        "of tomorrow": measured(0.5, 500),
+        "new": measured(0.25, 4),
+        "street": Measured(90, 0, {"fpr": Figure(0.1, n=90)}),
+    }
+    found = found_by_kind(slices)
+    assert [(one.kind.split()[0], round(one.share, 3), one.n) for one in found] == [
+        ("Faces", 0.8, 50),
+        ("Face", 0.7, 400),
+        ("Other", 0.25, 4),
+    ]

@@ -1,0 +1,31 @@
+// Says why the camera did not start: the part that opens it keeps a refusal to itself.
+const WORDS = {
+  NotAllowedError: "The browser did not allow the camera. Allow it beside the address, then press Start again.",
+  NotFoundError: "No camera was found. Connect one, then press Start again.",
+  NotReadableError: "Another program uses the camera. Close it, then press Start again.",
+};
+
+export default function ({ data, parentElement }) {
+  if (late(parentElement, data.turn)) return;
+  const root = parentElement.querySelector(".root");
+  const said = el("p", { role: "alert" });
+  root.replaceChildren(said);
+  const listen = () => {
+    if (!root.isConnected) return;
+    for (const frame of document.querySelectorAll("iframe[title*=webrtc]")) {
+      const devices = frame.contentWindow?.navigator?.mediaDevices;
+      if (!devices || devices.heard) continue;
+      const open = devices.getUserMedia.bind(devices);
+      devices.heard = true;
+      devices.getUserMedia = (wanted) => {
+        said.textContent = "";
+        return open(wanted).catch((error) => {
+          said.textContent = WORDS[error.name] ?? `The camera could not be opened (${error.name}).`;
+          throw error;
+        });
+      };
+    }
+    setTimeout(listen, 300);
+  };
+  listen();
+}

@@ -1,0 +1,116 @@
+"""Files to try, of which the truth is known: what a finding, a miss and a genuine picture look like."""
+
+import html
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from app import session
+from app.case import Case
+from app.pictures import jpeg
+from detector import DetectorError, FileVerdict
+
+_DIR = Path(__file__).parents[1] / "samples"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A file to try.
+
+    Attributes:
+        altered: what this project did to it; empty for a genuine picture.
+        cut: the part of the picture that its card shows, as parts of width and height: x0, y0, x1, y1.
+    """
+
+    file: str
+    title: str
+    text: str
+    altered: str
+    cut: tuple[float, float, float, float]
+
+
+SAMPLES = (
+    Sample("astronaut.jpg", "Portrait", "Genuine. NASA, public domain, as published.", "", (0.0, 0.0, 1.0, 0.56)),
+    Sample(
+        "astronaut_edited.jpg",
+        "Edited face",
+        "This project moved, reshaped and recoloured the face.",
+        "The face in this picture was altered by this project.",
+        (0.22, 0.03, 0.72, 0.31),
+    ),
+    Sample(
+        "clip.mp4",
+        "Edited clip",
+        "Genuine but for two seconds. Does this version find them?",
+        "The face in this clip was altered by this project, from 2 to 4 s.",
+        (0.0, 0.0, 1.0, 1.0),
+    ),
+)
+
+
+def samples() -> None:
+    """A card for each sample."""
+    there = [sample for sample in SAMPLES if (_DIR / sample.file).is_file()]
+    if not there:
+        return
+    st.html('<div class="um"><h2 class="um-h2">Or try one of these</h2></div>')
+    with st.container(key="um-samples"):
+        for column, sample in zip(st.columns(3), there, strict=False):
+            with (
+                column,
+                st.container(border=True, key=f"um-sample-{sample.file.partition('.')[0]}", height="stretch"),
+            ):
+                _card(sample)
+
+
+def lesson(case: Case, verdict: FileVerdict) -> str:
+    """What a sample's verdict teaches, since the truth is known; empty for every other file."""
+    sample = next((sample for sample in SAMPLES if sample.file == case.name), None)
+    if sample is None or case.source != (_DIR / sample.file).read_bytes():
+        return ""
+    if not sample.altered:
+        if verdict.band == "little":
+            return "This picture is genuine, and nothing was found. A manipulation of a new kind can look the same."
+        return "This picture is genuine: this is a false alarm, which is why a finding is a lead and not proof."
+    if verdict.band in ("strong", "very_strong"):
+        return f"{sample.altered} This version finds it."
+    if verdict.band == "weak":
+        return f"{sample.altered} This version finds little of it: weak evidence."
+    return f"{sample.altered} This version misses it: “little evidence” does not clear a file."
+
+
+def lesson_line(case: Case, verdict: FileVerdict) -> None:
+    """The same above the cards."""
+    text = lesson(case, verdict)
+    if text:
+        st.html(f'<div class="um um-lesson"><p><b>A sample.</b> {html.escape(text)}</p></div>')
+
+
+def _card(sample: Sample) -> None:
+    thumb = _thumb(sample.file)
+    if thumb:
+        st.image(thumb, width="stretch", alt=f"{sample.title}, a sample")
+    st.html(f'<div class="um"><h3>{sample.title}</h3><p class="um-small">{sample.text}</p></div>')
+    label = f"Check the {sample.title.lower()}"
+    st.button(label, key=f"sample-{sample.file}", on_click=_open, args=(sample.file,), width="stretch")
+
+
+def _open(file: str) -> None:
+    session.open_file(file, (_DIR / file).read_bytes())
+
+
+@st.cache_resource(show_spinner=False)
+def _thumb(file: str) -> bytes:
+    """A wide, small JPEG of a bundled sample; empty when it cannot be read."""
+    from detector.media import read_image, sniff_kind
+    from detector.video import read_frame
+
+    data = (_DIR / file).read_bytes()
+    try:
+        image = read_frame(data, 5.5) if sniff_kind(data[:4096]) == "video" else read_image(data)
+    except DetectorError:
+        return b""
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = next(sample.cut for sample in SAMPLES if sample.file == file)
+    return jpeg(image[round(y0 * height) : round(y1 * height), round(x0 * width) : round(x1 * width)], 640).data
