@@ -249,7 +249,7 @@ def test_the_range_is_what_saved_copies_get(detector: Detector, edited: np.ndarr
 
 
 def test_a_face_that_a_copy_loses_has_a_reason(detector: Detector, made_face_image: np.ndarray) -> None:
-    least = detector.manifest.min_face_px
+    least = detector.manifest.limits.min_face_px
     scale = least * 1.15 / detector.image(encoded(made_face_image)).faces[0].face.size_px
     side = round(512 * scale)
     verdict = detector.image(encoded(cv2.resize(made_face_image, (side, side), interpolation=cv2.INTER_AREA)))
