@@ -65,7 +65,10 @@ def _size(file: BinaryIO) -> int:
 
 
 def _bytes_at(file: BinaryIO, position: int, count: int) -> bytes:
-    file.seek(position)
+    try:
+        file.seek(position)
+    except (OverflowError, ValueError, OSError):
+        return b""  # a box may state 64 bits of size, more than any place in a file
     return file.read(count)
 
 

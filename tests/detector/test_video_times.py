@@ -349,3 +349,14 @@ def test_frames_go_where_faces_were_seen() -> None:
     assert all(100 <= t < 120 or 500 <= t < 600 for t in times)
     assert sum(t < 120 for t in times) >= 4
     assert all(window.start_s <= t <= window.end_s for window in windows for t in window.times_s)
+
+
+@pytest.mark.parametrize("as_bytes", [True, False])
+def test_a_box_that_states_more_than_any_file_holds_is_no_crash(as_bytes: bool, tmp_path: Path) -> None:
+    """Found by fuzzing: 64 bits of size do not fit what a file can be asked for."""
+    huge = struct.pack(">I4sQ", 1, b"free", 2**64 - 64)
+    data = struct.pack(">I4s", 16, b"ftyp") + b"isom\0\0\0\0" + huge + bytes(32)
+    path = tmp_path / "huge.mp4"
+    path.write_bytes(data)
+    with pytest.raises(MediaError):
+        probe(data if as_bytes else path)
