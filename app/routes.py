@@ -212,8 +212,9 @@ async def _save(request: Request) -> Response:
     what = request.path_params["what"]
     if case is None or case.verdict is None or what not in SAVES:
         return _gone()
+    verdict = case.verdict
     try:
-        data, kind = await _by_the_worker(lambda: SAVES[what](case.source, case.verdict, case.judge))
+        data, kind = await _by_the_worker(lambda: SAVES[what](case.source, verdict, case.judge))
     except DetectorError as error:
         return _said(str(error), 422)
     except Exception as error:

@@ -65,7 +65,7 @@ def _about(subject: Subject) -> dict[str, Any]:
 def _points(
     person: Person, thresholds: Thresholds | None, scale: Scale | None, width: int, height: int
 ) -> dict[str, Any]:
-    points = []
+    points: list[dict[str, Any]] = []
     for point in person.timeline:
         value = point.prob_fake if point.smoothed is None else point.smoothed
         drawn = value is not None and scale is not None and thresholds is not None

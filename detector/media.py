@@ -129,7 +129,11 @@ def _sniff_stream(head: bytes) -> str | None:
 
 
 def sniff_kind(head: bytes) -> Kind:
-    """ "image", "video" or "unknown", by content alone. `head` is the first `HEAD_BYTES` of the file, or all of it."""
+    """Whether it is "image", "video" or "unknown", by content alone.
+
+    Args:
+        head: the first `HEAD_BYTES` of the file, or all of it.
+    """
     name = sniff_format(head)
     if name is None:
         return "unknown"
@@ -500,6 +504,7 @@ def no_picture(head: bytes) -> MediaError:
 
 
 def raw_file() -> MediaError:
+    """What is to be said of a raw file without a preview."""
     return MediaError(
         "This is a camera's raw file: it holds what the sensor measured, not yet a picture. Export it as JPEG or TIFF "
         "and check that copy.",
@@ -512,6 +517,7 @@ def _clock(source: Source, pictures: int = 1) -> Clock:
 
 
 def too_slow() -> MediaError:
+    """What is to be said of a file that takes more work than it may."""
     return MediaError("Reading the file took too long. Save it again in a common format and try that copy.", "too_slow")
 
 

@@ -52,7 +52,7 @@ def no_verdict_message(reason: str | None, kind: Kind, tried: Sequence[str]) -> 
 
 
 def listed(phrases: Sequence[str], last: str = "and") -> str:
-    """ "a", "a and b", "a, b and c"; empty for none."""
+    """Phrases as people list them: "a", "a and b", "a, b and c"; empty for none."""
     if len(phrases) < 2:
         return "".join(phrases)
     return f"{', '.join(phrases[:-1])} {last} {phrases[-1]}"

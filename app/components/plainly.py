@@ -12,7 +12,7 @@ from detector import report
 if TYPE_CHECKING:
     from detector.manifest import Manifest
     from detector.results import Measured
-    from detector.types import Share
+    from detector.types import FalseAlarms
 
 _KINDS: dict[str, tuple[str, ...]] = {
     "Faces that StyleGAN made": ("140k", "stylegan2-1024"),
@@ -83,7 +83,7 @@ def plainly(manifest: "Manifest") -> None:
     )
 
 
-def _alarms(rates: "Mapping[str, Share]", of: str, noun: str) -> str:
+def _alarms(rates: "FalseAlarms", of: str, noun: str) -> str:
     weak, strong = rates.get("weak"), rates.get("strong")
     if weak is None:
         return ""

@@ -73,7 +73,7 @@ def _stream(detector: "Detector") -> None:
         left, right = st.columns([1.4, 1], gap="medium")
         with left, st.container(border=True, key="um-live"):
             _refusal(data={"turn": session.next_turn()}, key="camera_refusal")
-            stream = webrtc_streamer(
+            stream = webrtc_streamer(  # type: ignore[call-overload]  # its types name other dictionaries
                 key="live",
                 mode=WebRtcMode.SENDRECV,
                 # no server is asked how this computer is seen from outside: browser and app sit on the same one

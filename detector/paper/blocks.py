@@ -24,18 +24,24 @@ class Name(str):
 
 @dataclass(frozen=True, slots=True)
 class Heading:
+    """The title of a part; level 1 is the largest."""
+
     text: str
     level: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
+    """Sentences that belong together, and how they are set."""
+
     text: str
     kind: Literal["normal", "lead", "small", "quote"] = "normal"
 
 
 @dataclass(frozen=True, slots=True)
 class Bullets:
+    """A list without numbers."""
+
     items: tuple[str, ...]
 
 

@@ -145,8 +145,10 @@ def wanted_frames(media: Media, clock: Clock, windows: Sequence[Window], *, exac
 
 
 def frames_from(media: Media, clock: Clock, start_s: float) -> Iterator[Decoded]:
-    """All frames of a file that can only be read from its start, from the one on the screen at that time on, at the
-    latest: groups of frames that are over by then are not decoded."""
+    """All frames of a file that can only be read from its start, beginning no later than the one shown at a time.
+
+    Groups of frames that are over by then are not decoded.
+    """
     decoder = Decoder(media)
     for group in _groups(media, clock):
         if group.closed and group.timed and group.end_s <= start_s:
