@@ -135,6 +135,14 @@ def test_credentials_on_the_web_are_named_and_not_fetched(signer: Signer) -> Non
     assert found.state == "elsewhere" and "manifests.example.org" in found.text and "not fetched" in found.text
 
 
+def test_a_large_damaged_video_costs_no_seconds() -> None:
+    data = clip()
+    data = b"\xff" + data[1:8] + bytes(range(256)) * 40_000
+    began = time.process_time()
+    assert read(data).state == "none"
+    assert time.process_time() - began < 1
+
+
 def test_settings_leave_every_door_to_the_network_closed() -> None:
     told = settings(trust_lists())
     assert told["verify"]["remote_manifest_fetch"] is False and told["verify"]["ocsp_fetch"] is False
