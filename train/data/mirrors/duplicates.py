@@ -31,6 +31,7 @@ _SCALES = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15)
 _FAR = 0.8
 _CANDIDATE = 0.8
 _CANDIDATES = 5
+_CHUNK = 512
 _NEAREST = 80  # most of a clip's are frames of its own scene
 CLIP_SHARE = 0.3
 """Share of a clip's frames that must match before the clip is left out: one frame may match by chance."""
@@ -103,11 +104,12 @@ def similar(
         return []
     rows, columns = _coarse(a), _coarse(b)
     found = []
-    for i, row in enumerate(rows):
-        products = columns @ row
-        near = [int(j) for j in np.argsort(-products)[:_NEAREST] if products[j] >= _CANDIDATE]
-        asked = [(j, at) for j in near if (at := least(i, j)) is not None]
-        found += [(i, j) for j, at in asked[:_CANDIDATES] if agreement(a[i], b[j]) >= at]
+    for start in range(0, len(rows), _CHUNK):
+        for i, products in enumerate(rows[start : start + _CHUNK] @ columns.T, start):
+            near = np.flatnonzero(products >= _CANDIDATE)
+            near = near[np.argsort(-products[near])][:_NEAREST]
+            asked = [(int(j), at) for j in near if (at := least(i, int(j))) is not None]
+            found += [(i, j) for j, at in asked[:_CANDIDATES] if agreement(a[i], b[j]) >= at]
     return found
 
 

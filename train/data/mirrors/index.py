@@ -31,7 +31,7 @@ REJECTED = Path(__file__).with_name("rejected.txt")
 """Git objects (first 16 digits) that a person sorted out on contact sheets: drawings, toys, collages, no photograph."""
 PICTURES = "pictures.csv"
 LEFT_OUT = "left_out.csv"
-MAX_OUTSIDE = 0.3
+MAX_OUTSIDE = 0.45
 """Share of a crop outside of its picture from which it is left out: repeated borders would tell a source."""
 _COLUMNS = (
     "path", "pack", "label", "kind", "method", "slice", "group", "split", "width", "height", "native_face_px", "source",
