@@ -9,7 +9,7 @@ WORKDIR /home/unmask/app
 # The packages first: this layer, the large one, stays when only the code has changed. Folders are made by the user who
 # writes into them, since not every builder gives that user the ones that COPY makes.
 RUN mkdir .ci app detector train
-COPY --chown=unmask requirements.txt pyproject.toml LICENSE ./
+COPY --chown=unmask requirements.txt pyproject.toml setup.py LICENSE ./
 COPY --chown=unmask .ci/setup.sh .ci/
 COPY --chown=unmask detector/version.py detector/
 RUN touch app/__init__.py detector/__init__.py train/__init__.py \

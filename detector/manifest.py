@@ -308,8 +308,10 @@ class Manifest:
 
 
 def default_folder() -> Path:
-    """The `weights/` folder of the checkout that this package is installed from."""
-    return Path(__file__).resolve().parent.parent / "weights"
+    """The `weights/` folder inside an installed copy, or of the checkout that this package lies in."""
+    package = Path(__file__).resolve().parent
+    inside = package / "_installed" / "weights"
+    return inside if inside.is_dir() else package.parent / "weights"
 
 
 def read_manifest(folder: Path | None = None) -> Manifest:

@@ -27,7 +27,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("persons", "resaved"),
     ("pipeline",),
     ("report", "evidence_words", "paper", "takeaways", "casebook", "live", "annotate"),
-    ("__main__", "api", "scan"),
+    ("__main__", "installed", "api", "scan"),
 )
 """First name below `detector` -> row. A new module needs a place here."""
 
