@@ -19,6 +19,7 @@ from train.data.feature_cache import FeatureCache
 from train.data.samples import Sample, fingerprint, in_turns
 from train.data.sources import load_samples
 from train.errors import DataError
+from train.learn.confounds import FACTS, fit_confounds, picture_facts
 from train.learn.heads import LAYERS, HeadOptions, LinearHead, fit_head, unit
 from train.learn.start import STARTS, Start, weights_name
 from train.recipes import features, head
@@ -151,7 +152,9 @@ def test_features_once_then_a_head_that_publish_takes(
     monkeypatch.setattr(FakeTower, "__call__", lambda self, crops: pytest.fail("computed again"))
     features.run(options)
 
-    run = Run(head.run(head.Head(folder, layers=(0, 12), data_root=coloured, runs_dir=tmp_path / "runs")))
+    run = Run(
+        head.run(head.Head(folder, layers=(0, 12), views=("plain",), data_root=coloured, runs_dir=tmp_path / "runs"))
+    )
     weights = load_file(run.best)
     assert weights["backbone.fc.weight"].shape == (1, LAYERS * 768)
     record = run.record()
@@ -160,7 +163,7 @@ def test_features_once_then_a_head_that_publish_takes(
     assert name == "head" and again.layers == (0, 12)
     assert record["options"]["model"] == "clip_vit_b16" and record["options"]["size_px"] == 32
     assert record["data"] == fingerprint(load_samples(coloured, 0)), "as publish asks for it"
-    assert record["features"]["weights"] == "online" and record["images_planned"] > len(done["plain"])
+    assert record["features"]["weights"] == "online" and 0 < record["images_planned"] < len(done["plain"])
     with np.load(run.folder / "val_logits.npz") as found:
         fakes = np.array(["fake" in name for name in found["names"]])
         assert found["logits"][fakes].min() > found["logits"][~fakes].max()
@@ -205,3 +208,20 @@ def test_a_head_is_published_beside_its_backbone(tmp_path: Path, monkeypatch: py
     member = members_of(run.folder, tmp_path / "weights")[0]
     with pytest.raises(DataError, match="another backbone"):
         converted(tmp_path / "weights", member, tmp_path / "pretrained")
+
+
+def test_size_and_codec_alone_are_seen(tmp_path: Path) -> None:
+    """Genuine faces and fakes that differ in their JPEG quality only."""
+    rng = np.random.default_rng(0)
+    faces = []
+    for i in range(80):
+        path = tmp_path / f"{i}.jpg"
+        noise = rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)
+        Image.fromarray(noise).save(path, quality=95 if i % 2 else 60)
+        faces.append(Sample(path, None, path.name, i % 2, "s", str(i), "m", "train"))
+    facts = {s.name: picture_facts(s) for s in faces}
+    assert len(facts["0.jpg"]) == len(FACTS) and np.isfinite(np.stack(list(facts.values()))).all()
+    logits = fit_confounds(faces[:60], facts)(faces[60:])
+    assert logits[1::2].min() > logits[::2].max()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "plain.png")
+    assert picture_facts(Sample(tmp_path / "plain.png", None, "p", 0, "s", "g", "m", "val"))[3] == 0

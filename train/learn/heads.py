@@ -32,8 +32,8 @@ class HeadOptions:
         history: strength of the same penalty on what a picture's history (JPEG, scaling, blur) changes.
     """
 
-    layers: tuple[int, ...] = (5, 7, 9, 12, 25)
-    c: float = 0.03
+    layers: tuple[int, ...] = (3, 5, 7, 8, 9, 10, 11, 12, 20, 22, 25)
+    c: float = 0.3
     spread: float = 0.0
     history: float = 0.0
 
@@ -51,7 +51,7 @@ class Choice:
 
     head: HeadOptions = field(default_factory=HeadOptions)
     views: tuple[str, ...] = ("plain", "augmented-0")
-    twins: float = 0.35
+    twins: float = 0.0
     one_class: float = 1.0
 
 

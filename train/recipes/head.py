@@ -66,9 +66,8 @@ def run(options: Head) -> Path:
     record = Run.create(options.runs_dir, f"head-{TOWER}")
     save_head(head, record.best)
     np.savez(record.folder / "val_logits.npz", names=[s.name for s in cached.data.val], logits=logits)
-    seen = sum(
-        len(cached.having(cached.data.train, v.replace("augmented", k))) for v in options.views for k in _kinds(v)
-    )
+    views = {*options.views, *(v.replace("augmented", "twin") for v in options.views if options.twins)}
+    seen = sum(len(cached.having(cached.data.train, view)) for view in views)
     labels = np.array([s.label for s in cached.data.val])
     record.log("epoch", epoch=1, loss=_loss(labels, logits), accuracy=float(((logits > 0) == labels).mean()), **figures)
     record.write_record(
@@ -93,10 +92,6 @@ def save_head(head: LinearHead, path: Path) -> None:
     """As the network's own last layer."""
     weight = torch.from_numpy(head.weight.reshape(1, -1).astype(np.float32))
     save_file({"backbone.fc.weight": weight, "backbone.fc.bias": torch.tensor([head.bias], dtype=torch.float32)}, path)
-
-
-def _kinds(view: str) -> tuple[str, ...]:
-    return ("augmented", "twin") if view.startswith("augmented") else ("augmented",)
 
 
 def _loss(labels: np.ndarray, logits: np.ndarray) -> float:

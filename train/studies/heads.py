@@ -7,7 +7,7 @@ slices are never read. `python -m train features` fills the cache; faces that it
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from train.data.cached_faces import CachedFaces
 from train.data.faces import FaceData
 from train.data.folds import FOLDS, check_folds
 from train.data.samples import Sample
+from train.learn.confounds import FACTS, fit_confounds, picture_facts
 from train.learn.heads import Choice, fit_choice
 from train.measure.calibrate import fit_curve
 from train.measure.selection import selection_intervals
@@ -36,28 +37,23 @@ def _head(**changes: Any) -> Choice:
 
 CHOICES: dict[str, Choice] = {
     BASELINE: _BASE,
-    "plain": replace(_BASE, views=("plain",), twins=0.0),
-    "no_twins": replace(_BASE, twins=0.0),
-    "twins_20": replace(_BASE, twins=0.2),
-    "twins_50": replace(_BASE, twins=0.5),
+    "plain": replace(_BASE, views=("plain",)),
+    "twins_10": replace(_BASE, twins=0.1),
+    "twins_35": replace(_BASE, twins=0.35),
+    "five": _head(layers=(5, 7, 9, 12, 25)),
     "last": _head(layers=(12,)),
-    "late": _head(layers=(9, 10, 11, 12)),
-    "early": _head(layers=(3, 4, 5, 6)),
-    "all_class": _head(layers=tuple(range(13))),
     "all": _head(layers=tuple(range(26))),
-    "wide": _head(layers=(3, 5, 7, 9, 12, 16, 19, 22, 25)),
-    "c_003": _head(c=0.003),
-    "c_01": _head(c=0.01),
-    "c_1": _head(c=0.1),
+    "c_003": _head(c=0.03),
+    "c_3": _head(c=3.0),
     "spread_3": _head(spread=3.0),
     "spread_10": _head(spread=10.0),
-    "spread_30": _head(spread=30.0),
     "history_3": _head(history=3.0),
-    "history_10": _head(history=10.0),
-    "both_10": _head(spread=10.0, history=10.0),
     "two_class": replace(_BASE, one_class=0.3),
 }
 """Name -> what differs from the baseline."""
+
+CONFOUNDS = "size_and_codec"
+"""One variant more: no head at all, but what size, JPEG tables and sharpness alone tell (`train.learn.confounds`)."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +75,11 @@ class Heads:
 
 def run(options: Heads) -> Path:
     """The run's folder, which holds heads.json and heads.md."""
-    names = list(CHOICES) if options.variants == "all" else options.variants.split(",")
-    unknown = sorted(set(names) - set(CHOICES))
+    known = [*CHOICES, CONFOUNDS]
+    names = known if options.variants == "all" else options.variants.split(",")
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        raise ValueError(f"no variant {', '.join(unknown)}; there are: {', '.join(CHOICES)}")
+        raise ValueError(f"no variant {', '.join(unknown)}; there are: {', '.join(known)}")
     cached = CachedFaces.read(options.features, options.data_root, options.seed, more=options.more)
     check_folds(cached.data.train)
     record = Run.create(options.runs_dir, "heads")
@@ -91,11 +88,11 @@ def run(options: Heads) -> Path:
     cells: dict[str, dict[str, Cell]] = {}
     validation: dict[str, dict[str, Any]] = {}
     for name in names:
-        choice, began = CHOICES[name], time.monotonic()
+        began = time.monotonic()
+        fit = _fitting(cached, name)
         for fold, (rest, left) in without.items():
-            cells.setdefault(name, {})[fold] = _cell(cached, choice, rest, left.samples, left.own)
-        head = fit_choice(cached, cached.data.train, choice)
-        logits = head(cached.of(cached.data.val))
+            cells.setdefault(name, {})[fold] = _cell(fit, rest, left.samples, left.own)
+        logits = fit(cached.data.train)(cached.data.val)
         intervals = selection_intervals(cached.data.val, [logits], cached.data.unseen, np.random.default_rng(0))
         validation[name] = {k: v.to_dict() for k, v in intervals.items()}
         mean = np.mean([cell_figures(c)["auc"]["value"] for c in cells[name].values()])
@@ -104,7 +101,7 @@ def run(options: Heads) -> Path:
     summed = summary(cells)
     figures = {name: {fold: cell_figures(cell) for fold, cell in row.items()} for name, row in cells.items()}
     write_json(record.folder / "heads.json", {"summary": summed, "figures": figures, "validation": validation})
-    changes = {name: _changes(CHOICES[name]) for name in names}
+    changes = {name: _changes(CHOICES[name]) if name in CHOICES else {"facts": len(FACTS)} for name in names}
     counts = f"{len(cached.data.train)} training and {len(cached.data.val)} validation faces"
     title = f"Heads on {options.features.name}: {counts}."
     write_text(record.folder / "heads.md", table(summed, figures, changes, title) + _validation_table(validation))
@@ -112,12 +109,29 @@ def run(options: Heads) -> Path:
     return record.folder
 
 
-def _cell(cached: CachedFaces, choice: Choice, rest: FaceData, left: Sequence[Sample], own: int) -> Cell:
+Judge = Callable[[Sequence[Sample]], np.ndarray]
+"""Samples to raw logits (N,)."""
+
+
+def _fitting(cached: CachedFaces, name: str) -> Callable[[Sequence[Sample]], Judge]:
+    """Training faces to what is fitted to them, by the variant of that name."""
+    if name == CONFOUNDS:
+        facts = {s.name: picture_facts(s) for s in cached.data.train + cached.data.val}
+        return lambda train: fit_confounds(train, facts)
+
+    def fit(train: Sequence[Sample]) -> Judge:
+        head = fit_choice(cached, train, CHOICES[name])
+        return lambda samples: head(cached.of(samples))
+
+    return fit
+
+
+def _cell(fit: Callable[[Sequence[Sample]], Judge], rest: FaceData, left: Sequence[Sample], own: int) -> Cell:
     began = time.monotonic()
-    head = fit_choice(cached, rest.train, choice)
-    curve = fit_curve(rest.val, head(cached.of(rest.val)), rest.unseen)
+    judge = fit(rest.train)
+    curve = fit_curve(rest.val, judge(rest.val), rest.unseen)
     hours = (time.monotonic() - began) / 3600
-    return Cell.of(left, own, head(cached.of(left)), edges(curve)["strong"], hours)
+    return Cell.of(left, own, judge(left), edges(curve)["strong"], hours)
 
 
 def _changes(choice: Choice) -> dict[str, Any]:
