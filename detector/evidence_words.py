@@ -41,7 +41,7 @@ def caught_line(verdict: FileVerdict) -> str:
     )
     return (
         f"Would it have seen a manipulation? Of {found.n} manipulated test faces{like} this version puts "
-        f"{percent(found.share)}{spread} in the band “strong” or above, so it misses many."
+        f"{percent(found.share)}{spread} in the band “strong” or above; the rest stays below."
     )
 
 
