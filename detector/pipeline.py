@@ -1,26 +1,23 @@
 """The composition and nothing else: file → faces → crops → networks → calibrated verdict."""
 
 import hashlib
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from detector.aggregate import MIN_FRAMES, PersonScore, person_score, smooth, stands_out
-from detector.calibration import band_of, crowd_of, edges, face_chances, sigmoid, thresholds
+from detector.aggregate import MIN_FRAMES, person_score
+from detector.calibration import crowd_of, face_chances, thresholds
 from detector.caught import caught_of
-from detector.engine import Engine
-from detector.ensemble import VOTES
 from detector.errors import MediaError
 from detector.explain.gradcam import Heatmap, heatmap, scaled_cam
-from detector.faces.align import crop_face, crop_frame, overlap, paste_heat, sharpness
+from detector.faces.align import crop_face, crop_frame, overlap, paste_heat
 from detector.faces.detect import FaceDetector
 from detector.faces.search import FaceSearch, region_px
+from detector.judge import Judge, Judged
 from detector.manifest import read_manifest
 from detector.media import (
     HEAD_BYTES,
@@ -33,7 +30,7 @@ from detector.media import (
     size_of,
     sniff_kind,
 )
-from detector.persons import Film, Looked, follow_persons
+from detector.persons import follow_persons
 from detector.progress import OnProgress, ShouldStop, Steps
 from detector.provenance import read_provenance
 from detector.provenance.history import perceptual_hash
@@ -46,23 +43,18 @@ from detector.types import (
     Box,
     Coverage,
     Face,
-    FaceVerdict,
     FileVerdict,
     ImageVerdict,
     Kind,
     Measured,
     ModelUsed,
-    Person,
     PictureUsed,
-    ProbRange,
     Resaved,
-    Score,
-    StandsOut,
-    TimelinePoint,
     VideoVerdict,
 )
+from detector.verdicts import Verdicts, coverage_of, reason_of, spacing_of
 from detector.version import __version__
-from detector.video import covered_s, probe
+from detector.video import probe
 from detector.weights import load_ensemble
 from detector.words import no_verdict_message
 
@@ -75,20 +67,9 @@ RANGED_FACES = 5
 """Faces of a photo, most suspicious first, that get a range: it costs a forward pass for each of `CHANGES`."""
 
 _FACES_AT_ONCE = 8  # between two of these, a photo's analysis can be cancelled
-_SHARPNESS_PX = 128
 _VIDEO_WORKING_PX = 640
 _VIDEO_MIN_FACE_PX = 24
 _SAME_FACE = 0.3  # overlap
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A face with the calibrated logits of each network, (M,), or the reason why there are none."""
-
-    face: Face
-    sharpness: float
-    reason: str | None
-    logits: np.ndarray | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +78,7 @@ class _Looked:
 
     picture: Picture
     search: FaceSearch
-    judged: tuple[_Judged, ...]
+    judged: tuple[Judged, ...]
     logits: np.ndarray
 
     @property
@@ -141,13 +122,14 @@ class Detector:
         self.manifest = read_manifest(weights_dir)
         self.entry = self.manifest.entry(models)
         self.name = self.entry.name
-        self._ensemble = load_ensemble(self.manifest, self.name)
+        members = [self.manifest.entry(member) for member in self.entry.members]
+        self._verdicts = Verdicts(self.entry, members, load_ensemble(self.manifest, self.name))
         results = read_results(self.manifest)
         self._changed = results.choices[self.name].changed if results and self.name in results.choices else {}
-        self._engines = tuple(Engine(self.manifest, member, engine) for member in self.entry.members)
+        self._judge = Judge(self.manifest, self.entry.members, engine)
         self._photo_faces = FaceDetector(engine=engine)
         self._video_faces = video_faces(engine)
-        self.backends = {**{e.name: e.backend for e in self._engines}, "faces": self._photo_faces.backend}
+        self.backends = {**{e.name: e.backend for e in self._judge.engines}, "faces": self._photo_faces.backend}
 
     def file(
         self,
@@ -260,11 +242,11 @@ class Detector:
         ranged = [j for j in best.judged if j.logits is not None][:RANGED_FACES]
         resaved = self._resaved(best, ranged, n, step)
         verdicts = tuple(
-            self._face_verdict(number, j, n, resaved[number - 1] if number <= len(ranged) else ())
+            self._verdicts.face(number, j, n, resaved[number - 1] if number <= len(ranged) else ())
             for number, j in enumerate(best.judged, 1)
         )
         top = verdicts[0] if len(best.logits) else None
-        status, reason = ("ok", None) if top else ("no_verdict", _reason_of([j.reason for j in best.judged]))
+        status, reason = ("ok", None) if top else ("no_verdict", reason_of([j.reason for j in best.judged]))
         band = top.band if top else None
         if band is not None and crowd is not None:
             band = max(band, crowd.band, key=BANDS.index)
@@ -300,13 +282,13 @@ class Detector:
         step(max(0.15, share), f"Looking for faces{which}")
         search = FaceSearch(self._photo_faces, region)
         faces = search.detect([picture.image])[0]
-        judged: list[_Judged] = []
+        judged: list[Judged] = []
         for i in range(0, len(faces), _FACES_AT_ONCE):
             done = 0.4 + 0.3 * i / len(faces) if picture.of == 1 else max(0.15, share)
             step(done, f"Judging face {i + 1} of {len(faces)}{which}")
-            judged += self._judge_all(picture.image, faces[i : i + _FACES_AT_ONCE])
-        judged.sort(key=lambda j: (j.logits is None, -self._combined(j.logits)))
-        logits = np.array([self._combined(j.logits) for j in judged if j.logits is not None])
+            judged += self._judge.image(picture.image, faces[i : i + _FACES_AT_ONCE])
+        judged.sort(key=lambda j: (j.logits is None, -self._verdicts.combined(j.logits)))
+        logits = np.array([self._verdicts.combined(j.logits) for j in judged if j.logits is not None])
         return _Looked(picture, search, tuple(judged), logits)
 
     def video(
@@ -343,7 +325,7 @@ class Detector:
         film = follow_persons(
             source,
             search,
-            self._judge_frames,
+            self._judge.frames,
             max_frames=max_frames,
             on_step=lambda share, what: step(0.95 * share, what),
             start_s=start_s,
@@ -357,21 +339,23 @@ class Detector:
         runs = {
             t: rule.calibrated(
                 person_score(
-                    self._combine([j.logits for _, j in seen]), np.random.default_rng(0), times_s=[s for s, _ in seen]
+                    self._verdicts.combine([j.logits for _, j in seen]),
+                    np.random.default_rng(0),
+                    times_s=[s for s, _ in seen],
                 )
             )
             for t, seen in enumerate(usable)
             if len(seen) >= MIN_FRAMES
         }
         chances = rule.chances(runs.values())
-        spacing = _spacing(times, info.duration_s)
+        spacing = spacing_of(times, info.duration_s)
         order = sorted(range(len(points)), key=lambda t: (t not in runs, -runs[t].logit if t in runs else 0.0))
         persons = tuple(
-            self._person(number, points[t], usable[t], runs.get(t), chances, spacing, info.duration_s)
+            self._verdicts.person(number, points[t], usable[t], runs.get(t), chances, spacing, info.duration_s)
             for number, t in enumerate(order, 1)
         )
         best = persons[0] if runs else None
-        status, reason = ("ok", None) if best else ("no_verdict", _reason_of([p.reason for p in persons]))
+        status, reason = ("ok", None) if best else ("no_verdict", reason_of([p.reason for p in persons]))
         step(1.0, "Done")
         return _with_steps(
             VideoVerdict(
@@ -386,7 +370,7 @@ class Detector:
                 range=best.range if best else None,
                 width=info.width,
                 height=info.height,
-                coverage=_coverage(film, max_frames),
+                coverage=coverage_of(film, max_frames),
                 thresholds=thresholds(rule.curve, chances) if runs else None,
                 region=None if region is None else region_px(region, info.width, info.height),
                 tried=search.tried,
@@ -411,13 +395,13 @@ class Detector:
         film = follow_persons(
             _as_source(source),
             FaceSearch(self._video_faces),
-            self._judge_frames,
+            self._judge.frames,
             max_frames=max_frames,
             on_step=Steps(None, should_stop),
         )
         points = [[(s.time_s, s.judged) for s in person.sightings] for person in film.persons]
         judged = [[j.logits for _, j in seen if j.logits is not None] for seen in points]
-        return tuple(np.reshape(rows, (-1, len(self._engines))) for rows in judged)
+        return tuple(np.reshape(rows, (-1, len(self._judge.engines))) for rows in judged)
 
     def explain(self, image: np.ndarray, face: Face, model: str | None = None, *, exact: bool = False) -> Heatmap:
         """Where one network sees evidence of manipulation in a face.
@@ -431,8 +415,8 @@ class Detector:
             exact: Grad-CAM, by gradients of the reference network in torch, in any case. Some twenty times slower.
         """
         failed = {n for n, m in self.manifest.models.items() if m.deletion is not None and not m.deletion.passed}
-        first = next((e for e in self._engines if e.name not in failed), self._engines[0])
-        engine = next((e for e in self._engines if e.name == model), first)
+        first = next((e for e in self._judge.engines if e.name not in failed), self._judge.engines[0])
+        engine = next((e for e in self._judge.engines if e.name == model), first)
         if engine.name in failed and not exact:
             return Heatmap(np.zeros((1, 1), np.float32), crop_frame(face).bounds(), engine.name, "CAM", proven=False)
         crop = crop_face(image, face, engine.size_px)
@@ -446,8 +430,10 @@ class Detector:
 
     def glance(self, image: np.ndarray) -> tuple[Glance, ...]:
         """Every face of one frame of a stream, (H, W, 3) uint8 RGB, judged by itself, without range or history."""
-        judged = self._judge_all(image, self._video_faces.detect([image])[0])
-        return tuple(Glance(j.face, j.reason, None if j.logits is None else self._combined(j.logits)) for j in judged)
+        judged = self._judge.image(image, self._video_faces.detect([image])[0])
+        return tuple(
+            Glance(j.face, j.reason, None if j.logits is None else self._verdicts.combined(j.logits)) for j in judged
+        )
 
     def _about(self, source: Source, name: str | None, image: np.ndarray | None = None) -> dict[str, Any]:
         """What every verdict has. `image`: the pixels of a picture, (H, W, 3) uint8 RGB."""
@@ -467,88 +453,13 @@ class Detector:
             "engines": dict(self.backends),
             "measured": Measured(self.entry.false_alarms, self.entry.clip_false_alarms),
             "ensemble": self.name,
-            "models": tuple(ModelUsed(e.name, e.sha256) for e in self._engines),
+            "models": tuple(ModelUsed(e.name, e.sha256) for e in self._judge.engines),
             "version": __version__,
             "weights_date": self.manifest.date,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
-    def _judge_all(self, image: np.ndarray, faces: Sequence[Face]) -> list[_Judged]:
-        """Logits of all faces of one image, with the faces too small or blurred left out."""
-        return self._judge_frames([(image, tuple(faces))])[0]
-
-    def _judge_frames(self, frames: Sequence[Looked]) -> list[list[_Judged]]:
-        """As `_judge_all` for several frames, their faces in common batches."""
-        pairs = [(image, face) for image, faces in frames for face in faces]
-        sharp = [sharpness(crop_face(image, face, _SHARPNESS_PX)) for image, face in pairs]
-        reasons = [self._unfit(face, value) for (_, face), value in zip(pairs, sharp, strict=True)]
-        fit = [i for i, reason in enumerate(reasons) if reason is None]
-        crops = [[crop_face(*pairs[i], e.size_px) for i in fit] for e in self._engines]
-        rows = dict(zip(fit, self._logits(crops), strict=True))
-        judged = iter([_Judged(face, sharp[i], reasons[i], rows.get(i)) for i, (_, face) in enumerate(pairs)])
-        return [list(islice(judged, len(faces))) for _, faces in frames]
-
-    def _unfit(self, face: Face, sharp: float) -> str | None:
-        if face.size_px < self.manifest.limits.min_face_px:
-            return "face_too_small"
-        return "face_too_blurred" if sharp < self.manifest.limits.min_sharpness else None
-
-    def _logits(self, crops: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-        """Crops of each network, M lists of N, to calibrated logits (N, M)."""
-        return np.stack([e.logits(c) for e, c in zip(self._engines, crops, strict=True)], axis=1)
-
-    def _combine(self, logits: Sequence[np.ndarray | None] | np.ndarray) -> np.ndarray:
-        """Members' calibrated logits (N, M) to this choice's calibrated logits (N,)."""
-        return self._ensemble(np.stack([row for row in logits if row is not None]))
-
-    def _combined(self, logits: np.ndarray | None) -> float:
-        return 0.0 if logits is None else float(self._combine([logits])[0])
-
-    def _scores(self, logits: np.ndarray, chances: float, *, clip: bool = False) -> tuple[Score, ...]:
-        """Each network alone, against its own strong edge; where networks vote, against the edge of its vote.
-
-        Args:
-            logits: (M,) of a face, or, with `clip`, means over a person's worst run.
-        """
-        entries = [self.manifest.entry(e.name) for e in self._engines]
-        if self._ensemble.kind in VOTES:
-            limits = list(self._ensemble.edges)
-        else:
-            limits = [edges(e.clips.curve if clip else e.curve, chances)["strong"] for e in entries]
-            if clip:
-                logits = np.array([e.clips.calibration(logit) for e, logit in zip(entries, logits, strict=True)])
-        return tuple(
-            Score(engine.name, float(sigmoid(logit)), bool(logit > edge))
-            for engine, logit, edge in zip(self._engines, logits, limits, strict=True)
-        )
-
-    def _votes(self, logits: np.ndarray) -> int | None:
-        """How many networks vote for manipulation; None where none of them votes."""
-        return int(self._ensemble.votes(logits[None]).sum()) if self._ensemble.kind in VOTES else None
-
-    def _face_verdict(self, number: int, judged: _Judged, n: float, resaved: tuple[Resaved, ...]) -> FaceVerdict:
-        if judged.logits is None:
-            return FaceVerdict(number, judged.face, "no_verdict", judged.reason, None, None, None, (), judged.sharpness)
-        logit = self._combined(judged.logits)
-        prob = float(sigmoid(logit))
-        probs = [prob, *(r.prob_fake for r in resaved if r.prob_fake is not None)]
-        return FaceVerdict(
-            number=number,
-            face=judged.face,
-            status="ok",
-            reason=None,
-            band=band_of(logit, self.entry.curve, n),
-            prob_fake=prob,
-            range=ProbRange(min(probs), max(probs), "re-encoding") if resaved else None,
-            scores=self._scores(judged.logits, n),
-            sharpness=judged.sharpness,
-            votes=self._votes(judged.logits),
-            resaved=resaved,
-        )
-
-    def _resaved(
-        self, looked: "_Looked", judged: Sequence[_Judged], n: float, step: Steps
-    ) -> list[tuple[Resaved, ...]]:
+    def _resaved(self, looked: "_Looked", judged: Sequence[Judged], n: float, step: Steps) -> list[tuple[Resaved, ...]]:
         """What each of these faces gets after each of `CHANGES`, from the start: changed, saved, found, judged."""
         found: list[list[Resaved]] = [[] for _ in judged]
         for number, change in enumerate(CHANGES if judged else ()):
@@ -560,97 +471,15 @@ class Detector:
                 f if f is not None and overlap(f.box, place.box) >= _SAME_FACE else None
                 for f, place in zip(partners, places, strict=True)
             ]
-            again = iter(self._judge_all(image, [f for f in seen if f is not None]))
+            again = iter(self._judge.image(image, [f for f in seen if f is not None]))
             for rows, face in zip(found, seen, strict=True):
-                rows.append(self._resaved_as(change, next(again) if face is not None else None, n))
+                rows.append(self._verdicts.resaved(change, next(again) if face is not None else None, n))
         return [tuple(rows) for rows in found]
-
-    def _resaved_as(self, change: str, judged: _Judged | None, n: float) -> Resaved:
-        if judged is None or judged.logits is None:
-            return Resaved(change, None, None, "no_face" if judged is None else judged.reason)
-        logit = self._combined(judged.logits)
-        return Resaved(change, float(sigmoid(logit)), band_of(logit, self.entry.curve, n))
-
-    def _person(
-        self,
-        number: int,
-        seen: Sequence[tuple[float, _Judged]],
-        usable: Sequence[tuple[float, _Judged]],
-        run: PersonScore | None,
-        chances: float,
-        spacing: float,
-        duration_s: float | None,
-    ) -> Person:
-        logits = self._combine([j.logits for _, j in usable]) if usable else np.zeros(0)
-        # on the scale of the person's own score and of the edges
-        logits = self.entry.clips.calibration(logits)
-        probs: Mapping[float, tuple[float, float]] = {
-            time: (float(p), float(s))
-            for (time, _), p, s in zip(usable, sigmoid(logits), sigmoid(smooth(logits)), strict=True)
-        }
-        timeline = tuple(TimelinePoint(t, j.face, *probs.get(t, (None, None))) for t, j in seen)
-        on_screen = len(seen) * spacing
-        shared = {
-            "number": number,
-            # each frame stands for the time around it, which must not reach past the end
-            "on_screen_s": min(on_screen, duration_s) if duration_s else on_screen,
-            "timeline": timeline,
-        }
-        if run is None:
-            small = [j.reason for _, j in seen if j.reason]
-            reason = max(set(small), key=small.count) if len(small) > len(seen) / 2 else "too_few_frames"
-            return Person(
-                **shared,  # type: ignore[arg-type]
-                status="no_verdict",
-                reason=reason,
-                band=None,
-                prob_fake=None,
-                range=None,
-                scores=(),
-                usable_frames=len(usable),
-                worst_window_s=None,
-                worst_time_s=None,
-            )
-        inside = slice(run.first, run.last + 1)
-        members = np.stack([j.logits for _, j in usable[inside] if j.logits is not None]).mean(axis=0)
-        end = usable[run.last][0] + spacing / 2
-        worst = run.first + int(logits[inside].argmax())
-        times = [time for time, _ in usable]
-        apart = None if self._ensemble.kind in VOTES else stands_out(logits)
-        return Person(
-            **shared,  # type: ignore[arg-type]
-            status="ok",
-            reason=None,
-            band=self.entry.clips.band(run.logit, chances),
-            prob_fake=float(sigmoid(run.logit)),
-            range=ProbRange(float(sigmoid(run.low)), float(sigmoid(run.high)), "bootstrap"),
-            scores=self._scores(members, chances, clip=True),
-            usable_frames=len(usable),
-            worst_window_s=(
-                max(0.0, usable[run.first][0] - spacing / 2),
-                min(end, duration_s) if duration_s else end,
-            ),
-            worst_time_s=usable[worst][0],
-            votes=self._votes(members),
-            stands_out=None if apart is None else _apart(times, logits, *apart),
-            photo_band=band_of(float(self._combine([members])[0]), self.entry.curve),
-        )
 
 
 def video_faces(engine: str | None = None) -> FaceDetector:
     """Faces of video frames, looked for in a smaller picture: those of 80 px and more in 1080p are found."""
     return FaceDetector(min_face_px=_VIDEO_MIN_FACE_PX, working_px=_VIDEO_WORKING_PX, engine=engine)
-
-
-def _apart(times: Sequence[float], logits: np.ndarray, first: int, last: int) -> StandsOut:
-    outside = np.concatenate([logits[:first], logits[last + 1 :]])
-    return StandsOut(
-        start_s=times[first],
-        end_s=times[last],
-        frames=last - first + 1,
-        prob_inside=float(sigmoid(logits[first : last + 1].mean())),
-        prob_outside=float(sigmoid(outside.mean())),
-    )
 
 
 def _with_steps(verdict: _V) -> _V:
@@ -659,41 +488,3 @@ def _with_steps(verdict: _V) -> _V:
 
 def _as_source(source: Source | str) -> Source:
     return Path(source) if isinstance(source, str) else source
-
-
-def _reason_of(reasons: Sequence[str | None]) -> str:
-    """Why a file has no verdict: no face at all, else the reason that most faces share."""
-    named = [r for r in reasons if r]
-    return max(named, key=named.count) if named else "no_face"
-
-
-def _coverage(film: Film[Any], max_frames: int) -> Coverage:
-    info, times_s, part_s = film.info, film.times_s, film.part_s
-    first_s, last_s = part_s or (info.start_s, info.duration_s)
-    analysed_s = covered_s(times_s, last_s, start_s=first_s)
-    end_s = info.stated_s or info.duration_s
-    if end_s is not None and end_s > info.start_s:
-        share = min(1.0, analysed_s / (end_s - info.start_s))
-    else:  # where nobody knows how long it is, only a video that ended before the frames were spent was seen whole
-        share = 1.0 if len(times_s) < max_frames and part_s is None else 0.0
-    if part_s is not None and math.isinf(part_s[1]):
-        part_s = (part_s[0], max(part_s[0], *times_s))
-    return Coverage(
-        frames=len(times_s),
-        duration_s=end_s,
-        analysed_s=analysed_s,
-        share=share,
-        start_s=info.start_s,
-        part_s=part_s,
-        scouted=film.scouted,
-        incomplete=info.cut_off,
-        available_s=info.duration_s if info.cut_off else None,
-        second_file=info.second_file,
-    )
-
-
-def _spacing(times: Sequence[float], duration_s: float | None) -> float:
-    """Seconds that one looked-at frame stands for."""
-    if len(times) > 1:
-        return float(np.median(np.diff(times)))
-    return duration_s or 0.0

@@ -24,7 +24,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ),
     ("engine", "runtime", "converted"),
     ("faces", "explain"),
-    ("persons", "resaved"),
+    ("judge", "persons", "resaved", "verdicts"),
     ("pipeline",),
     ("report", "evidence_words", "paper", "takeaways", "casebook", "live", "annotate"),
     ("__main__", "installed", "api", "scan"),

@@ -448,7 +448,9 @@ def test_the_product_judges_persons_by_the_rule_of_clips(judge: Detector, repo_r
     assert capped.band_cap == replace(cap, applied=True) and {p.band for p in capped.persons if p.band} == {"weak"}
     # the file's persons and runs raise the edges, as one number
     scores = [
-        person_score(judge._combine(rows), np.random.default_rng(0)) for rows in logits if len(rows) >= MIN_FRAMES
+        person_score(judge._verdicts.combine(rows), np.random.default_rng(0))
+        for rows in logits
+        if len(rows) >= MIN_FRAMES
     ]
     chances = ClipRule.unmeasured(entry.curve).chances(scores)
     assert old.thresholds == thresholds(entry.curve, chances) and free.thresholds == thresholds(low, chances)

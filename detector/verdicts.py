@@ -1,0 +1,212 @@
+"""Logits to results: bands, ranges, scores of single networks. Pure functions of one choice; nothing is read or run."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from detector.aggregate import PersonScore, smooth, stands_out
+from detector.calibration import band_of, edges, sigmoid
+from detector.ensemble import VOTES, Ensemble
+from detector.judge import Judged
+from detector.manifest import Entry
+from detector.persons import Film
+from detector.types import Coverage, FaceVerdict, Person, ProbRange, Resaved, Score, StandsOut, TimelinePoint
+from detector.video import covered_s
+
+
+class Verdicts:
+    """What logits mean for one choice.
+
+    Args:
+        entry: the choice.
+        members: of its networks, each as a choice of its own.
+        ensemble: how they are combined.
+    """
+
+    def __init__(self, entry: Entry, members: Sequence[Entry], ensemble: Ensemble) -> None:
+        self.entry, self.members, self._ensemble = entry, tuple(members), ensemble
+
+    def combine(self, logits: Sequence[np.ndarray | None] | np.ndarray) -> np.ndarray:
+        """Members' calibrated logits (N, M) to this choice's calibrated logits (N,)."""
+        return self._ensemble(np.stack([row for row in logits if row is not None]))
+
+    def combined(self, logits: np.ndarray | None) -> float:
+        """The same of one face, (M,); 0 where it was not judged."""
+        return 0.0 if logits is None else float(self.combine([logits])[0])
+
+    def face(self, number: int, judged: Judged, n: float, resaved: tuple[Resaved, ...]) -> FaceVerdict:
+        """One face of a photo, with `n` chances to alarm in it."""
+        if judged.logits is None:
+            return FaceVerdict(number, judged.face, "no_verdict", judged.reason, None, None, None, (), judged.sharpness)
+        logit = self.combined(judged.logits)
+        prob = float(sigmoid(logit))
+        probs = [prob, *(r.prob_fake for r in resaved if r.prob_fake is not None)]
+        return FaceVerdict(
+            number=number,
+            face=judged.face,
+            status="ok",
+            reason=None,
+            band=band_of(logit, self.entry.curve, n),
+            prob_fake=prob,
+            range=ProbRange(min(probs), max(probs), "re-encoding") if resaved else None,
+            scores=self._scores(judged.logits, n),
+            sharpness=judged.sharpness,
+            votes=self._votes(judged.logits),
+            resaved=resaved,
+        )
+
+    def resaved(self, change: str, judged: Judged | None, n: float) -> Resaved:
+        """What a face gets after a change of the picture; `judged` is None where it was not found again."""
+        if judged is None or judged.logits is None:
+            return Resaved(change, None, None, "no_face" if judged is None else judged.reason)
+        logit = self.combined(judged.logits)
+        return Resaved(change, float(sigmoid(logit)), band_of(logit, self.entry.curve, n))
+
+    def person(
+        self,
+        number: int,
+        seen: Sequence[tuple[float, Judged]],
+        usable: Sequence[tuple[float, Judged]],
+        run: PersonScore | None,
+        chances: float,
+        spacing: float,
+        duration_s: float | None,
+    ) -> Person:
+        """One person of a video.
+
+        Args:
+            number: from 1, most suspicious first.
+            seen: (time in seconds, face) of all its frames.
+            usable: of those that were judged.
+            run: its worst run, calibrated; None where it has too few usable frames.
+            chances: that the video had to alarm.
+            spacing: seconds that a frame stands for.
+            duration_s: of the video.
+        """
+        logits = self.combine([j.logits for _, j in usable]) if usable else np.zeros(0)
+        # on the scale of the person's own score and of the edges
+        logits = self.entry.clips.calibration(logits)
+        probs: Mapping[float, tuple[float, float]] = {
+            time: (float(p), float(s))
+            for (time, _), p, s in zip(usable, sigmoid(logits), sigmoid(smooth(logits)), strict=True)
+        }
+        timeline = tuple(TimelinePoint(t, j.face, *probs.get(t, (None, None))) for t, j in seen)
+        on_screen = len(seen) * spacing
+        shared = {
+            "number": number,
+            # each frame stands for the time around it, which must not reach past the end
+            "on_screen_s": min(on_screen, duration_s) if duration_s else on_screen,
+            "timeline": timeline,
+        }
+        if run is None:
+            small = [j.reason for _, j in seen if j.reason]
+            reason = max(set(small), key=small.count) if len(small) > len(seen) / 2 else "too_few_frames"
+            return Person(
+                **shared,  # type: ignore[arg-type]
+                status="no_verdict",
+                reason=reason,
+                band=None,
+                prob_fake=None,
+                range=None,
+                scores=(),
+                usable_frames=len(usable),
+                worst_window_s=None,
+                worst_time_s=None,
+            )
+        inside = slice(run.first, run.last + 1)
+        members = np.stack([j.logits for _, j in usable[inside] if j.logits is not None]).mean(axis=0)
+        end = usable[run.last][0] + spacing / 2
+        worst = run.first + int(logits[inside].argmax())
+        times = [time for time, _ in usable]
+        apart = None if self._ensemble.kind in VOTES else stands_out(logits)
+        return Person(
+            **shared,  # type: ignore[arg-type]
+            status="ok",
+            reason=None,
+            band=self.entry.clips.band(run.logit, chances),
+            prob_fake=float(sigmoid(run.logit)),
+            range=ProbRange(float(sigmoid(run.low)), float(sigmoid(run.high)), "bootstrap"),
+            scores=self._scores(members, chances, clip=True),
+            usable_frames=len(usable),
+            worst_window_s=(
+                max(0.0, usable[run.first][0] - spacing / 2),
+                min(end, duration_s) if duration_s else end,
+            ),
+            worst_time_s=usable[worst][0],
+            votes=self._votes(members),
+            stands_out=None if apart is None else _apart(times, logits, *apart),
+            photo_band=band_of(float(self.combine([members])[0]), self.entry.curve),
+        )
+
+    def _scores(self, logits: np.ndarray, chances: float, *, clip: bool = False) -> tuple[Score, ...]:
+        """Each network alone, against its own strong edge; where networks vote, against the edge of its vote.
+
+        Args:
+            logits: (M,) of a face, or, with `clip`, means over a person's worst run.
+        """
+        if self._ensemble.kind in VOTES:
+            limits = list(self._ensemble.edges)
+        else:
+            limits = [edges(e.clips.curve if clip else e.curve, chances)["strong"] for e in self.members]
+            if clip:
+                logits = np.array([e.clips.calibration(logit) for e, logit in zip(self.members, logits, strict=True)])
+        return tuple(
+            Score(member.name, float(sigmoid(logit)), bool(logit > edge))
+            for member, logit, edge in zip(self.members, logits, limits, strict=True)
+        )
+
+    def _votes(self, logits: np.ndarray) -> int | None:
+        """How many networks vote for manipulation; None where none of them votes."""
+        return int(self._ensemble.votes(logits[None]).sum()) if self._ensemble.kind in VOTES else None
+
+
+def reason_of(reasons: Sequence[str | None]) -> str:
+    """Why a file has no verdict: no face at all, else the reason that most faces share."""
+    named = [r for r in reasons if r]
+    return max(named, key=named.count) if named else "no_face"
+
+
+def coverage_of(film: Film[Any], max_frames: int) -> Coverage:
+    """How much of a video was looked at."""
+    info, times_s, part_s = film.info, film.times_s, film.part_s
+    first_s, last_s = part_s or (info.start_s, info.duration_s)
+    analysed_s = covered_s(times_s, last_s, start_s=first_s)
+    end_s = info.stated_s or info.duration_s
+    if end_s is not None and end_s > info.start_s:
+        share = min(1.0, analysed_s / (end_s - info.start_s))
+    else:  # where nobody knows how long it is, only a video that ended before the frames were spent was seen whole
+        share = 1.0 if len(times_s) < max_frames and part_s is None else 0.0
+    if part_s is not None and math.isinf(part_s[1]):
+        part_s = (part_s[0], max(part_s[0], *times_s))
+    return Coverage(
+        frames=len(times_s),
+        duration_s=end_s,
+        analysed_s=analysed_s,
+        share=share,
+        start_s=info.start_s,
+        part_s=part_s,
+        scouted=film.scouted,
+        incomplete=info.cut_off,
+        available_s=info.duration_s if info.cut_off else None,
+        second_file=info.second_file,
+    )
+
+
+def spacing_of(times: Sequence[float], duration_s: float | None) -> float:
+    """Seconds that one looked-at frame stands for."""
+    if len(times) > 1:
+        return float(np.median(np.diff(times)))
+    return duration_s or 0.0
+
+
+def _apart(times: Sequence[float], logits: np.ndarray, first: int, last: int) -> StandsOut:
+    outside = np.concatenate([logits[:first], logits[last + 1 :]])
+    return StandsOut(
+        start_s=times[first],
+        end_s=times[last],
+        frames=last - first + 1,
+        prob_inside=float(sigmoid(logits[first : last + 1].mean())),
+        prob_outside=float(sigmoid(outside.mean())),
+    )
