@@ -27,12 +27,15 @@ FOLDS: dict[str, Fold] = {
         "portraits in FFHQ's framing, genuine and by StyleGAN's relatives: does a GAN show without its dataset?",
         (
             "140k", "faces-1024", "ffhq-512", "alaereal", "generated-portraits", "tpdne-2023", "sg2pretty", "eg3d",
-            "styleswin",
+            "styleswin", "generated-portraits-512", "tpdne-2023-512", "sfhq",
         ),
     ),
     "diffusion": Fold(
         "diffusion portraits and press photos of the same persons: does a generator of another kind show?",
-        ("sdxl-tiles", "flux-persons", "fluxlora", "sd14reg", "photomaker", "omnigen", "kolorsid", "uniportrait"),
+        (
+            "sdxl-tiles", "flux-persons", "fluxlora", "sd14reg", "photomaker", "omnigen", "kolorsid", "uniportrait",
+            "flux-persons-512", "facechain", "nano-banana", "nano-pro", "prompts-2025", "realorai", "sd14-portraits",
+        ),
     ),
     "edits": Fold(
         "edits of a genuine photo by hand or by latent code, with their originals: do small changes show?",
@@ -47,22 +50,29 @@ FOLDS: dict[str, Fold] = {
     ),
     "swap-clips": Fold(
         "swaps and reenactments in video with the same clips untouched: codec and person on both sides",
-        ("dfl", "timit", "ffpp", "dfd", "roop", "clips-fsgan", "clips-f2f", "clips-spoof1", "clips-spoof2"),
+        (
+            "dfl", "timit", "ffpp", "dfd", "roop", "clips-fsgan", "clips-f2f", "clips-spoof1", "clips-spoof2",
+            "ffpp-c23", "ffpp-single",
+        ),
     ),
     "talking-heads": Fold(
         "generated talking heads and the clips that drive them: a face made from one picture",
         (
-            "edtalk", "fomm", "actalker", "atvgnet", "echomimic", "echomimic2", "float", "geneface", "keyface", "mofa",
-            "musev", "real3d", "rome", "skyreels", "vlogger", "clips-0507jiho", "clips-astorfi", "clips-bodylang",
+            "edtalk", "fomm", "actalker", "atvgnet", "echomimic", "echomimic2", "float", "geneface", "keyface",
+            "mofa", "musev", "real3d", "rome", "skyreels", "vlogger", "clips-0507jiho", "clips-astorfi",
+            "clips-bodylang",
             "clips-dagan", "clips-dfrf", "clips-dpe", "clips-facerec", "clips-hamilton", "clips-hellomeme",
             "clips-intel", "clips-iplap", "clips-may", "clips-mimictalk", "clips-mingtao", "clips-testimonial",
-            "clips-tps", "clips-w2lgfp", "clips-xportrait", "clips-yiranran",
+            "clips-tps", "clips-w2lgfp", "clips-xportrait", "clips-yiranran", "aniportrait", "echomimic-clips",
+            "echomimic2-clips", "fantasy-portrait", "spectre-lrs3", "styleheat", "tedxntua", "text2video",
         ),
     ),
     "studio": Fold(
         "genuine studio and stock portraits (photographers, clubs, councils): even light raises most false alarms",
         (
-            "unsplash-men", "stock-2021", "mlbstudio", "mlsstudio", "nbastudio", "nyccouncil", "lametro", "cfabrigade",
+            "unsplash-men", "stock-2021", "mlbstudio", "mlsstudio", "nbastudio", "nyccouncil", "lametro",
+            "cfabrigade", "amarbayar", "chimse", "gancarz", "hdhd", "jargal", "kf-escovisualz", "kotayoshida",
+            "leontieva", "lixinyinxiang", "mokgethi", "odisha", "raghu", "shubham", "candidatos",
         ),
     ),
     "profiles": Fold(
@@ -70,6 +80,8 @@ FOLDS: dict[str, Fold] = {
         (
             "speakers", "utkface", "allanlab", "ember", "gdgalgiers", "gdgph", "gdgtc", "greenelab", "pyconafrica",
             "pyconhk", "pyconjp", "pyconug", "pyconugcut", "rladies", "ropensci", "rubyau", "rubyindia",
+            "asetalias", "bisig", "fossasia-2018", "fossasia-avatars", "iete", "kegiatan", "qianfosi", "somali",
+            "vetsatmet", "voteview-bioguide", "voteview-manual", "voteview-wiki", "wavely",
         ),
     ),
 }  # fmt: skip
