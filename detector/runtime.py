@@ -5,6 +5,9 @@
 
 Torch's eager mode is the reference. OpenVINO runs a network that was converted from the same weights, several times as
 fast on a CPU. Before it is used, its answer to `example` is compared with torch's: where it differs, torch stays.
+
+Both compute in float32 unless a caller asks for less, so that a figure is the same on every machine: left alone,
+OpenVINO takes bfloat16 or int8 activations, and torch TF32 on a GPU, wherever the hardware has them.
 """
 
 import logging
@@ -27,6 +30,7 @@ from detector.errors import EngineError
 logger = logging.getLogger(__name__)
 
 Choice = Literal["auto", "openvino", "torch"]
+Precision = Literal["f32", "bf16"]
 CHOICE_VARIABLE = "UNMASK_ENGINE"
 
 _BATCHES = (64, 32, 16, 8, 4, 2, 1)
@@ -81,6 +85,15 @@ def limit_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+@cache
+def has_bf16() -> bool:
+    """Whether OpenVINO can compute in bfloat16 here: False without it, or without instructions for it."""
+    try:
+        return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except (ImportError, OSError, RuntimeError):
+        return False
+
+
 def prepare(
     make: Callable[[], nn.Module],
     *,
@@ -89,7 +102,7 @@ def prepare(
     example: np.ndarray,
     dynamic: Collection[int] = (0,),
     tolerance: float = 1e-3,
-    allow_bf16: bool = False,
+    precision: Precision = "f32",
     int8: bool = False,
     choice: str | None = None,
 ) -> Runner:
@@ -103,22 +116,23 @@ def prepare(
         example: a batch of typical values.
         dynamic: axes along which a batch may differ from the example.
         tolerance: how far the first output for the example may lie from torch's.
-        allow_bf16: bfloat16 may be used, where the processor is faster in it and `tolerance` holds.
+        precision: "bf16" for what is never reported, such as a first pass: it moves a probability by up to 0.03, and
+            `tolerance` must allow for that. Torch has float32 alone.
         int8: its matrices are stored as 8-bit integers and stay so in memory. Products with them may be of integers
             too, in small groups with a scale each, where `tolerance` holds: twice as fast.
         choice: "auto", "openvino" or "torch"; None asks the environment variable UNMASK_ENGINE.
 
     Raises:
-        EngineError: no such choice; or OpenVINO was demanded and cannot run this network.
+        EngineError: no such choice; or OpenVINO was demanded and cannot run this network, or not in this precision.
     """
     wanted = _chosen(choice)
     shape = (str(example.shape), str(example.dtype), str(tuple(dynamic)), *(["int8"] if int8 else []))
     entry = f"{name}-{key_of(key, *shape)[:32]}"
     with _lock:
-        shared = (entry, wanted, tolerance, allow_bf16, int8, _thread_limit)
+        shared = (entry, wanted, tolerance, precision, int8, _thread_limit)
         runner = _runners.get(shared)
         if runner is None:
-            runner = _runners[shared] = _start(make, wanted, entry, example, dynamic, tolerance, allow_bf16, int8)
+            runner = _runners[shared] = _start(make, wanted, entry, example, dynamic, tolerance, precision, int8)
         return runner
 
 
@@ -139,6 +153,8 @@ class _Torch:
     def __init__(self, module: nn.Module, reason: str) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._module = module.eval().to(self._device)
+        # cuDNN would compute convolutions in TF32, ten bits of mantissa, by default; the setting is the process's
+        torch.backends.cudnn.allow_tf32 = False
         self.backend = f"torch {torch.__version__}, {self._device.type}, f32 ({reason})"
 
     def __call__(self, batch: np.ndarray, outputs: int = 1) -> tuple[np.ndarray, ...]:
@@ -204,7 +220,7 @@ def _start(
     example: np.ndarray,
     dynamic: Collection[int],
     tolerance: float,
-    allow_bf16: bool,
+    precision: Precision,
     int8: bool,
 ) -> _Torch | _OpenVino:
     if wanted == "torch":
@@ -220,14 +236,15 @@ def _start(
             if int8:
                 converted = converted.in_int8()
             converted.write(entry)
+        if precision == "bf16" and not has_bf16():
+            raise RuntimeError("the processor has no bfloat16")
         far = []
-        faster = [*(["int8"] if int8 else []), *(["bf16"] if allow_bf16 and _fast_in_bf16() else [])]
-        for precision in (*faster, "f32"):
-            runner = _OpenVino(converted.model, precision)
+        for way in ("int8", precision) if int8 else (precision,):
+            runner = _OpenVino(converted.model, way)
             difference = float(np.abs(runner(example)[0] - converted.expected).max())
             if difference <= tolerance:
                 return runner
-            far.append(f"{precision} by {difference:.2g}")
+            far.append(f"{way} by {difference:.2g}")
         reason = f"OpenVINO's answer differs: {', '.join(far)}"
     except ModuleNotFoundError:
         reason = "OpenVINO is not installed"
@@ -239,17 +256,3 @@ def _start(
         raise EngineError(f"{reason}. Install it again (pip install openvino), or set {CHOICE_VARIABLE}=auto.")
     logger.warning("torch computes %s: %s", entry, reason)
     return _Torch(module or make(), reason)
-
-
-@cache
-def _fast_in_bf16() -> bool:
-    """Whether the processor has matrix units for bfloat16 (AMX).
-
-    OpenVINO by itself takes bfloat16 wherever there is any instruction for it. By AVX-512 alone that was measured to be
-    1.2 to 1.6 times slower than float32 (Xeon, one thread), and it is less exact.
-    """
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False  # float32 is always right
-    return "amx_bf16" in flags.split()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -35,7 +36,7 @@ from tests.fakes.manifests import network as published_network
 from train.data.sources import load_samples
 
 FACES = 200
-PROMISED = 0.01
+PROMISED = 0.005
 """How far a probability by OpenVINO may be from torch's."""
 
 MANIFEST = read_manifest()
@@ -102,19 +103,29 @@ def test_probabilities_of_faces_in_the_data_are_those_of_torch(pair: tuple[Engin
     assert np.abs(probs - expected).max() < PROMISED
 
 
-@pytest.mark.parametrize("precision", ["f32", "bf16"])
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_bfloat16_is_used_only_where_it_is_as_good(
-    name: str, precision: str, made_face_image: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a processor that seems to have matrix units the promise holds too, by float32 if it must."""
-    monkeypatch.setattr(runtime, "_fast_in_bf16", lambda: precision == "bf16")
-    monkeypatch.setattr(runtime, "_runners", {})
-    fast, reference = Engine(MANIFEST, name, "openvino"), Engine(MANIFEST, name, "torch")
-    if precision == "f32":
-        assert fast.backend.endswith("f32")
-    crops = [crop_face(picture, face, fast.size_px) for picture, face in made_faces(made_face_image, 50)]
-    assert np.abs(sigmoid(fast.logits(crops)) - sigmoid(reference.logits(crops))).max() < PROMISED
+def test_what_is_reported_is_computed_in_float32() -> None:
+    """Left alone, OpenVINO takes the fastest precision of the processor: another figure on another machine."""
+    detector = Detector(engine="openvino")
+    assert all(backend.endswith("f32") for backend in detector.backends.values()), detector.backends
+    model = doubled(choice="openvino")._requests.get().get_compiled_model()  # type: ignore[attr-defined]
+    assert model.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
+    assert model.get_property("DYNAMIC_QUANTIZATION_GROUP_SIZE") == 0
+    Engine(MANIFEST, PUBLISHED[0], "torch")
+    assert not torch.backends.cudnn.allow_tf32
+
+
+def test_bfloat16_is_no_precision_to_report(made_face_image: np.ndarray) -> None:
+    if not runtime.has_bf16():
+        with pytest.raises(EngineError, match="no bfloat16"):
+            Engine(MANIFEST, PUBLISHED[0], "openvino", precision="bf16")
+        pytest.skip("skipped: this processor has no bfloat16")
+    moved = []
+    for name in PUBLISHED:
+        rough, exact = (Engine(MANIFEST, name, "openvino", precision=p) for p in get_args(runtime.Precision)[::-1])
+        assert rough.backend.endswith("bf16") and exact.backend.endswith("f32")
+        crops = [crop_face(picture, face, exact.size_px) for picture, face in made_faces(made_face_image, 50)]
+        moved.append(np.abs(sigmoid(rough.logits(crops)) - sigmoid(exact.logits(crops))).max())
+    assert PROMISED < max(moved) < 0.1, "if it keeps the promise one day, it may be reported"
 
 
 def test_any_number_of_crops_gives_the_same_logits(pair: tuple[Engine, Engine], made_face_image: np.ndarray) -> None:
@@ -124,7 +135,7 @@ def test_any_number_of_crops_gives_the_same_logits(pair: tuple[Engine, Engine], 
     assert alone.dtype == np.float64
     for count in (0, 1, 5, 16, 21):
         logits, cam = fast.logits_and_cam(crops[:count])
-        assert logits == pytest.approx(alone[:count], abs=2e-2 if fast.backend.endswith("bf16") else 1e-3)
+        assert logits == pytest.approx(alone[:count], abs=1e-3)
         assert cam is not None and cam.shape[0] == count and cam.ndim == 3
         assert fast.logits(crops[:count]).shape == (count,)
 
@@ -151,7 +162,7 @@ def test_the_mean_of_the_map_is_the_logit(engine: str, made_face_image: np.ndarr
         rest = raw - cam.mean(axis=(1, 2))
         # what remains is the head's bias, the same for every face
         assert np.ptp(raw) > 0.05
-        assert np.ptp(rest) < (0.1 if ready.backend.endswith("bf16") else 1e-3)
+        assert np.ptp(rest) < 1e-3
 
 
 def test_the_map_is_grad_cam(pair: tuple[Engine, Engine], made_face_image: np.ndarray) -> None:
@@ -162,7 +173,7 @@ def test_the_map_is_grad_cam(pair: tuple[Engine, Engine], made_face_image: np.nd
     for crop, cam in zip(crops, cams, strict=True):
         network = reference.network
         exact = heatmap(network, network.last_features, reference.tensor([crop]))
-        assert np.abs(scaled_cam(cam, fast.size_px) - exact).max() < (0.1 if fast.backend.endswith("bf16") else 2e-2)
+        assert np.abs(scaled_cam(cam, fast.size_px) - exact).max() < 2e-2
 
 
 def test_features_come_with_the_logits(pair: tuple[Engine, Engine], made_face_image: np.ndarray) -> None:
@@ -171,7 +182,7 @@ def test_features_come_with_the_logits(pair: tuple[Engine, Engine], made_face_im
     assert found[1] is not None and expected[1] is not None
     assert found[1].shape == expected[1].shape and found[1].ndim == 4
     scale = np.abs(expected[1]).max()
-    assert np.abs(found[1] - expected[1]).max() < (0.1 if pair[0].backend.endswith("bf16") else 1e-3) * scale
+    assert np.abs(found[1] - expected[1]).max() < 1e-3 * scale
 
 
 class WithBend(nn.Module):
