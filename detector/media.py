@@ -217,7 +217,7 @@ def read_image(source: Source, number: int | None = None) -> RGB:
             return picture.image
         raise MediaError(f"The file holds no picture {number}. Choose another number.", "unsupported")
     try:
-        clock = _clock(source)
+        clock = _clock()
         with _opened(source, clock) as image:
             return _decoded(image, source, clock)
     except MediaError as error:
@@ -262,7 +262,7 @@ def iter_pictures(source: Source, limit: int = MAX_PICTURES) -> Iterator[Picture
 
 def picture_count(source: Source) -> int:
     """How many pictures a file holds, as `iter_pictures` counts them. Raises MediaError as `read_image` does."""
-    clock = _clock(source)
+    clock = _clock()
     with _opened(source, clock) as image:
         return len(_frames(image, source, clock)) if image.format != "TIFF" else len(_pages(source))
 
@@ -272,10 +272,10 @@ def _pictures(source: Source, chosen: Callable[[int], Sequence[int]]) -> Iterato
     pages = _pages(source)
     if len(pages) > 1:
         for index in chosen(len(pages)):
-            with _kept_going(), _opened(source, clock := _clock(source), page=pages[index]) as image:
+            with _kept_going(), _opened(source, clock := _clock(), page=pages[index]) as image:
                 yield Picture(index + 1, len(pages), _decoded(image, source, clock))
         return
-    clock = _clock(source, MAX_PICTURES)
+    clock = _clock(MAX_PICTURES)
     with _opened(source, clock) as image:
         frames = _frames(image, source, clock)
         reach = len(frames)
@@ -512,8 +512,8 @@ def raw_file() -> MediaError:
     )
 
 
-def _clock(source: Source, pictures: int = 1) -> Clock:
-    return Clock(_TIME_LIMIT_S * pictures, may_wait=not isinstance(source, bytes))
+def _clock(pictures: int = 1) -> Clock:
+    return Clock(_TIME_LIMIT_S * pictures)
 
 
 def too_slow() -> MediaError:

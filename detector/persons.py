@@ -19,9 +19,10 @@ from typing import Generic, TypeVar
 import cv2
 import numpy as np
 
+from detector.errors import MediaError
 from detector.faces.detect import FindsFaces
 from detector.faces.track import Tracker
-from detector.media import RGB, Source
+from detector.media import RGB, Source, too_slow
 from detector.types import Face
 from detector.video import (
     MAX_SCOUTS,
@@ -85,6 +86,7 @@ class Film(Generic[J]):
         part_s: (start, end) in seconds of the only part that was looked at; None if it was the whole video.
         times_s: of all frames that were looked at, with a face or without, in order.
         scouted: keyframes in which faces were looked for in advance, to choose those frames.
+        stopped: reading took too much work and was ended: these are not all the frames that were wanted.
         persons: in order of their first sighting; sporadic false faces are left out.
     """
 
@@ -93,6 +95,7 @@ class Film(Generic[J]):
     scouted: int
     times_s: tuple[float, ...]
     persons: tuple[Followed[J], ...]
+    stopped: bool = False
 
 
 def follow_persons(
@@ -139,7 +142,8 @@ def follow_persons(
 
     size, stop = _batch_size(info), Event()
     read = iter_frames(source, max_frames=max_frames, windows=windows, info=info, should_stop=stop.is_set)
-    with closing(_ahead(read, max(size, _FRAMES_AHEAD), stop, tell)) as frames:
+    with closing(_ahead(read, max(size, _FRAMES_AHEAD), stop, tell)) as ahead:
+        frames = _Read(ahead)
         while batch := list(islice(frames, size)):
             looked = []
             for frame in batch:
@@ -154,7 +158,28 @@ def follow_persons(
                 for track, face, j in zip(tracker.add(frame.time_s, faces, image), faces, said, strict=True):
                     seen.setdefault(track, []).append(Sighting(frame.time_s, face, j))
     persons = tuple(Followed(tuple(seen[track])) for track in tracker.persons(len(times)))
-    return Film(info, part_s, scouted, tuple(times), persons)
+    if frames.stopped and not times:
+        raise too_slow()
+    return Film(info, part_s, scouted, tuple(times), persons, frames.stopped)
+
+
+class _Read:
+    """Frames as far as they could be read; `stopped` says whether the work it took ended them."""
+
+    def __init__(self, frames: Iterator[VideoFrame]) -> None:
+        self._frames, self.stopped = frames, False
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        return self
+
+    def __next__(self) -> VideoFrame:
+        try:
+            return next(self._frames)
+        except MediaError as error:
+            if error.reason != "too_slow":
+                raise
+            self.stopped = True
+            raise StopIteration from error
 
 
 def _where_faces_are(
@@ -177,7 +202,12 @@ def _where_faces_are(
             on_step(begun + (until - begun) * share, "Looking for faces over the whole video")
 
         with closing(_scouted(source, info, finder, (start_s, end_s), most, tell)) as looks:
-            scouted = list(looks)
+            try:
+                scouted = list(looks)
+            except MediaError as error:
+                if error.reason != "too_slow":
+                    raise
+                return windows, pictures  # a look that was ended early knows nothing of the rest
         pictures = max(pictures, len(scouted))
         # with faces everywhere, or no more keyframes, a closer look tells nothing new
         if sum(seen for _, seen in scouted) >= NEARLY_ALL * len(scouted) or len(scouted) < most:

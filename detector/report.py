@@ -165,6 +165,8 @@ def coverage_words(verdict: FileVerdict) -> str:
         words.append(f"{_share_words(coverage)} looked at")
     if coverage.incomplete:
         words.append("incomplete file")
+    if coverage.stopped:
+        words.append("reading stopped early")
     return ", ".join(words)
 
 
@@ -320,7 +322,8 @@ def _seen_sentence(verdict: FileVerdict) -> str:
         said = f"Only the part from {_whole_seconds(coverage.part_s)} was looked at. "
     elif coverage.share < LOW_COVERAGE:
         said = f"{_capital(_share_words(coverage))} was looked at. "
-    return said + ("The file is incomplete. " if coverage.incomplete else "")
+    said += "The file is incomplete. " if coverage.incomplete else ""
+    return said + ("Reading it was stopped before the end, because it took too much work. " if coverage.stopped else "")
 
 
 def to_json(verdict: FileVerdict, indent: int | None = None) -> str:
@@ -496,6 +499,11 @@ def _coverage(verdict: FileVerdict) -> tuple[str, ...]:
             if coverage.duration_s is not None and coverage.duration_s > coverage.available_s:
                 line += f" of {_seconds(coverage.duration_s)}"
         lines.append(f"{line}. Look for a whole copy.")
+    if coverage.stopped:
+        lines.append(
+            "Reading the file took too much work and was stopped early: fewer frames were looked at than usual. "
+            "Save it again as MP4 (H.264) and try that copy."
+        )
     if coverage.second_file:
         lines.append("Another video follows in the same file. Players do not show it, and it was not looked at.")
     # what rounds to the whole would read as a contradiction

@@ -337,6 +337,7 @@ class Coverage:
         incomplete: the file breaks off.
         available_s: when the last picture that is there ends, where the file breaks off.
         second_file: behind the video another one follows in the same file, which was not looked at.
+        stopped: reading took too much work and was ended before all frames were read that should have been looked at.
     """
 
     frames: int
@@ -349,6 +350,7 @@ class Coverage:
     incomplete: bool = False
     available_s: float | None = None
     second_file: bool = False
+    stopped: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -362,6 +364,7 @@ class Coverage:
             "incomplete": self.incomplete,
             "available_s": _rounded(self.available_s, 2),
             "second_file": self.second_file,
+            "stopped": self.stopped,
         }
 
 

@@ -177,7 +177,7 @@ def coverage_of(film: Film[Any], max_frames: int) -> Coverage:
     if end_s is not None and end_s > info.start_s:
         share = min(1.0, analysed_s / (end_s - info.start_s))
     else:  # where nobody knows how long it is, only a video that ended before the frames were spent was seen whole
-        share = 1.0 if len(times_s) < max_frames and part_s is None else 0.0
+        share = 1.0 if len(times_s) < max_frames and part_s is None and not film.stopped else 0.0
     if part_s is not None and math.isinf(part_s[1]):
         part_s = (part_s[0], max(part_s[0], *times_s))
     return Coverage(
@@ -191,6 +191,7 @@ def coverage_of(film: Film[Any], max_frames: int) -> Coverage:
         incomplete=info.cut_off,
         available_s=info.duration_s if info.cut_off else None,
         second_file=info.second_file,
+        stopped=film.stopped,
     )
 
 

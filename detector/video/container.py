@@ -192,7 +192,7 @@ def _demuxed(file: BinaryIO, first: int, demuxer: str, clock: Clock) -> InputCon
     }
     timed = cast(BinaryIO, TimedFile(cast(BinaryIO, _Rest(file, first)) if first else file, lambda: not clock.expired))
     try:
-        container = av.open(timed, "r", format=demuxer, options=options, metadata_errors="ignore", timeout=BUDGET_S)
+        container = av.open(timed, "r", format=demuxer, options=options, metadata_errors="ignore")
     except Exception as error:  # FFmpeg's own errors, and what PyAV makes of nonsense in a header
         raise _unreadable(file, demuxer, clock) from error
     container.flags &= ~_GENERATE_PTS

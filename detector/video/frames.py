@@ -119,9 +119,9 @@ def iter_frames(
     A short video is read from start to end. For a long one, or one whose frames are so large that decoding all would
     take about 10 s, it jumps once to each window of `plan_windows`, whose start moves to a keyframe close by. Only what
     the wanted frames need is decoded, and of each group of frames the last wanted one lies up to two fifths of the
-    spacing beside its even place where that saves decoding the group's end. After `budget_s` it ends with the frames
-    given so far. Damaged packets are skipped, and so are frames that the decoder marks as damaged. The file is open
-    while the generator runs and is closed with it (`contextlib.closing`).
+    spacing beside its even place where that saves decoding the group's end. Damaged packets are skipped, and so are
+    frames that the decoder marks as damaged. The file is open while the generator runs and is closed with it
+    (`contextlib.closing`).
 
     Args:
         source: the video.
@@ -133,7 +133,8 @@ def iter_frames(
         should_stop: asked at every packet; when it says True, it ends as if the time were over.
 
     Raises:
-        MediaError: as `probe`, if not one frame can be given.
+        MediaError: as `probe`, if not one frame can be given; "too_slow", after the frames given so far, when
+            `budget_s` ran out: what was given is not all that was wanted.
     """
     info = info or probe(source)
     clock = Clock(BUDGET_S * max(1.0, max_frames / 32) if budget_s is None else budget_s, should_stop)
@@ -145,6 +146,8 @@ def iter_frames(
             frame = VideoFrame(decoded.time_s, upright(decoded, turn))
             with clock.stopped():
                 yield frame
+        if clock.overdrawn:
+            raise too_slow()
         if turn is None:
             raise nothing_decoded(media, clock)
 

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Generator, Iterator
 
 from detector.clock import Clock
-from detector.media import Source
+from detector.media import Source, too_slow
 from detector.video.container import Decoded, Decoder, Media, Packet, opened, packets_of, seconds_of, seek
 from detector.video.frames import VideoFrame, VideoInfo
 from detector.video.upright import Turn, turn_of, upright
@@ -30,6 +30,9 @@ def iter_scouts(
 
     Encoders set a keyframe at every cut, so that what is seen but shortly has one of its own. Where there are more,
     they are taken evenly, and always the last one. What cannot be read ends it early.
+
+    Raises:
+        MediaError: as `probe`; "too_slow", after the frames given so far, when the look took too much work.
     """
     clock = Clock(_BUDGET_S, should_stop)
     most = max(8, min(most, int(_MAX_PIXELS / max(1, info.width * info.height))))
@@ -44,6 +47,8 @@ def iter_scouts(
                 frame = VideoFrame(decoded.time_s, upright(decoded, turn, _SIDE_PX))
                 with clock.stopped():
                     yield frame
+        if clock.overdrawn:
+            raise too_slow()
 
 
 def _decoded(decoder: Decoder, packet: Packet) -> Iterator[Decoded]:

@@ -11,7 +11,7 @@ from av.audio.stream import AudioStream
 
 from detector.clock import Clock
 from detector.errors import MediaError
-from detector.media import Source
+from detector.media import Source, too_slow
 from detector.video.container import BUDGET_S, Media, opened, seek
 from detector.video.timeline import Continuous
 
@@ -66,7 +66,8 @@ def iter_sound(
     `should_stop` as for `iter_span`.
 
     Raises:
-        MediaError: as `probe`; "unsupported" if the sound is coded in none of `SOUND_CODECS`.
+        MediaError: as `probe`; "unsupported" if the sound is coded in none of `SOUND_CODECS`; "too_slow" when
+            `budget_s` ran out.
     """
     clock = Clock(budget_s)
     with opened(source, clock) as media:
@@ -105,6 +106,8 @@ def iter_sound(
                 if samples.shape[1]:
                     with clock.stopped():
                         yield Sound(time_s + first / SOUND_RATE, samples)
+        if clock.overdrawn:
+            raise too_slow()
 
 
 def _heard(media: Media, stream: AudioStream, clock: Clock) -> Iterator[av.AudioFrame]:

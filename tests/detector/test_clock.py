@@ -1,4 +1,6 @@
-"""How long a file may be worked on, by a clock of our own."""
+"""How much work a file may take, by a clock of our own."""
+
+import threading
 
 import pytest
 
@@ -7,20 +9,20 @@ from detector.clock import Clock
 
 
 class Times:
-    """Stands in for the module `time`."""
+    """Stands in for the module `time`: what the asking thread has worked, and all threads together."""
 
     def __init__(self) -> None:
-        self.wall_s = self.worked_s = 100.0
+        self.own_s = self.all_s = 100.0
 
-    def monotonic(self) -> float:
-        return self.wall_s
+    def thread_time(self) -> float:
+        return self.own_s
 
     def process_time(self) -> float:
-        return self.worked_s
+        return self.all_s
 
-    def go_on(self, wall_s: float, worked_s: float) -> None:
-        self.wall_s += wall_s
-        self.worked_s += worked_s
+    def go_on(self, own_s: float, all_s: float) -> None:
+        self.own_s += own_s
+        self.all_s += all_s
 
 
 @pytest.fixture
@@ -33,9 +35,9 @@ def times(monkeypatch: pytest.MonkeyPatch) -> Times:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        pytest.param((9, 17), (2, 4), id="on a quiet machine the wall counts, whatever two threads work"),
-        pytest.param((30, 9), (3, 2), id="on a busy machine the work counts"),
-        pytest.param((59, 0), (2, 0), id="a disk that does not answer ends it"),
+        pytest.param((9, 9), (2, 2), id="the reading thread works"),
+        pytest.param((9, 50), (2, 3), id="what networks do beside it does not count"),
+        pytest.param((0, 59), (0, 2), id="a decoder's own threads do not work for ever"),
     ],
 )
 def test_ten_seconds_are_over(times: Times, before: tuple[float, float], after: tuple[float, float]) -> None:
@@ -43,7 +45,7 @@ def test_ten_seconds_are_over(times: Times, before: tuple[float, float], after: 
     times.go_on(*before)
     assert not running.expired
     times.go_on(*after)
-    assert running.expired
+    assert running.expired and running.overdrawn
 
 
 def test_while_it_is_stopped_nothing_counts(times: Times) -> None:
@@ -56,9 +58,22 @@ def test_while_it_is_stopped_nothing_counts(times: Times) -> None:
     assert running.expired
 
 
-def test_where_there_is_no_disk_to_wait_for_a_halt_does_not_count(times: Times) -> None:
-    running = Clock(10, may_wait=False)
-    times.go_on(10_000, 9)
-    assert not running.expired
-    times.go_on(2, 2)
-    assert running.expired
+def test_a_wish_to_stop_is_no_overdraft(times: Times) -> None:
+    running = Clock(10, lambda: True)
+    assert running.expired and not running.overdrawn
+
+
+def test_it_may_be_handed_to_another_thread() -> None:
+    running = Clock(0.5)
+    found = []
+
+    def work() -> None:
+        found.append(running.expired)
+        while not running.expired:
+            sum(range(1000))
+        found.append(running.overdrawn)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [False, True]

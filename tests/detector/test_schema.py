@@ -187,6 +187,7 @@ WHOLE: dict[str, Any] = {
     "incomplete": False,
     "available_s": None,
     "second_file": False,
+    "stopped": False,
 }
 
 IMAGE = ImageVerdict(
@@ -280,6 +281,7 @@ VIDEO = VideoVerdict(
         incomplete=True,
         available_s=15.123,
         second_file=True,
+        stopped=True,
     ),
     persons=(
         Person(
@@ -317,6 +319,7 @@ VIDEO_JSON: dict[str, Any] = {
         "incomplete": True,
         "available_s": 15.12,
         "second_file": True,
+        "stopped": True,
     },
     "band_cap": {
         "band": "strong",
