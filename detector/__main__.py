@@ -10,11 +10,13 @@ import math
 import os
 import stat
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from detector.console import print_anything
 from detector.errors import DetectorError
 from detector.evidence_words import caught_line, disagreement, said, voice_line
 from detector.progress import OnProgress
@@ -85,6 +87,7 @@ def main(
     Returns:
         Exit code: 0, 1 for wrong models or weights or what could not be written, 2 if any file could not be read.
     """
+    print_anything()
     options = command_line_parser().parse_args(argv)
     # the decoders' complaints about broken files are in the verdict already
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s: %(message)s")
@@ -192,34 +195,43 @@ def _run(options: argparse.Namespace, detector_factory: Callable[[str], FileDete
     _check_places(options, files)
     detector = detector_factory(options.models)
     takeaways = _takeaways(options, detector, files)
-    with _table(options.csv) as write_rows:
+    lines = _Output("standard output", sys.stdout, needed=not takeaways and options.csv is None)
+    with _table(options.csv) as table:
         for number, path in enumerate(files, 1):
             title = f"{number} of {len(files)}  {shown(path.name)}"
-            with _progress(title) as on_progress:
-                verdict = detector.file(
-                    path,
-                    max_frames=options.max_frames,
-                    start_s=options.start_s,
-                    end_s=options.end_s,
-                    region=options.region,
-                    on_progress=on_progress,
-                )
+            try:
+                with _progress(title) as on_progress:
+                    verdict = detector.file(
+                        path,
+                        max_frames=options.max_frames,
+                        start_s=options.start_s,
+                        end_s=options.end_s,
+                        region=options.region,
+                        on_progress=on_progress,
+                    )
+            except DetectorError:
+                raise  # of the networks: no other file would fare better
+            except Exception:  # a bug keeps its traceback; the other files are looked at
+                traceback.print_exc()
+                _complain(f"{shown(str(path))}: not looked at, because of the error in Unmask that is shown above.")
+                exit_code = EXIT_UNREADABLE
+                continue
             if verdict.status == "unreadable":
                 exit_code = EXIT_UNREADABLE
-            print(to_json(verdict) if options.json else block(shown(str(path)), verdict, detector.entry), flush=True)
-            write_rows(verdict)
+            text = to_json(verdict) if options.json else block(shown(str(path)), verdict, detector.entry)
+            written = [lines.write(f"{text}\n"), table is None or table.write(to_csv(verdict, header=False))]
             for takeaway in takeaways:
                 if verdict.status == "unreadable" and not isinstance(takeaway, Reports):
                     continue
                 with _progress(title) as on_progress:
-                    written = takeaway.write(path, verdict, on_progress)
-                exit_code = exit_code or (EXIT_OK if written else EXIT_ERROR)
+                    written.append(takeaway.write(path, verdict, on_progress))
+            exit_code = exit_code or (EXIT_OK if all(written) else EXIT_ERROR)
     return exit_code
 
 
 def _takeaways(options: argparse.Namespace, detector: FileDetector, files: Sequence[Path]) -> tuple[Takeaway, ...]:
     """What is written beside every verdict; said among the results for a person, on stderr beside JSON."""
-    say = _complain if options.json else lambda line: print(f"  {line}\n", flush=True)
+    say = _complain if options.json else lambda line: _tell(f"  {line}\n")
     taken = {path.resolve() for path in files}
 
     def folder(path: Path) -> Folder:
@@ -237,6 +249,36 @@ def _takeaways(options: argparse.Namespace, detector: FileDetector, files: Seque
     if options.forensics is not None:
         found.append(Forensics(folder(options.forensics)))
     return tuple(found)
+
+
+class _Output:
+    """Takes text; where it can no longer be written, for instance on a full disk, says so once and the work goes on.
+
+    Args:
+        name: for the complaint.
+        needed: nothing else is written, so that going on would be for nothing.
+    """
+
+    def __init__(self, name: str, file: TextIO, *, needed: bool = False) -> None:
+        self._name, self._file, self._needed = name, file, needed
+        self._failed = False
+
+    def write(self, text: str) -> bool:
+        """False if it could not be written."""
+        if self._failed:
+            return False
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._failed = True
+            complaint = _cannot_write(self._name, error)
+            if self._needed:
+                raise complaint from error
+            _complain(str(complaint))
+        return not self._failed
 
 
 class _CannotWrite(Exception):
@@ -262,31 +304,27 @@ def _check_places(options: argparse.Namespace, files: Sequence[Path]) -> None:
 
 
 @contextmanager
-def _table(path: Path | None) -> Iterator[Callable[[FileVerdict], None]]:
-    """What takes the verdicts of --csv, one after the other, so that an interrupt leaves those that are done."""
+def _table(path: Path | None) -> Iterator[_Output | None]:
+    """What takes the rows of --csv, one file's after the other, so that an interrupt leaves those that are done."""
     if path is None:
-        yield lambda verdict: None
+        yield None
         return
     try:
         # the mark in front tells Excel the encoding; csv ends its lines itself
         file = path.open("w", encoding="utf-8-sig", newline="")
     except OSError as error:
-        raise _cannot_write(path, error) from error
-    with file:
-
-        def write(rows: str) -> None:
-            try:
-                file.write(rows)
-                file.flush()
-            except OSError as error:
-                raise _cannot_write(path, error) from error
-
-        write(to_csv())
-        yield lambda verdict: write(to_csv(verdict, header=False))
+        raise _cannot_write(shown(str(path)), error) from error
+    table = _Output(shown(str(path)), file)
+    try:
+        table.write(to_csv())
+        yield table
+    finally:
+        with suppress(OSError):  # what a full disk did not take was complained about
+            file.close()
 
 
-def _cannot_write(path: Path, error: OSError) -> _CannotWrite:
-    return _CannotWrite(f"{shown(str(path))}: {(error.strerror or 'cannot be written').lower()}.")
+def _cannot_write(name: str, error: OSError) -> _CannotWrite:
+    return _CannotWrite(f"{name}: {(error.strerror or 'cannot be written').lower()}.")
 
 
 def collect(paths: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
@@ -296,9 +334,13 @@ def collect(paths: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """
     files: list[Path] = []
     problems: list[str] = []
+
+    def note(error: OSError) -> None:
+        problems.append(f"{shown(str(error.filename))}: {(error.strerror or 'cannot be opened').lower()}.")
+
     for path in paths:
         try:
-            found = _files_of(path)
+            found = _files_of(path, note)
         except OSError as error:
             problems.append(f"{shown(str(path))}: {(error.strerror or 'cannot be opened').lower()}.")
             continue
@@ -370,15 +412,25 @@ def _detector(models: str) -> FileDetector:
     return Detector(models)
 
 
-def _files_of(path: Path) -> list[Path]:
+def _files_of(path: Path, on_error: Callable[[OSError], None]) -> list[Path]:
     if path.is_dir():
-        return [p for p in sorted(path.rglob("*")) if p.is_file() and not _hidden(p.relative_to(path))]
+        found = []
+        for folder, inner, names in os.walk(path, onerror=on_error):
+            inner[:] = [name for name in inner if not name.startswith(".")]
+            found += [Path(folder, name) for name in names if not name.startswith(".")]
+        return sorted(p for p in found if _is_regular(p))
     # stat tells what is missing and what is forbidden; is_file() alone does not
     return [path] if stat.S_ISREG(path.stat().st_mode) else []
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _is_regular(path: Path) -> bool:
+    """Whether it is worth a try; what may not be looked at is, so that it is complained about."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False  # gone meanwhile, or a link to nowhere
+    except OSError:
+        return True
 
 
 def _moment(text: str) -> float:
@@ -405,6 +457,12 @@ def _region(text: str) -> Box:
     if not (0 <= x0 < x1 < math.inf and 0 <= y0 < y1 < math.inf):
         raise argparse.ArgumentTypeError("expected left below right and top below bottom, none below 0")
     return (x0, y0, x1, y1)
+
+
+def _tell(line: str) -> None:
+    # where standard output is full, that was said already
+    with suppress(OSError):
+        print(line, flush=True)
 
 
 def _complain(line: str) -> None:

@@ -123,7 +123,7 @@ class Converted:
             return None
         folder = root / entry
         try:
-            sums = json.loads((folder / _SUMS).read_text())
+            sums = json.loads((folder / _SUMS).read_text(encoding="utf-8"))
             if sums != _sums(folder):
                 raise ValueError("a checksum differs")
             found = cls(core().read_model(folder / _MODEL), np.load(folder / _EXPECTED, allow_pickle=False))
@@ -148,7 +148,7 @@ class Converted:
                 folder.mkdir()
                 openvino().save_model(self.model, folder / _MODEL, compress_to_fp16=False)
                 np.save(folder / _EXPECTED, self.expected, allow_pickle=False)
-                (folder / _SUMS).write_text(json.dumps(_sums(folder)))
+                (folder / _SUMS).write_text(json.dumps(_sums(folder)), encoding="utf-8")
                 shutil.rmtree(root / entry, ignore_errors=True)  # a broken one
                 folder.rename(root / entry)
             by_use = sorted((e for e in root.iterdir() if e.is_dir()), key=lambda e: e.stat().st_mtime)

@@ -323,7 +323,7 @@ def read_manifest(folder: Path | None = None) -> Manifest:
     folder = folder or default_folder()
     name = f"{folder.name}/{MANIFEST}"
     try:
-        said = json.loads((folder / MANIFEST).read_text())
+        said = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise WeightsError(
             f"There are no weights: {name} is missing. Fetch the whole repository, or run `python -m train`."
@@ -345,7 +345,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes the manifest whole or not at all, last of all files of a set."""
     said = {"manifest_version": MANIFEST_VERSION, **{k: v for k, v in to_plain(manifest).items() if k != "folder"}}
     partial = folder / f"{MANIFEST}.partial"
-    partial.write_text(_compact(said) + "\n")
+    partial.write_text(_compact(said) + "\n", encoding="utf-8")
     partial.replace(folder / MANIFEST)
 
 

@@ -270,10 +270,10 @@ class Results:
 def read_results(manifest: Manifest) -> Results | None:
     """What was measured of this very set; None where there is nothing, or it belongs to another set."""
     try:
-        curves = from_plain(Curves, json.loads((manifest.folder / CURVES).read_text()))
+        curves = from_plain(Curves, json.loads((manifest.folder / CURVES).read_text(encoding="utf-8")))
         if dict(curves.networks) != {name: network.sha256 for name, network in manifest.models.items()}:
             return None
-        choices = _choices(csv.DictReader(io.StringIO((manifest.folder / RESULTS).read_text())))
+        choices = _choices(csv.DictReader(io.StringIO((manifest.folder / RESULTS).read_text(encoding="utf-8"))))
     except (OSError, ValueError, KeyError):
         return None  # a page without its long tables is better than no page
     return Results({name: choices[name] for name in manifest.names() if name in choices}, curves)
@@ -290,7 +290,7 @@ def write_results(folder: Path, results: Results) -> None:
             writer.writerow([name, table, row, figure, *map(_cell, numbers)])
     for file, said in ((RESULTS, text.getvalue()), (CURVES, json.dumps(to_plain(results.curves)) + "\n")):
         partial = folder / f"{file}.partial"
-        partial.write_text(said)
+        partial.write_text(said, encoding="utf-8")
         partial.replace(folder / file)
 
 

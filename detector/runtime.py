@@ -72,7 +72,7 @@ def available_cores() -> int:
     """Processor cores that this process may use: those it is bound to, and the share that a container grants it."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
         return max(1, min(cores, int(quota) // int(period)))
     except (OSError, ValueError):
         return cores  # no such file, or "max": no limit

@@ -6,12 +6,15 @@ Nothing is replaced unless that was asked for, and a file has its name only when
 import io
 import itertools
 import json
+import os
+import secrets
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from detector.errors import DetectorError
+from detector.errors import Cancelled, DetectorError
 from detector.progress import OnProgress
 from detector.types import Face, FileVerdict, VideoVerdict
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:  # they bring torch and FFmpeg
     from detector.annotate import Annotated
     from detector.explain.gradcam import Heatmap
     from detector.media import RGB
+
+_LONGEST_NAME = 255
+"""Bytes of a file's name on nearly every file system."""
 
 
 class Explains(Protocol):
@@ -55,16 +61,21 @@ class Folder:
     def places(self, stem: str, suffixes: Iterable[str]) -> dict[str, Path] | None:
         """A path for each suffix, of one stem: two folders may hold files of one name.
 
-        None, with a complaint, where one of them exists already.
+        None, with a complaint, where one of them exists already. A long stem is cut where the suffixes would not fit.
         """
         suffixes = tuple(suffixes)
+        longest = max(suffixes, key=len, default="")
         for number in itertools.count(1):
-            name = f"{stem}{'' if number == 1 else f'-{number}'}.unmask"
+            end = f"{'' if number == 1 else f'-{number}'}.unmask"
+            while stem and len(os.fsencode(f"{stem}{end}{longest}")) > _LONGEST_NAME:
+                stem = stem[:-1]
+            name = f"{stem}{end}"
             out = {suffix: self.path / f"{name}{suffix}" for suffix in suffixes}
             if not {path.resolve() for path in out.values()} & self.taken:
                 break
         self.taken |= {path.resolve() for path in out.values()}
-        there = [path for path in out.values() if path.exists()]
+        # by their folder: a name that the file system cannot hold is no error yet
+        there = [path for path in out.values() if os.path.lexists(path)]
         if there and not self.overwrite:
             self.complain(
                 f"{self.shown(str(there[0]))} exists already and stays as it is. Replace it with --overwrite."
@@ -76,11 +87,17 @@ class Folder:
         """Says what `make` says, or complains of what kept it from being made."""
         try:
             self.say(make())
+        except (_AlreadyThere, Cancelled):
+            raise
         except DetectorError as error:
             self.complain(f"No {what} of {self.shown(path.name)}: {error}")
             return False
         except OSError as error:
             self.complain(f"No {what} of {self.shown(path.name)}: {(error.strerror or 'cannot be written').lower()}.")
+            return False
+        except Exception:  # a bug keeps its traceback; the other files get theirs
+            traceback.print_exc()
+            self.complain(f"No {what} of {self.shown(path.name)}, because of the error in Unmask that is shown above.")
             return False
         return True
 
@@ -234,7 +251,7 @@ def _lacking(copy: "Annotated") -> str:
 
 
 def _write(place: Path, data: bytes) -> None:
-    part = place.with_name(f".{place.name}.part")
+    part = place.with_name(f".{secrets.token_hex(8)}.part")
     try:
         part.write_bytes(data)
         part.replace(place)

@@ -6,6 +6,7 @@ from typing import Any
 
 import tyro
 
+from detector.console import print_anything
 from detector.errors import DetectorError
 from train.errors import DataError
 from train.gan import judge as gan_judge
@@ -74,6 +75,7 @@ def asked(argv: list[str]) -> tuple[str, Any]:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs a recipe; 0 on success, 1 when the data, options or weights are not as needed, 130 when interrupted."""
+    print_anything()
     try:
         name, options = asked(sys.argv[1:] if argv is None else argv)
         if processes() > 1 and name not in SHARED:

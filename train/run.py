@@ -174,13 +174,13 @@ class Run:
         if not self.writes:
             return
         row = {"event": event, "time": datetime.now(UTC).isoformat(timespec="seconds"), **values}
-        with (self.folder / "metrics.jsonl").open("a") as handle:
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(row) + "\n")
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """All lines of one kind, oldest first; an epoch that was done again after a kill counts once."""
         path = self.folder / "metrics.jsonl"
-        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
         found = [row for row in rows if row["event"] == event]
         return list({row.get("epoch", number): row for number, row in enumerate(found, 1)}.values())
 
@@ -191,7 +191,7 @@ class Run:
 
     def record(self) -> dict[str, Any]:
         path = self.folder / "run.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def device() -> torch.device:
@@ -267,7 +267,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 def write_text(path: Path, text: str) -> None:
     """Writes a file whole or not at all."""
     partial = path.with_suffix(".partial")
-    partial.write_text(text)
+    partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 
 

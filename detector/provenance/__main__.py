@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from detector.console import print_anything
 from detector.provenance.trust import FOLDER, TrustListError, take_lists, trust_lists
 
 
 def main(argv: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
     """Runs the command; returns its exit code."""
+    print_anything()
     parser = argparse.ArgumentParser(prog="python -m detector.provenance", description=__doc__)
     parser.add_argument("signers", nargs="?", type=Path, metavar="SIGNERS.pem", help="C2PA-TRUST-LIST.pem")
     parser.add_argument("clocks", nargs="?", type=Path, metavar="CLOCKS.pem", help="C2PA-TSA-TRUST-LIST.pem")

@@ -80,6 +80,8 @@ def _rgb(frame: av.VideoFrame, width: int, height: int) -> RGB:
         frame.colorspace = _BT709  # what players take for it, where FFmpeg takes BT.601
     primaries, transfer = frame.color_primaries, frame.color_trc
     if transfer not in (PQ, HLG) and primaries not in _WIDE:
-        return cast(RGB, frame.reformat(width=width, height=height, format="rgb24").to_ndarray())
-    codes = cast("npt.NDArray[np.uint16]", frame.reformat(width=width, height=height, format="rgb48le").to_ndarray())
+        shown = frame.reformat(width=width, height=height, format="rgb24", interpolation=_SAME_EVERYWHERE)
+        return cast(RGB, shown.to_ndarray())
+    deep = frame.reformat(width=width, height=height, format="rgb48le", interpolation=_SAME_EVERYWHERE)
+    codes = cast("npt.NDArray[np.uint16]", deep.to_ndarray())
     return to_srgb(codes, primaries, transfer, bits=16, gamma=_DISPLAY_GAMMA)

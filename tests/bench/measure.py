@@ -294,7 +294,8 @@ def _precision_rows(options: Options, network: str) -> list[Row]:
     from detector.calibration import sigmoid
     from detector.engine import Engine
     from detector.errors import EngineError
-    from detector.weights import golden_crops, read_manifest
+    from detector.manifest import read_manifest
+    from detector.weights import golden_crops
 
     manifest = read_manifest()
     try:

@@ -1,6 +1,7 @@
 """`python -m detector`: what it prints, where, and its exit codes. A fake detector answers by the file's content."""
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+import detector.annotate
 from detector import (
     SCHEMA_VERSION,
     Coverage,
@@ -32,6 +34,7 @@ from detector import (
     __version__,
 )
 from detector.__main__ import main
+from detector.annotate import Annotated
 from detector.paper import to_html, to_pdf
 from detector.types import Box, Share
 from tests.fakes.manifests import manifest, network
@@ -243,10 +246,14 @@ def test_wrong_models_or_weights_are_one_line_and_exit_1(
     assert capsys.readouterr() == ("", f"detector: {error}\n")
 
 
-def test_a_bug_keeps_its_traceback(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("bug")
-    with pytest.raises(ZeroDivisionError):
-        cli(tmp_path / "x")
+def test_a_bug_keeps_its_traceback_and_the_other_files_go_on(
+    cli: Cli, media: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (media / "x").write_text("bug")
+    assert cli(media / "x", media / "a.jpg") == 2
+    out, err = capsys.readouterr()
+    assert "Strong evidence" in out
+    assert "ZeroDivisionError: a bug" in err and f"{media / 'x'}: not looked at" in err
 
 
 def test_an_interrupt_ends_quietly(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -529,3 +536,127 @@ def test_reports_stills_and_sound_are_written_beside_the_verdict(
     assert main(argv) == 2
     assert "exists already" in capsys.readouterr().err
     assert complained == ""
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies as files with a word in them."""
+
+    def annotate(source: Path, verdict: FileVerdict, out: Path, **more: object) -> Annotated:
+        if source.read_text() == "strong":
+            out.write_text("copy")
+        return Annotated((), "none")
+
+    monkeypatch.setattr("detector.annotate.annotate", annotate)
+
+
+@pytest.mark.parametrize("letter", ["x", "\u05d0", "\U0001f600"])
+def test_the_longest_names_get_a_copy_too(cli: Cli, tmp_path: Path, drawn: None, letter: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    size = len(letter.encode())
+    names = [letter * ((255 - 4) // size) + ".jpg", letter * ((255 - 5) // size) + "2.jpg", "a.jpg"]
+    for name in names:
+        (tmp_path / "in" / name).write_text("strong")
+    assert cli(tmp_path / "in", "--annotated", tmp_path / "out") == 0
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert len(written) == 3 and "a.unmask.jpg" in written
+    assert all(name.endswith(".unmask.jpg") and len(name.encode()) <= 255 for name in written)
+
+
+def test_no_output_stops_a_batch(
+    cli: Cli, media: Path, drawn: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A copy whose name is a folder, one on a full disk, and a table on a full disk."""
+    out = media / "copies"
+    (out / "a.unmask.jpg").mkdir(parents=True)
+    (media / "two\nlines.jpg").write_text("strong")
+    annotate = detector.annotate.annotate
+
+    def full(source: Path, *more: Any, **named: Any) -> Annotated:
+        if source.name == "b.jpg":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if source.name.startswith("two"):
+            raise RuntimeError("a bug of one copy")
+        return annotate(source, *more, **named)
+
+    monkeypatch.setattr("detector.annotate.annotate", full)
+    (media / "z.jpg").write_text("strong")
+    files = [media / name for name in ("a.jpg", "sub/b.jpg", "two\nlines.jpg", "z.jpg")]
+    assert cli(*files, "--annotated", out, "--overwrite") == 1
+    said, complaints = capsys.readouterr()
+    assert said.count("Strong evidence") == 4 and "two\ufffdlines.jpg" in said
+    assert "no space left on device" in complaints and "a bug of one copy" in complaints
+    assert (out / "z.unmask.jpg").read_text() == "copy"
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="skipped: no file that is always full on this system")
+def test_a_full_disk_is_said_once_and_what_can_be_written_is(
+    cli: Cli, media: Path, drawn: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [media / "a.jpg", media / "sub/b.jpg"]
+    assert cli(*files, "--csv", "/dev/full", "--overwrite") == 1
+    out, err = capsys.readouterr()
+    assert out.count("Strong evidence") == 2 and err.count("no space left on device") == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", FullDisk())
+        assert cli(*files, "--csv", media / "out.csv") == 1
+        assert len(rows_of(media / "out.csv")) == 2
+        assert cli(*files) == 1
+    assert len(cli.made[-1].asked) == 1, "nothing is judged for nobody"
+    assert "standard output: no space left on device" in capsys.readouterr().err
+
+
+def test_what_may_not_be_looked_at_does_not_hide_the_rest(
+    cli: Cli, media: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By a fake system, for tests may run as root, who may look at everything."""
+    scandir, stat = os.scandir, Path.stat
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    def vanish(self: Path, **named: Any) -> os.stat_result:
+        if self.name == "gone.jpg":
+            raise FileNotFoundError(errno.ENOENT, "No such file", str(self))
+        return stat(self, **named)
+
+    (media / "gone.jpg").write_text("strong")
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(Path, "stat", vanish)
+    assert cli(media) == 2
+    out, err = capsys.readouterr()
+    assert out.count("Strong evidence") == 1 and "sub: permission denied" in err and "gone" not in err
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_name_that_the_output_cannot_take_ends_nothing(tmp_path: Path, encoding: str) -> None:
+    name = "\u05e9\u05dc\u05d5\u05dd.jpg"
+    for text in (name, "b.jpg"):
+        (tmp_path / text).write_bytes(b"no picture")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)}
+    code = """
+import pathlib, sys
+from detector.__main__ import main
+
+class Names:
+    entry = None
+
+    def file(self, source, **named):
+        raise OSError("a bug, so that nothing must be loaded")
+
+main([*sys.argv[1:], "--from", "1"], detector_factory=lambda models: Names())
+from detector.console import print_anything
+print_anything()
+print(*sorted(p.name for p in pathlib.Path(sys.argv[1]).iterdir()))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, check=True)
+    assert done.stderr.count(b"not looked at") == 2
+    assert done.stdout.decode("ascii").split() == ["b.jpg", name.encode("ascii", "backslashreplace").decode()]

@@ -34,8 +34,10 @@ def test_a_halted_process_goes_on_where_it_was(repo_root: Path, network_cache: P
             time.sleep(HALT_S)
             process.send_signal(signal.SIGCONT)
         found.append(json.loads(process.communicate(timeout=200)[0].splitlines()[-1]))
-    assert found[0] == found[1]
-    assert found[0][0] and found[0][1] == 32 and not found[0][3]
+    steady, halted = found
+    assert steady[0] and halted[0] and steady[1] == halted[1] == 32
+    assert halted[2] == pytest.approx(steady[2], abs=1e-4)
+    assert not steady[3] and not halted[3]
 
 
 @pytest.fixture

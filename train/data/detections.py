@@ -61,7 +61,7 @@ def find_faces(
     broken: list[str] = []
     if missing:
         logger.info("looking for faces in %d pictures", len(missing))
-        with path.open("a") as handle, ExitStack() as stack:
+        with path.open("a", encoding="utf-8") as handle, ExitStack() as stack:
             results: Iterable[Face | str | None] = map(_largest, missing.values())
             if workers > 1:
                 # spawned, not forked: torch's threads do not survive a fork

@@ -73,7 +73,7 @@ def made_by(folder: Path) -> dict[str, Any]:
         raise DataError(
             f"{folder.name}/ has no {TABLE} and {MADE}: make it with `python -m train gan-samples RUN --out DIR`"
         )
-    found: dict[str, Any] = json.loads((folder / MADE).read_text())
+    found: dict[str, Any] = json.loads((folder / MADE).read_text(encoding="utf-8"))
     return found
 
 

@@ -120,7 +120,7 @@ def extract_faces(
 def _open(out: Path, cutting: Cutting) -> None:
     record = out / EXTRACTION
     if record.is_file():
-        before = json.loads(record.read_text())
+        before = json.loads(record.read_text(encoding="utf-8"))
         if before != asdict(cutting):
             raise DataError(f"{out.name}/ was cut with {before}: choose another --out, or the same options")
     elif out.exists() and any(p for p in out.iterdir() if p.suffix != _PARTIAL):
@@ -192,7 +192,7 @@ def _write_tables(clips: Sequence[Clip], out: Path, failed: dict[str, str]) -> E
         if clip.name in failed:
             continue
         folder = _folder(out, clip)
-        rows = json.loads((folder / _CLIP).read_text())
+        rows = json.loads((folder / _CLIP).read_text(encoding="utf-8"))
         if not rows:
             skipped[clip.name] = _NO_FACE
         for row in rows:

@@ -50,7 +50,7 @@ class FeatureCache:
         said = {"shape": list(shape), **about}
         path = folder / _ABOUT
         if path.is_file():
-            before = json.loads(path.read_text())
+            before = json.loads(path.read_text(encoding="utf-8"))
             if before != said:
                 differing = sorted(k for k in before.keys() | said.keys() if before.get(k) != said.get(k))
                 raise DataError(f"{folder.name}/ holds features of other {', '.join(differing)}: name another folder")
@@ -59,7 +59,7 @@ class FeatureCache:
         cache = cls(folder, shape, about=said)
         whole = min(cache._lines(), cache._rows())
         cache.keys = cache._read_keys()[:whole]
-        (folder / _KEYS).write_text("".join(f"{k}\n" for k in cache.keys))
+        (folder / _KEYS).write_text("".join(f"{k}\n" for k in cache.keys), encoding="utf-8")
         with (folder / _ROWS).open("ab"):
             os.truncate(folder / _ROWS, whole * cache._row_bytes)
         return cache
@@ -76,7 +76,7 @@ class FeatureCache:
             raise DataError(
                 f"there are no features in {folder.parent.name}/{folder.name}/: run `python -m train features`"
             )
-        about = json.loads(path.read_text())
+        about = json.loads(path.read_text(encoding="utf-8"))
         cache = cls(folder, tuple(about["shape"]), about=about)
         cache.keys = cache._read_keys()[: cache._rows()]
         return cache
@@ -94,7 +94,7 @@ class FeatureCache:
         small = rows.astype(np.float16)
         with (self.folder / _ROWS).open("ab") as handle:
             handle.write(small.tobytes())
-        with (self.folder / _KEYS).open("a") as handle:
+        with (self.folder / _KEYS).open("a", encoding="utf-8") as handle:
             handle.write("".join(f"{k}\n" for k in keys))
         self.keys += keys
 
@@ -129,6 +129,6 @@ class FeatureCache:
 
     def _read_keys(self) -> list[str]:
         path = self.folder / _KEYS
-        text = path.read_text() if path.is_file() else ""
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
         # the last piece is empty, or half a line
         return text.split("\n")[:-1]

@@ -5,7 +5,6 @@ one video's frames in training and test, and every figure after that is a leak.
 """
 
 import hashlib
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import Field, dataclass, replace
@@ -70,12 +69,10 @@ class Sample:
         if self.member is None:
             return self.path.read_bytes()
         offset, size = self.member
-        # pread keeps no file position: safe in forked loader workers
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            return os.pread(descriptor, size, offset)
-        finally:
-            os.close(descriptor)
+        # opened anew each time: forked loader workers would share a file's position
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            return file.read(size)
 
 
 def hold_out_sources(samples: Sequence[Sample], sources: Iterable[str] = HELD_OUT_SOURCES) -> list[Sample]:

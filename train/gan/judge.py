@@ -183,7 +183,7 @@ def _made(options: GanJudge, without_face: int) -> dict[str, Any]:
     made = made_by(options.samples) | {"without_face": without_face}
     path = options.generator_run / "report" / FID_REPORT if options.generator_run else None
     if path and path.is_file():
-        measured = json.loads(path.read_text())
+        measured = json.loads(path.read_text(encoding="utf-8"))
         if measured["generator"] != made["generator"]:
             raise DataError(
                 f"the FID of {path.parents[1].name} is of another checkpoint than {options.samples.name}: run "

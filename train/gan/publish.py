@@ -90,7 +90,7 @@ def _measured(record: Run) -> dict[str, Any]:
     path = record.report / REPORT
     if not path.is_file():
         raise DataError(f"{record.folder.name} has no FID: run `python -m train fid {record.folder.name}` first")
-    found: dict[str, Any] = json.loads(path.read_text())
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if found["generator"] != generator_hash(record):
         raise DataError(
             f"the FID of {record.folder.name} is of an earlier generator: run `python -m train fid` on it again"
@@ -110,7 +110,7 @@ def _told_by(detector: Run, generator: Run) -> dict[str, Any]:
             f"{detector.folder.name} was not judged: run `python -m train gan-judge {detector.folder.name} --split "
             "test --samples DIR` first"
         )
-    found = json.loads(path.read_text())
+    found = json.loads(path.read_text(encoding="utf-8"))
     if found["samples"].get("generator") != generator_hash(generator):
         raise DataError(
             f"{detector.folder.name} was judged on faces of another generator than that of {generator.folder.name}: "
@@ -136,7 +136,7 @@ def _about(record: Run, measured: dict[str, Any]) -> dict[str, Any]:
     # a generator of the lowest FID may be of an earlier epoch than the last
     made = {row["epoch"]: row for row in rows}[written["generator_epoch"]]
     judged = record.report / JUDGED.format("test")
-    slices = json.loads(judged.read_text())["slices"] if judged.is_file() else {}
+    slices = json.loads(judged.read_text(encoding="utf-8"))["slices"] if judged.is_file() else {}
     return {
         "variant": written["generator"]["variant"],
         "size_px": written["generator"]["size_px"],

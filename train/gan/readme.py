@@ -26,7 +26,9 @@ writes this file.
 
 def write_readme(folder: Path) -> None:
     """Writes `README.md` into a folder that holds a published generator in each of its own."""
-    records = {path.parent.name: json.loads(path.read_text()) for path in sorted(folder.glob(f"*/{RECORD}"))}
+    records = {
+        path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*/{RECORD}"))
+    }
     text = "\n".join([_INTRODUCTION, *_pictures(records), *_figures(list(records.values()))])
     write_text(folder / README, text.rstrip() + "\n")
 

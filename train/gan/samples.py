@@ -190,7 +190,7 @@ def _write_tar(path: Path, pictures: Sequence[_Picture]) -> None:
 
 
 def _write_table(path: Path, pictures: Sequence[_Picture], source: str, method: str) -> None:
-    with path.open("w", newline="") as handle:
+    with path.open("w", newline="", encoding="utf-8") as handle:
         table = csv.writer(handle)
         table.writerow(_COLUMNS)
         for p in pictures:

@@ -19,7 +19,7 @@ def write_report(run: Run, samples: Sequence[Sample], logits: np.ndarray, title:
     text = classification_report(
         labels, logits > 0, labels=[0, 1], target_names=["genuine", "manipulated"], zero_division=0
     )
-    (run.report / "classification_report.txt").write_text(f"{title}, decided at logit 0\n\n{text}")
+    (run.report / "classification_report.txt").write_text(f"{title}, decided at logit 0\n\n{text}", encoding="utf-8")
     write_json(
         run.report / "figures.json",
         {

@@ -49,7 +49,7 @@ def store_frames(
     extract_faces(clips, folder, replace(AS_STORED, frames=frames), workers=workers, on_progress=on_progress)
     by_name = {clip.name: clip for clip in clips}
     found = {}
-    with (folder / TABLE).open(newline="") as table:
+    with (folder / TABLE).open(newline="", encoding="utf-8") as table:
         for row in csv.DictReader(table):
             clip = by_name[row["video"]]
             sample = Sample(

@@ -190,7 +190,7 @@ def kept_file(manifest: Manifest, members: Sequence[str], runs_dir: Path, frames
 def _read(path: Path) -> dict[str, list[list[list[float]]]]:
     if not path.exists():
         return {}
-    rows = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
     return {row["clip"]: row["persons"] for row in rows}
 
 
@@ -203,7 +203,7 @@ def _score(
 ) -> None:
     """Adds the clips to what is known, one line of the file each as they come: a stopped run goes on where it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with Bar("Clips through the product") as bar, path.open("a") as handle:
+    with Bar("Clips through the product") as bar, path.open("a", encoding="utf-8") as handle:
         for done, (key, clip) in enumerate(clips.items(), 1):
             persons = judge.person_logits(clip.path, max_frames=frames)
             known[key] = [[[round(float(v), 5) for v in row] for row in rows] for rows in persons]

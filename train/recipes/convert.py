@@ -47,7 +47,7 @@ def run(options: Convert) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise DataError(f"{folder.name}/ has no {MANIFEST}: nothing to convert")
-    old = json.loads(path.read_text())
+    old = json.loads(path.read_text(encoding="utf-8"))
     if old.get("manifest_version") != _OLD:
         raise DataError(f"{folder.name}/{MANIFEST} is of version {old.get('manifest_version')}, not {_OLD}")
     entries = {**old["models"], **old["ensembles"]}
@@ -64,7 +64,7 @@ def run(options: Convert) -> Manifest:
         ensembles={name: _ensemble(record) for name, record in old["ensembles"].items()},
     )
     board = folder / _LEADERBOARD
-    known = json.loads(board.read_text()) if board.is_file() else {"choices": {}}
+    known = json.loads(board.read_text(encoding="utf-8")) if board.is_file() else {"choices": {}}
     if known["choices"] and known["networks"] != {name: n.sha256 for name, n in manifest.models.items()}:
         raise DataError(f"{folder.name}/{_LEADERBOARD} is of other networks than the manifest: restore both from git")
     choices = {

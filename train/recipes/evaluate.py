@@ -140,7 +140,7 @@ def run(options: Evaluate) -> Path:
 def _keep(manifest: Manifest, found: Mapping[str, Any], bench: Path) -> None:
     keep_product(manifest.folder, evaluation=found)
     if bench.is_file():
-        keep_product(manifest.folder, speed=json.loads(bench.read_text()))
+        keep_product(manifest.folder, speed=json.loads(bench.read_text(encoding="utf-8")))
     write_documents(manifest)
 
 

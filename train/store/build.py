@@ -142,7 +142,11 @@ def members_of(folder: Path, target: Path) -> list[Member]:
     """
     listed = folder / MEMBERS
     if listed.is_file():
-        return [m for name in json.loads(listed.read_text()) for m in members_of(folder.parent / name, target)]
+        return [
+            m
+            for name in json.loads(listed.read_text(encoding="utf-8"))
+            for m in members_of(folder.parent / name, target)
+        ]
     if (folder / "best.safetensors").is_file():
         return [_of_run(folder)]
     name = str(folder)

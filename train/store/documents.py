@@ -43,7 +43,7 @@ def write_documents(manifest: Manifest) -> None:
 def read_product(folder: Path) -> dict[str, Any]:
     """What was kept of the product; empty where nothing was."""
     path = folder / PRODUCT
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def keep_product(folder: Path, **found: Any) -> None:

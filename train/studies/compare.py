@@ -158,7 +158,7 @@ def run(options: Compare) -> Path:
             # all by this process: figures of speed of different days say little about each other
             speed[name] = cpu_ms_a_face(build(name), options.size_px)
         _write(record, data, results, speed)
-    say((record.report / "compare.md").read_text())
+    say((record.report / "compare.md").read_text(encoding="utf-8"))
     return record.folder
 
 
@@ -231,7 +231,7 @@ def _train(options: Compare, entry: Entry, folder: Path, data: FaceData) -> None
 def _finished(folder: Path) -> list[dict[str, Any]]:
     """Results of all finished runs, those of earlier calls too."""
     paths = sorted(folder.glob(f"*/{RESULT}"))
-    return [{**json.loads(path.read_text()), "folder": path.parent.name} for path in paths]
+    return [{**json.loads(path.read_text(encoding="utf-8")), "folder": path.parent.name} for path in paths]
 
 
 def _write(record: Run, data: FaceData, results: Sequence[dict[str, Any]], speed: dict[str, float]) -> None:
@@ -370,7 +370,7 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         for name, found in {**row.get("figures", {}), **{k: row[k] for k in _DISTANCES if k in row}}.items():
             line |= {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
         flat.append(line)
-    with path.open("w", newline="") as handle:
+    with path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, list(dict.fromkeys(k for line in flat for k in line)))
         writer.writeheader()
         writer.writerows(flat)

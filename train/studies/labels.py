@@ -88,7 +88,7 @@ def run(options: Labels) -> Path:
         *label_rows(found["labels"]),
     ]
     write_text(record.report / "labels.md", "\n".join(lines) + "\n")
-    say((record.report / "labels.md").read_text())
+    say((record.report / "labels.md").read_text(encoding="utf-8"))
     return folder
 
 

@@ -201,7 +201,7 @@ def run(options: LeaveOut) -> Path | None:
         say(f"cell {done} of {len(todo)} ({variant} without {fold}) is done; about {left / 3600:.1f} h to go")
     if not todo:
         _write(record, options)
-    say((record.folder / "leave_out.md").read_text())
+    say((record.folder / "leave_out.md").read_text(encoding="utf-8"))
     return record.folder
 
 
@@ -259,7 +259,7 @@ def _finished(folder: Path, variant: str, fold: str, options: Cnn) -> Cell | Non
     path = _cell_file(folder, variant, fold)
     if not path.is_file():
         return None
-    row = json.loads(path.read_text())
+    row = json.loads(path.read_text(encoding="utf-8"))
     # a variant that means something else by now, or another way of cutting the fold, is another cell
     return Cell.from_dict(row) if row["options"] == _cell_record(options, fold) else None
 

@@ -151,7 +151,7 @@ def run(options: SmallSet) -> Path:
     }
     write_json(record.report / f"small_set_{options.split}.json", found)
     write_text(record.report / f"small_set_{options.split}.md", markdown(options, found))
-    say((record.report / f"small_set_{options.split}.md").read_text())
+    say((record.report / f"small_set_{options.split}.md").read_text(encoding="utf-8"))
     return record.folder
 
 

@@ -90,7 +90,7 @@ def gate(rows: Sequence[dict[str, Any]]) -> dict[str, float] | None:
 
 def write_response(run: Run, rows: Sequence[dict[str, Any]], title: str) -> None:
     """`trace_response.csv`, `.json` (with the gate) and `.png` in the run's report."""
-    with (run.report / "trace_response.csv").open("w", newline="") as handle:
+    with (run.report / "trace_response.csv").open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

@@ -151,7 +151,7 @@ def run(options: Temporal) -> Path:
     write_text(
         record.report / "temporal.md", in_words(found, options.model, options.network, options.folds, options.unfreeze)
     )
-    say((record.report / "temporal.md").read_text())
+    say((record.report / "temporal.md").read_text(encoding="utf-8"))
     return record.folder
 
 
@@ -318,7 +318,7 @@ def _figures(options: Temporal, record: Run, data: ClipData, kept: Embedded) -> 
     }
     by_fold = []
     for number, (_, outside) in enumerate(_folds(options, data), 1):
-        row = json.loads(_fold_file(record, number).read_text())
+        row = json.loads(_fold_file(record, number).read_text(encoding="utf-8"))
         rows = sorted(outside.tolist())
         for name in shown:
             scores[name][rows] = row[name]

@@ -86,7 +86,7 @@ def _test_clips(root: Path) -> list[Clip]:
     if not path.is_file():
         raise DataError(f"{TEST_LIST} is missing in {root.name}/: it comes with the videos and lists the test set")
     clips = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         if not line.strip():
             continue
         mark, _, name = line.strip().partition(" ")

@@ -90,7 +90,7 @@ def read_clips(root: Path) -> list[Clip]:
     if not (root / TABLE).is_file():
         return []
     clips = []
-    with (root / TABLE).open(newline="") as handle:
+    with (root / TABLE).open(newline="", encoding="utf-8") as handle:
         for row in csv.DictReader(handle):
             path = root / row["file"]
             split = next((s for s in SPLITS if s == row["split"]), None)

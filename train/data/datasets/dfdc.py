@@ -100,7 +100,7 @@ def _labelled(root: Path, folder: Path, split: Split) -> list[Clip]:
     if not table.is_file():
         raise DataError(f"{folder.name}/{_LABELS} is missing: without it the videos of {folder.name}/ have no labels")
     videos = folder / "videos" if (folder / "videos").is_dir() else folder
-    with table.open(newline="") as handle:
+    with table.open(newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
     if not rows or any(row.get("label") not in ("0", "1") or not row.get("filename") for row in rows):
         raise DataError(f"{folder.name}/{_LABELS} needs the columns filename and label (0 or 1)")
@@ -138,7 +138,7 @@ def _json(path: Path, name: str) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         raise DataError(f"{name} is missing: it comes with the videos and holds their labels")
     try:
-        rows = json.loads(path.read_text())
+        rows = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{name} is damaged: fetch it again") from error
     if not isinstance(rows, dict) or not rows or not all(isinstance(row, dict) for row in rows.values()):

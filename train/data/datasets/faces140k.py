@@ -38,7 +38,7 @@ def read_faces140k(root: Path) -> list[Sample]:
     for table, split in _TABLES.items():
         if not (root / table).is_file():
             raise DataError(f"{table} is missing in {root.name}/: train.csv, valid.csv and test.csv hold the splits")
-        with (root / table).open(newline="") as handle:
+        with (root / table).open(newline="", encoding="utf-8") as handle:
             for row in csv.DictReader(handle):
                 name, label = row.get("path") or "", row.get("label_str") or ""
                 parts = Path(name).parts

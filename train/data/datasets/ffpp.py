@@ -86,7 +86,7 @@ def _pairs(root: Path) -> Iterator[tuple[Split, str, str]]:
                 f"(ondyari/FaceForensics, dataset/splits/) into {root.name}/splits/"
             )
         try:
-            pairs = [(str(a), str(b)) for a, b in json.loads(path.read_text())]
+            pairs = [(str(a), str(b)) for a, b in json.loads(path.read_text(encoding="utf-8"))]
         except (ValueError, TypeError) as error:
             raise DataError(f"{path.name} is not a list of pairs of videos: fetch it again") from error
         for a, b in pairs:

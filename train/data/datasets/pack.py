@@ -27,7 +27,7 @@ def read_packs(root: Path) -> list[Sample]:
     """
     members: dict[str, dict[str, tuple[int, int]]] = {}
     samples = []
-    with (root / TABLE).open(newline="") as handle:
+    with (root / TABLE).open(newline="", encoding="utf-8") as handle:
         for row in csv.DictReader(handle):
             pack, member = row["pack"], None
             if pack:

@@ -85,7 +85,7 @@ def read_sources(table: Path = TABLE) -> list[Source]:
     Raises:
         DataError: a row cannot be understood, or two rows have the same key; the message names it.
     """
-    with table.open(newline="") as handle:
+    with table.open(newline="", encoding="utf-8") as handle:
         sources = [_source(row) for row in csv.DictReader(handle)]
     seen: set[str] = set()
     for source in sources:

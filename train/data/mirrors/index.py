@@ -89,7 +89,7 @@ def write_index(sources: Sequence[Source], out: Path, mirrors: Path, packs: Path
     rows = joined(sources, out, mirrors)
     known = _pack_groups(packs)
     check_splits([*known.items(), *((row.group, row.split) for row in rows)])
-    sorted_out = set(REJECTED.read_text().split()) if REJECTED.is_file() else set()
+    sorted_out = set(REJECTED.read_text(encoding="utf-8").split()) if REJECTED.is_file() else set()
     gone = {r.stored.blob: "rejected by eye" for r in rows if r.stored.blob[:16] in sorted_out}
     rows = [r for r in rows if r.stored.outside <= MAX_OUTSIDE]
     faces = [r for r in rows if r.stored.kind == "face" and r.stored.blob not in gone]
@@ -146,7 +146,7 @@ def check_splits(groups: Iterable[tuple[str, str]]) -> None:
 def _pack_groups(packs: Path | None) -> dict[str, str]:
     if packs is None:
         return {}
-    with (packs / pack.TABLE).open(newline="") as handle:
+    with (packs / pack.TABLE).open(newline="", encoding="utf-8") as handle:
         return {row["group"]: row["split"] for row in csv.DictReader(handle)}
 
 

@@ -84,13 +84,13 @@ def part_file(out: Path, repository: str) -> Path:
 def is_stored(out: Path, repository: str, sources: Sequence[Source]) -> bool:
     """Whether the repository was stored by these very rows."""
     path = part_file(out, repository)
-    return path.is_file() and json.loads(path.read_text())["made_by"] == _made_by(sources)
+    return path.is_file() and json.loads(path.read_text(encoding="utf-8"))["made_by"] == _made_by(sources)
 
 
 def read_stored(out: Path, repository: str) -> list[Stored]:
     """What was stored of a repository; nothing where it was not."""
     path = part_file(out, repository)
-    return [Stored(**row) for row in json.loads(path.read_text())["rows"]] if path.is_file() else []
+    return [Stored(**row) for row in json.loads(path.read_text(encoding="utf-8"))["rows"]] if path.is_file() else []
 
 
 def store_repository(repository: str, git_dir: Path, sources: Sequence[Source], out: Path) -> dict[str, int]:
