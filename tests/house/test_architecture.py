@@ -17,7 +17,20 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ("app", "detector", "train")
 
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("types", "words", "evidence", "steps", "stored", "child", "errors", "version", "palette", "clock", "progress"),
+    (
+        "types",
+        "words",
+        "evidence",
+        "steps",
+        "stored",
+        "child",
+        "errors",
+        "version",
+        "palette",
+        "clock",
+        "console",
+        "progress",
+    ),
     (
         *("media", "tiff", "pixels", "colour", "video", "wav", "movie", "drawing", "provenance", "caught"),
         *("models", "manifest", "results", "weights", "calibration", "ensemble", "aggregate"),
@@ -175,7 +188,7 @@ def test_there_are_no_circles() -> None:
 TRAINS_WITH = {
     "torch", "torchvision", "timm", "sklearn", "safetensors", "PIL", "cv2", "matplotlib", "rich", "numpy",
     "scipy",  # scikit-learn's
-    "tyro", "torchmetrics", "facenet_pytorch", "cattrs", "jinja2",  # small and pure Python
+    "tyro", "torchmetrics", "facenet_pytorch", "cattrs", "filelock", "jinja2",  # small and pure Python
 }  # fmt: skip
 """What a machine needs that trains on pictures: neither video nor OpenVINO nor the page's packages."""
 
