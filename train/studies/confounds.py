@@ -76,7 +76,7 @@ def run(options: Confounds) -> Path:
     table = options.data / TABLE
     if not table.is_file():
         raise DataError(f"{options.data.name}/ has no {TABLE}: make it with `python -m train sources`")
-    with table.open(newline="") as handle:
+    with table.open(newline="", encoding="utf-8") as handle:
         pairs = pairs_of(list(csv.DictReader(handle)), options.most, np.random.default_rng(options.seed))
     if not pairs:
         raise DataError(f"{options.data.name}/ has no pair of at least {_LEAST} genuine and {_LEAST} manipulated faces")

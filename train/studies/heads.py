@@ -109,7 +109,7 @@ def run(options: Heads) -> Path:
         record.folder / "heads.md",
         table(summed, figures, changes, title) + _validation_table(validation) + _sources_table(figures),
     )
-    say((record.folder / "heads.md").read_text())
+    say((record.folder / "heads.md").read_text(encoding="utf-8"))
     return record.folder
 
 
