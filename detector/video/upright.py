@@ -85,6 +85,6 @@ def _rgb(frame: av.VideoFrame, width: int, height: int) -> RGB:
     if transfer not in (PQ, HLG) and primaries not in _WIDE:
         shown = frame.reformat(width=width, height=height, format="rgb24", interpolation=_SAME_EVERYWHERE)
         return cast(RGB, shown.to_ndarray())
-    deep = frame.reformat(width=width, height=height, format="rgb48le", interpolation=_SAME_EVERYWHERE)
-    codes = cast("npt.NDArray[np.uint16]", deep.to_ndarray())
+    # the usual way, which is the same everywhere for 16 bits; in the exact one FFmpeg's 16 bits overflow
+    codes = cast("npt.NDArray[np.uint16]", frame.reformat(width=width, height=height, format="rgb48le").to_ndarray())
     return to_srgb(codes, primaries, transfer, bits=16, gamma=_DISPLAY_GAMMA)
