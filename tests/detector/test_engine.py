@@ -160,8 +160,10 @@ def test_the_mean_of_the_map_is_the_logit(engine: str, made_face_image: np.ndarr
         assert cam is not None
         raw = (logits - calibration.offset) / calibration.scale
         rest = raw - cam.mean(axis=(1, 2))
-        # what remains is the head's bias, the same for every face
         assert np.ptp(raw) > 0.05
+        if MANIFEST.models[name].backbone:
+            continue  # of a transformer, what its class tokens say remains too
+        # what remains is the head's bias, the same for every face
         assert np.ptp(rest) < 1e-3
 
 
