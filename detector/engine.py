@@ -47,6 +47,7 @@ class Engine:
         name: in the manifest.
         size_px: side of the crops it takes.
         sha256: of its weights file.
+        calibration: of its raw logits; what is judged applies it.
         backend: what computes, for a person: "OpenVINO 2026.4.1, cpu, f32"; if it is torch, also why.
 
     Args:
@@ -68,7 +69,7 @@ class Engine:
         self.size_px = published.input_size_px
         self.sha256 = published.sha256
         self._manifest = manifest
-        self._calibration = published.calibration
+        self.calibration = published.calibration
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         weights = verified_weights(manifest, name)
         code = sorted(Path(registry.__file__).parent.glob("*.py"))
@@ -79,7 +80,7 @@ class Engine:
             key=key_of(weights, published.architecture, Path(__file__), *code),
             example=np.ascontiguousarray(made.numpy()),
             # a probability moves by at most a quarter of its logit's shift
-            tolerance=4 * _MAX_SHIFT[precision] / max(1.0, abs(self._calibration.scale)),
+            tolerance=4 * _MAX_SHIFT[precision] / max(1.0, abs(self.calibration.scale)),
             precision=precision,
             int8=published.backbone is not None,
             choice=engine,
@@ -92,16 +93,16 @@ class Engine:
         return load_network(self._manifest, self.name).to(self._device)
 
     def logits(self, crops: Sequence[np.ndarray]) -> np.ndarray:
-        """Calibrated logits (N,) float64 of (S, S, 3) uint8 RGB crops."""
+        """Raw logits (N,) float64 of (S, S, 3) uint8 RGB crops."""
         return self._outputs(crops, 1)[0]
 
     def logits_and_features(self, crops: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Calibrated logits (N,) and the last feature map (N, C, h, w), float32; None of a network that has none."""
+        """Raw logits (N,) and the last feature map (N, C, h, w), float32; None of a network that has none."""
         found = self._outputs(crops, 2)
         return found[0], found[1] if len(found) > 1 else None
 
     def logits_and_cam(self, crops: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Calibrated logits (N,) and class activation maps (N, h, w), float32, of the network's own small size.
+        """Raw logits (N,) and class activation maps (N, h, w), float32, of the network's own small size.
 
         The mean of a map plus a constant is the raw logit: positive places speak for manipulation. Zhou et al.,
         "Learning Deep Features for Discriminative Localization", 2016. A transformer's map is what its patches add to
@@ -123,7 +124,7 @@ class Engine:
             found = self._run(np.zeros((1, self.size_px, self.size_px, 3), np.uint8), outputs)
             return (np.zeros(0), *(f[:0] for f in found[1:]))
         logits, *rest = in_batches(self._run, np.stack(crops), outputs, _BATCH)
-        return (self._calibration(logits.astype(np.float64)), *rest)
+        return (logits.astype(np.float64), *rest)
 
 
 class _Deployed(nn.Module):

@@ -63,4 +63,4 @@ class Judge:
 
     def _logits(self, crops: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
         """Crops of each network, M lists of N, to calibrated logits (N, M)."""
-        return np.stack([e.logits(c) for e, c in zip(self.engines, crops, strict=True)], axis=1)
+        return np.stack([e.calibration(e.logits(c)) for e, c in zip(self.engines, crops, strict=True)], axis=1)

@@ -71,7 +71,8 @@ class UsualWay:
         finally:
             capture.release()
         found = [(time, face, image) for time, image in frames for face in self.faces(image)]
-        logits = self._engine.logits([crop_face(image, face, self._engine.size_px) for _, face, image in found])
+        raw = self._engine.logits([crop_face(image, face, self._engine.size_px) for _, face, image in found])
+        logits = self._engine.calibration(raw)
         return tuple(Seen(time, face.box, float(x)) for (time, face, _), x in zip(found, logits, strict=True))
 
 

@@ -22,7 +22,7 @@ def by_both(samples: Sequence[Sample], cache: Path) -> tuple[np.ndarray, np.ndar
     faces = find_faces(samples, cache, workers=1)
     kept = [s for s in samples if s.name in faces]
     members = {
-        m: score(Engine(detector.manifest, m), kept, faces, 0, "parity")
+        m: detector.manifest.models[m].calibration(score(Engine(detector.manifest, m), kept, faces, 0, "parity"))
         for m in detector.manifest.entry("default").members
     }
     loader = choice_logits(detector.manifest, members, detector.name)

@@ -220,7 +220,7 @@ def test_kept_frames_are_those_that_the_product_judges(repo_root: Path, tmp_path
     for person, rows in zip(again, expected, strict=True):
         crops = person.crops(engine.size_px)
         # patches of large faces are smaller than the video's own, so a crop may differ a little
-        assert np.abs(engine.logits(list(crops)) - rows).max() < 0.5
+        assert np.abs(engine.calibration(engine.logits(list(crops))) - rows).max() < 0.5
 
 
 def strip(key: str, label: int, *, person: str | None = None, clip: int = 0, length: int = 8) -> Strip:

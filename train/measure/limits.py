@@ -40,7 +40,8 @@ def measure_limits(
     weights = source_balanced_weights(labels, [s.source for s in chosen])
 
     def row(changed: Sequence[tuple[np.ndarray, Face]]) -> dict[str, float]:
-        logits = np.stack([e.logits([crop_face(i, f, e.size_px) for i, f in changed]) for e in engines], axis=1)
+        columns = [e.calibration(e.logits([crop_face(i, f, e.size_px) for i, f in changed])) for e in engines]
+        logits = np.stack(columns, axis=1)
         combined = ensemble(logits)
         sharp = [sharpness(crop_face(i, f, 128)) for i, f in changed]
         return {

@@ -61,7 +61,7 @@ def drawn_faces(samples: Sequence[Sample], rng: np.random.Generator) -> list[Sam
 def changed_logits(
     samples: Sequence[Sample], faces: dict[str, Face], engines: Sequence[Engine]
 ) -> dict[str, np.ndarray]:
-    """Calibrated logits (N, M) of the samples by the engines after every change."""
+    """Raw logits (N, M) of the samples by the engines after every change."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in CHANGES}
     with Bar("Scoring changed pictures") as bar:
         for start in range(0, len(samples), _BATCH):

@@ -38,7 +38,7 @@ def score_faces(
 
 
 def score(engine: Engine, samples: Sequence[Sample], faces: dict[str, Face], workers: int, title: str) -> np.ndarray:
-    """Calibrated logits (N,) of samples, by the very engine that the product runs."""
+    """Raw logits (N,) of samples, by the very engine that the product runs."""
     parts = []
     with Bar(f"Scoring {title}") as bar:
         for i in range(0, len(samples), _CHUNK):

@@ -37,6 +37,7 @@ from train.store.kept_scores import TEST_SCORES
 from train.store.leaderboard import (
     TEST,
     board,
+    calibration_of,
     choice_logits,
     member_logits,
     scores_on_test,
@@ -228,7 +229,10 @@ def _loaded_frames(manifest: Manifest, clips: Sequence[Clip], frames: int, worke
         kept = {m: sample for m, sample in stored.items() if sample.name in found}
         samples = list(kept.values())
         members = {
-            name: score(Engine(manifest, name), samples, found, workers, f"frames, {name}") for name in entry.members
+            name: calibration_of(manifest, name)(
+                score(Engine(manifest, name), samples, found, workers, f"frames, {name}")
+            )
+            for name in entry.members
         }
     return dict(zip(kept, choice_logits(manifest, members, entry.name).tolist(), strict=True))
 

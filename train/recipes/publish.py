@@ -112,9 +112,8 @@ def _published_figures(
             if network.sha256 in known:
                 members[name] = network.calibration(known[network.sha256])
             else:
-                members[name] = scoring.score(
-                    Engine(manifest, name), data.val, data.faces, workers, f"published {name}"
-                )
+                raw = scoring.score(Engine(manifest, name), data.val, data.faces, workers, f"published {name}")
+                members[name] = network.calibration(raw)
         logits = choice_logits(manifest, members, manifest.default)
     except WeightsError as error:
         raise DataError(f"what is published cannot be compared: {error} (remove it, or restore it from git)") from error

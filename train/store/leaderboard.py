@@ -82,17 +82,13 @@ def scores_on_test(
 
     def scored(samples: Sequence[Sample], title: str) -> tuple[list[str], np.ndarray]:
         columns = [scoring.score(e, samples, data.faces, workers, f"{title}, {e.name}") for e in engines]
-        return [key(s) for s in samples], raw(np.stack(columns, axis=1))
-
-    def raw(calibrated: np.ndarray) -> np.ndarray:
-        """(N, M) calibrated logits back to those that no later calibration changes."""
-        return np.stack([calibration_of(manifest, n).raw(c) for n, c in zip(names, calibrated.T, strict=True)], axis=1)
+        return [key(s) for s in samples], np.stack(columns, axis=1)
 
     sets = {TEST: scored(data.test, "test")}
     # the same faces for all networks; a second seed would be a second look
     drawn = drawn_faces(data.test, np.random.default_rng(0))
     for change, logits in changed_logits(drawn, data.faces, engines).items():
-        sets[CHANGED + change] = ([key(s) for s in drawn], raw(logits))
+        sets[CHANGED + change] = ([key(s) for s in drawn], logits)
     labelled, _ = labelled_faces(data, manifest)
     if labelled:
         sets[LABELLED] = scored(labelled, LABELLED)
