@@ -8,6 +8,8 @@ const WORDS = {
 export default function ({ data, parentElement }) {
   if (late(parentElement, data.turn)) return;
   const root = parentElement.querySelector(".root");
+  // one and the same at every call: whoever waits for the camera still writes to it
+  if (root.querySelector("p")) return;
   const said = el("p", { role: "alert" });
   root.replaceChildren(said);
   const listen = () => {
