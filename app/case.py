@@ -43,15 +43,30 @@ class Progress:
     steps: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a video is looked at when that is not as usual: a part of it, in seconds, or more frames."""
+
+    start_s: float | None = None
+    end_s: float | None = None
+    max_frames: int | None = None
+
+    def options(self) -> dict[str, float | int]:
+        """What `Detector.file` is told."""
+        given = {"start_s": self.start_s, "end_s": self.end_s, "max_frames": self.max_frames}
+        return {name: value for name, value in given.items() if value is not None}
+
+
 class Case:
     """One file, checked by the worker from the moment that this is made. Nobody can guess `id`, its address."""
 
-    def __init__(self, name: str, source: Path | bytes, models: str, line: Worker) -> None:
+    def __init__(self, name: str, source: Path | bytes, models: str, line: Worker, look: Look | None = None) -> None:
         self.id = secrets.token_urlsafe(16)
         self.name = name
         self.source = source
         self.size_bytes = source.stat().st_size if isinstance(source, Path) else len(source)
         self.models = models
+        self.look = look or Look()
         self.state: State = "waiting"
         self.verdict: FileVerdict | None = None
         self.error: str | None = None
@@ -128,7 +143,11 @@ class Case:
             # how long the networks took tells nothing about the file
             self._started = time.monotonic()
             verdict = detector.file(
-                self.source, name=self.name, on_progress=self._on_progress, should_stop=self._stop.is_set
+                self.source,
+                name=self.name,
+                on_progress=self._on_progress,
+                should_stop=self._stop.is_set,
+                **self.look.options(),
             )
         except Cancelled:
             self.state = "stopped"

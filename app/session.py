@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 import streamlit as st
 
 from app import networks
-from app.case import Case
+from app.case import Case, Look
 from app.shelf import shelf
 
 
@@ -71,17 +71,24 @@ def go(case: Case | None) -> None:
         st.query_params["check"] = case.id
 
 
-def start(name: str, source: Path | bytes) -> Case:
+def start(name: str, source: Path | bytes, look: Look | None = None) -> Case:
     """Begin the check of a file."""
-    case = Case(name, source, models(), networks.worker())
+    case = Case(name, source, models(), networks.worker(), look)
     shelf().put(case, _ticket().name)
     st.session_state.setdefault("checks", []).append(case.id)
     return case
 
 
-def open_file(name: str, source: Path | bytes) -> None:
+def open_file(name: str, source: Path | bytes, look: Look | None = None) -> None:
     """Begin the check of a file and show it."""
-    go(start(name, source))
+    go(start(name, source, look))
+
+
+def look_closer(address: str, look: Look) -> None:
+    """Check the file of a check once more, a part of it or more of its frames; the first check stays."""
+    case = shelf().find(address)
+    if case is not None:
+        open_file(case.name, case.source, look)
 
 
 def take(addresses: list[str]) -> None:
@@ -135,7 +142,7 @@ def again(address: str) -> None:
     """Check the same file once more, with the networks chosen now, in place of the first check."""
     case = shelf().find(address)
     if case is not None:
-        open_file(case.name, case.source)
+        open_file(case.name, case.source, case.look)
         shelf().drop(address)
 
 

@@ -23,14 +23,11 @@ def says_html(verdict: FileVerdict) -> str:
     parts.append(_lines("How the file came to be", provenance.history))
     rest = (voice_line(provenance), provenance.problem if provenance.problem != provenance.summary else None)
     parts += [f'<p class="um-small">{_text(line)}</p>' for line in rest if line]
+    hashes = [f"SHA-256 <code>{verdict.sha256}</code>"] if verdict.sha256 else []
     if provenance.perceptual_hash:
-        parts.append(
-            '<p class="um-small">SHA-256 <code>'
-            f"{verdict.sha256}</code><br>Perceptual hash <code>{provenance.perceptual_hash}</code> (likeness, not "
-            "identity)</p>"
-        )
-    elif verdict.sha256:
-        parts.append(f'<p class="um-small">SHA-256 <code>{verdict.sha256}</code></p>')
+        hashes.append(f"Perceptual hash <code>{provenance.perceptual_hash}</code> (likeness, not identity)")
+    if hashes:
+        parts.append(f'<details><summary>Hashes</summary><p class="um-small">{"<br>".join(hashes)}</p></details>')
     return f'<div class="um um-says">{"".join(parts)}</div>'
 
 
@@ -52,7 +49,7 @@ def _step(step: Step) -> str:
         else ""
     )
     privacy = f' <span class="um-leaves">{_text(step.privacy)}</span>' if step.privacy else ""
-    return f"<li><b>{_text(step.title)}</b><br>{_text(step.text)}{link}{privacy}</li>"
+    return f"<li><details><summary>{_text(step.title)}</summary>{_text(step.text)}{link}{privacy}</details></li>"
 
 
 def _credentials(provenance: Provenance) -> str:

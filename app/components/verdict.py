@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -11,6 +12,9 @@ from app.components.says import next_html, says_html
 from app.components.scale import scale_html
 from detector import BANDS, FileVerdict, VideoVerdict, report
 from detector.evidence_words import caught_line
+
+_REASONS = 3
+"""Facts that are there at once; the rest opens in place."""
 
 
 def verdict_card(case: Case, verdict: FileVerdict) -> None:
@@ -51,8 +55,11 @@ def body_html(verdict: FileVerdict, error_rate: str) -> str:
         strongest = cap.band if cap is not None else BANDS[-1]
         parts.append(scale_html(verdict.prob_fake, verdict.band, verdict.range, verdict.thresholds, strongest))
     facts = report.facts(verdict)
-    if facts:
-        parts.append('<ul class="um-facts">' + "".join(f"<li>{_unbroken(fact)}</li>" for fact in facts) + "</ul>")
+    first, rest = facts[:_REASONS], facts[_REASONS:]
+    if first:
+        parts.append(f'<ul class="um-facts">{_items(first)}</ul>')
+    if rest:
+        parts.append(f'<details class="um-more"><summary>More: {len(rest)}</summary><ul>{_items(rest)}</ul></details>')
     if error_rate:
         parts.append(f'<p class="um-small">{html.escape(error_rate)}</p>')
     caught = caught_line(verdict)
@@ -62,6 +69,10 @@ def body_html(verdict: FileVerdict, error_rate: str) -> str:
     if verdict.status != "unreadable":
         parts.append(f'<p class="um-quote">“{html.escape(report.quote(verdict))}”</p>')
     return "".join(parts)
+
+
+def _items(facts: Sequence[str]) -> str:
+    return "".join(f"<li>{_unbroken(fact)}</li>" for fact in facts)
 
 
 def _unbroken(text: str) -> str:

@@ -209,6 +209,22 @@ def test_another_network_checks_the_file_again(page: AppTest, made: list[Any], p
     assert shelf().find(first.id) is None
 
 
+def test_a_part_of_a_video_and_more_frames_are_another_check(page: AppTest, made: list[Any], clip: bytes) -> None:
+    at = judged(drop(page, "clip.mp4", clip))
+    first = case_of(at)
+    at.number_input(key="closer_from").set_value(2.0)
+    at.number_input(key="closer_to").set_value(4.0)
+    at.selectbox(key="closer_frames").set_value(64)
+    next(b for b in at.button if b.label == "Check this part").click().run()
+    at = judged(at)
+    assert made[0].looks == [{}, {"start_s": 2.0, "end_s": 4.0, "max_frames": 64}]
+    assert case_of(at) is not first and shelf().find(first.id) is first
+    # the whole is no part
+    next(b for b in at.button if b.label == "Check this part").click().run()
+    judged(at)
+    assert made[0].looks[-1] == {"max_frames": 32}
+
+
 def test_a_choice_that_the_next_set_lacks_gives_way_to_the_default(
     page: AppTest, made: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,6 +175,7 @@ class FakeDetector:
     def __init__(self, name: str = "average") -> None:
         self.asked_for = name
         self.entry = manifest().entry("average")
+        self.looks: list[dict[str, float]] = []
         self.explained: list[tuple[str | None, tuple[float, ...]]] = []
 
     def file(
@@ -184,7 +185,9 @@ class FakeDetector:
         name: str | None = None,
         on_progress: Callable[[float, str], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        **look: float,
     ) -> FileVerdict:
+        self.looks.append(look)
         name = name or "bytes"
         if "bug" in name:
             raise ZeroDivisionError(f"a bug that quotes {name}")
