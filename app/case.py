@@ -10,7 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from app.album import Album
 from app.bugs import BUG_MESSAGE, BUSY_MESSAGE, log_bug
@@ -51,7 +51,7 @@ class Look:
     end_s: float | None = None
     max_frames: int | None = None
 
-    def options(self) -> dict[str, float | int]:
+    def options(self) -> dict[str, Any]:
         """What `Detector.file` is told."""
         given = {"start_s": self.start_s, "end_s": self.end_s, "max_frames": self.max_frames}
         return {name: value for name, value in given.items() if value is not None}

@@ -50,18 +50,19 @@ def _closer_popover(case: Case, verdict: VideoVerdict) -> None:
     coverage, address = verdict.coverage, case.id
     end = coverage.duration_s if coverage is not None and coverage.duration_s else 3600.0
 
-    def look() -> None:
+    def asked() -> None:
         start_s, end_s = st.session_state.closer_from, st.session_state.closer_to
         whole = start_s <= 0 and end_s >= end
-        part = (None, None) if whole or end_s <= start_s else (float(start_s), float(end_s))
-        session.look_closer(address, Look(*part, max_frames=int(st.session_state.closer_frames)))
+        frames = int(st.session_state.closer_frames)
+        look = Look(max_frames=frames) if whole or end_s <= start_s else Look(float(start_s), float(end_s), frames)
+        session.look_closer(address, look)
 
     with st.popover("Look closer", type="tertiary"), st.form("closer", border=False):
         small("Another check of this file: a part of it, or more of its frames. More frames take longer.")
         st.number_input("From, in seconds", 0.0, float(end), 0.0, 0.5, key="closer_from")
         st.number_input("To, in seconds", 0.0, float(end), float(end), 0.5, key="closer_to")
         st.selectbox("Frames to look at", _FRAMES, key="closer_frames")
-        st.form_submit_button("Check this part", on_click=look, width="stretch")
+        st.form_submit_button("Check this part", on_click=asked, width="stretch")
 
 
 def networks_popover(case: Case | None = None) -> None:
