@@ -88,6 +88,12 @@ __all__ = [
     "list_models",
 ]
 
+PUBLIC_MODULES = (
+    "aggregate", "annotate", "caught", "drawing", "engine", "evidence_words", "explain", "live", "manifest", "media",
+    "palette", "paper", "provenance", "report", "results", "types", "video", "wav",
+)  # fmt: skip
+"""Modules that the page and other programs may use beside the names above; everything else may change freely."""
+
 
 def __getattr__(name: str) -> Any:
     # torch takes seconds to import: only who asks for the detector itself pays for it

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import detector
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ("app", "detector", "train")
 
@@ -108,6 +110,14 @@ def test_app_does_not_know_train_and_train_does_not_know_app() -> None:
             assert "train" not in {top(i) for i in found}, module
         if top(module) == "train":
             assert not {"app", "streamlit", "tests"} & {top(i) for i in found}, module
+
+
+def test_app_uses_the_public_modules_of_detector_alone() -> None:
+    public = set(detector.PUBLIC_MODULES)
+    for module, found in INSIDE.items():
+        if top(module) == "app":
+            used = {i.split(".")[1] for i in found if i.startswith("detector.")}
+            assert used <= public, f"{module} imports {sorted(used - public)}: make it public, or do without it"
 
 
 def test_no_one_reaches_for_private_names_of_another_module() -> None:
