@@ -65,13 +65,13 @@ import builtins, importlib, os, pkgutil
 ours, barred = ("app", "detector", "train"), {sorted(POSIX_MODULES)}
 usual = builtins.__import__
 
-def some(name, globals=None, *more):
+def some(name, globals=None, locals=None, fromlist=(), level=0):
     if name.split(".")[0] in barred and str((globals or {{}}).get("__name__")).split(".")[0] in ours:
         raise ModuleNotFoundError(f"No module named {{name!r}}")
-    return usual(name, globals, *more)
+    return usual(name, globals, locals, fromlist, level)
 
 builtins.__import__ = some
-for lacking in ("pread", "getuid", "sched_getaffinity", "sched_setaffinity"):
+for lacking in ("pread", "sched_getaffinity", "sched_setaffinity"):
     delattr(os, lacking)
 import detector, train
 found = [m.name for p in (detector, train) for m in pkgutil.walk_packages(p.__path__, p.__name__ + ".")]
