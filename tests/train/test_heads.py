@@ -164,6 +164,8 @@ def test_features_once_then_a_head_that_publish_takes(
     assert record["options"]["model"] == "clip_vit_b16" and record["options"]["size_px"] == 32
     assert record["data"] == fingerprint(load_samples(coloured, 0)), "as publish asks for it"
     assert record["features"]["weights"] == "online" and 0 < record["images_planned"] < len(done["plain"])
+    member = members_of(run.folder, tmp_path)[0]
+    assert member.architecture == "clip_vit_b16" and sum(member.sources["train"]["data"]) > 30 and member.learning
     with np.load(run.folder / "val_logits.npz") as found:
         fakes = np.array(["fake" in name for name in found["names"]])
         assert found["logits"][fakes].min() > found["logits"][~fakes].max()

@@ -80,7 +80,7 @@ def run(options: Head) -> Path:
         environment=environment(),
         start=about["start"],
         images_planned=seen,
-        sources=source_counts(cached.data.train),
+        sources={"train": source_counts(cached.data.train), "val": source_counts(cached.data.val)},
         unseen_val_sources=sorted(cached.data.unseen),
         train_hours=round((time.monotonic() - began) / 3600, 4),
     )
