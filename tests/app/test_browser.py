@@ -225,7 +225,7 @@ def test_every_size_and_theme(
         page.locator(".st-key-um-nav").get_by_role("link", name="Models").click()
         page.get_by_role("heading", name="Models", exact=True).wait_for()
         page.get_by_text("For researchers").click()
-        page.locator(".js-plotly-plot .point").first.wait_for(state="attached")
+        page.get_by_role("heading", name="Model cards").wait_for()
         _no_sideways_scroll(page)
         _whole(page, artifacts_dir / f"models-{width}-{theme}.png")
 
@@ -329,7 +329,7 @@ def test_everybody_can_use_every_page_and_state(
             check(page, link)
             if link == "Models":
                 page.get_by_text("For researchers").click()
-                page.locator(".js-plotly-plot .point").first.wait_for(state="attached")
+                page.get_by_role("heading", name="Model cards").wait_for()
                 check(page, "tables for researchers")
     assert not {state: found for state, found in problems.items() if found}
 
@@ -464,7 +464,7 @@ def test_cancel_and_errors(browser: Browser, fake_address: str, portrait_path: P
         page.get_by_role("button", name="Cancel").click()
         page.get_by_role("heading", name="Check a photo or a video").wait_for()
         _drop(page, portrait_path, "bug.jpg")
-        page.get_by_text("Something went wrong on our side.").wait_for()
+        page.get_by_test_id("stAlert").get_by_text("Something went wrong on our side.").wait_for()
         assert "Traceback" not in page.content()
         page.get_by_role("button", name=re.compile("Check another|All checks")).click()
         _drop(page, portrait_path, "noface.jpg")
