@@ -436,20 +436,23 @@ def test_the_product_judges_persons_by_the_rule_of_clips(judge: Detector, repo_r
             "open": ClipRule(Calibration(1.0, 0.0), low, 1.0, None),
             "capped": ClipRule(Calibration(2.0, 0.5), low, 1.0, cap),
         }.items():
-            judge.entry = replace(entry, clips=rule)
+            judge.entry = judge._verdicts.entry = replace(entry, clips=rule)
             found[name] = judge.video(clip, max_frames=12)
         logits = judge.person_logits(clip, max_frames=12)
     finally:
-        judge.entry = entry
+        judge.entry = judge._verdicts.entry = entry
     old, free, capped = found["old"], found["open"], found["capped"]
     assert old.band_cap == BandCap("weak", "not_measured", 0, None, applied=old.band_cap.applied)
     assert old.band in ("little", "weak")
     assert free.band_cap is None and free.band == "very_strong"
     assert capped.band_cap == replace(cap, applied=True) and {p.band for p in capped.persons if p.band} == {"weak"}
     # the file's persons and runs raise the edges, as one number
+    seen = [[p.time_s for p in person.timeline if p.prob_fake is not None] for person in old.persons]
+    times_of = {len(times): times for times in seen}
+    assert len(times_of) == len(seen), "the persons of this clip are told apart by their number of frames"
     scores = [
-        person_score(judge._verdicts.combine(rows), np.random.default_rng(0))
-        for rows in logits
+        person_score(judge._verdicts.combine(rows), np.random.default_rng(0), times_s=times)
+        for rows, times in zip(logits, (times_of[len(rows)] for rows in logits), strict=True)
         if len(rows) >= MIN_FRAMES
     ]
     chances = ClipRule.unmeasured(entry.curve).chances(scores)
