@@ -378,7 +378,7 @@ def _deep_png(source: Source, coding: Coding) -> RGB | None:
         if is_srgb(*coding) or head[24:25] != b"\x10" or b"acTL" in head:
             return None
         file.seek(0)
-        return deep_rgb(file.read(), coding)
+        return deep_rgb(file, coding)
 
 
 def _read_odd_bitmap(source: Source, refusal: MediaError) -> RGB:

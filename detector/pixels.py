@@ -6,9 +6,8 @@ HEIC, a profile's own), an ICC profile, PNG's gamma.
 
 import io
 import struct
-from typing import Any
+from typing import IO, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
@@ -54,15 +53,22 @@ def as_rgb(image: Image.Image, coding: Coding | None = None, *, halve: bool = Fa
     return picture
 
 
-def deep_rgb(data: bytes, coding: Coding) -> RGB | None:
-    """A PNG of 16 bits in sRGB; None where it is not one, or OpenCV cannot read it.
+def deep_rgb(file: IO[bytes], coding: Coding) -> RGB | None:
+    """A PNG of 16 bits in sRGB, by FFmpeg; None where it is not one, or FFmpeg cannot read it.
 
     Pillow keeps 8 of its bits, too few for codes that reach up to 10,000 cd/m².
     """
-    stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if stored is None or stored.dtype != np.uint16 or stored.ndim != 3 or stored.shape[2] not in (3, 4):
+    import av  # here alone, so that a machine that only trains does without it
+
+    try:
+        with av.open(file, format="png_pipe", mode="r") as container:
+            frame = next(container.decode(video=0))
+            stored = frame.to_ndarray() if frame.format.name in ("rgb48be", "rgba64be") else None
+    except (av.FFmpegError, StopIteration, ValueError):
         return None
-    codes: npt.NDArray[np.uint16] = np.asarray(stored[..., 2::-1], np.uint16)
+    if stored is None:
+        return None
+    codes: npt.NDArray[np.uint16] = np.asarray(stored[..., :3], np.uint16)
     if stored.shape[2] == 4:
         share = stored[..., 3:].astype(np.float32) / 65535
         codes = (codes * share + 65535 * (1 - share)).astype(np.uint16)

@@ -476,10 +476,10 @@ def test_a_stopped_game_resumes_bit_for_bit(stop: str, tiny: Gan, monkeypatch: p
 
 def test_a_run_is_gone_on_with_as_it_began(tiny: Gan) -> None:
     folder = gan_recipe.run(replace(tiny, epochs=1, fid_every=0))
-    with pytest.raises(ValueError, match="other batch_size, r1, steps_per_epoch"):
+    with pytest.raises(DataError, match="other batch_size, r1, steps_per_epoch"):
         gan_recipe.run(replace(tiny, batch_size=8, resume=folder))
     face_set(14).save(tiny.runs_dir / "more.npz")
-    with pytest.raises(ValueError, match="other faces"):
+    with pytest.raises(DataError, match="other faces"):
         gan_recipe.run(replace(tiny, faces=tiny.runs_dir / "more.npz", resume=folder))
     with pytest.raises(DataError, match="no run folder"):
         gan_recipe.run(replace(tiny, resume=tiny.runs_dir))
