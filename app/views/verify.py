@@ -22,7 +22,8 @@ def page() -> None:
     """The page at the address of the app: a check, or the place to begin one."""
     told = st.session_state.pop("told", None)
     if told:
-        st.toast(told)
+        # Streamlit's toast is a dialog without a name, which screen readers cannot announce
+        st.info(told)
     case = session.current()
     if case is None:
         _start()
