@@ -36,11 +36,16 @@ def title() -> str:
 
 
 def navigation(pages: list[Page], current: Page) -> None:
-    """The bar at the top: name and pages. From elsewhere, the first page leads back to the check that was on show."""
-    shown = st.query_params.get("check")
+    """The bar at the top: name and pages.
+
+    From elsewhere, the first page leads back to the check that was on show; so it does while that check runs, since a
+    reader may click twice before the page that was clicked first has come.
+    """
     if current is pages[0]:
-        st.session_state.shown = shown
-    back = st.session_state.get("shown") if current is not pages[0] else None
+        st.session_state.shown = st.query_params.get("check")
+    case = session.current()
+    running = case is not None and case.busy
+    back = st.session_state.get("shown") if running or current is not pages[0] else None
     with st.container(key="um-nav", horizontal=True, wrap=False, vertical_alignment="center", gap="medium"):
         st.html("<b>Unmask</b>", width="content")
         for page in pages:
