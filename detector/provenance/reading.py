@@ -125,7 +125,7 @@ def _container(source: Source) -> tuple[Mapping[str, str], SoundTrack | None]:
                 (
                     f"{media.codec}, {context.width} x {context.height} pixels",
                     f"{rate:.4g} frames a second" if rate else "",
-                    f"{length:.1f} s" if 0 < length < 1e6 else "",
+                    f"{length:.1f} s by its header" if 0 < length < 1e6 else "",
                 ),
             )
         )
