@@ -61,7 +61,8 @@ class Case:
     """One file, checked by the worker from the moment that this is made. Nobody can guess `id`, its address."""
 
     def __init__(self, name: str, source: Path | bytes, models: str, line: Worker, look: Look | None = None) -> None:
-        self.id = secrets.token_urlsafe(16)
+        # hexadecimal: Streamlit refuses a component's key that holds two underscores
+        self.id = secrets.token_hex(16)
         self.name = name
         self.source = source
         self.size_bytes = source.stat().st_size if isinstance(source, Path) else len(source)
