@@ -34,7 +34,7 @@ from detector.types import (
     TimelinePoint,
     VideoVerdict,
 )
-from detector.words import edges_line, no_verdict_message
+from detector.words import crowd_line, edges_line, no_verdict_message
 
 FORBIDDEN = re.compile(r"\b(real|fake|authentic|proven|certain)\w*|100 ?%|[/\\]|Traceback", re.IGNORECASE)
 ENTRY = SimpleNamespace(
@@ -730,3 +730,10 @@ def test_what_was_not_looked_at_stands_in_headline_and_quotation(
         assert report.headline(verdict) == (f"{plain} ({words})" if words else plain)
         assert sentence in report.quote(verdict) and ("incomplete" in report.quote(verdict)) == coverage.incomplete
         assert fact is None or fact in report.facts(verdict)
+
+
+def test_many_suspicious_faces_are_named_also_where_they_are_little_evidence() -> None:
+    said = crowd_line(Crowd(13, 60, 0.134, "little"))
+    assert said.startswith("13 of 60 faces score higher") and "about 6 would" in said and "look at each" in said
+    assert crowd_line(Crowd(6, 60, 1.0, "little")) == crowd_line(None) == ""
+    assert "are weak evidence" in crowd_line(Crowd(25, 60, 0.019, "weak"))
