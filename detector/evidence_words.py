@@ -13,6 +13,7 @@ BASIS_WORDS = {
     "derived": "computed from the file",
     "inferred": "a likeness, no proof",
 }
+_MADE = {"generated", "partly_generated"}
 ABSENCE = "What a file does not say means nothing: labels and Content Credentials are easily lost or removed."
 
 
@@ -74,13 +75,13 @@ def disagreement(verdict: FileVerdict) -> str:
             "The file was changed after signing, while the networks see little evidence in its faces: the change may "
             "lie elsewhere, or be of a kind that they miss."
         )
-    if verdict.band == "little" and says & {"generated", "partly_generated"}:
+    if verdict.band == "little" and says & _MADE:
         return (
             "These lines disagree: the file says that a generative model took part, while the networks see little "
             "evidence. Anybody can write such a label, and networks miss new generators."
         )
     listed = signer is not None and signer.code == "signer.on_list" and binding is not None
-    if verdict.band in ("strong", "very_strong") and listed and "camera" in says and not says & {"generated"}:
+    if verdict.band in ("strong", "very_strong") and listed and "camera" in says and not says & _MADE:
         return (
             "These lines disagree: a listed signer says that the picture was taken with a camera, while the networks "
             f"see {verdict.band.replace('_', ' ')} evidence. Networks raise false alarms; ask for the original."

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from detector.evidence import Credentials, Line, plain
+from detector.provenance.claims import WHERE, claims_of
 from detector.provenance.packets import Packets
-from detector.provenance.sources import source_type
 from detector.provenance.trust import STALE_DAYS, TrustListError, TrustLists, trust_lists
 
 MIME = {
@@ -33,7 +33,6 @@ MIME = {
 }
 """Formats that can carry Content Credentials (C2PA 2.4, Appendix A), by `sniff_format`'s names."""
 MAX_MANIFESTS = 100
-_WHERE = "Content Credentials"
 _NONE = (
     "The file carries no Content Credentials. That means nothing by itself: most files have none, and they are lost "
     "when a file is saved by software or a platform that does not keep them."
@@ -131,12 +130,10 @@ def from_store(store: Mapping[str, Any], lists: TrustLists, today: date) -> Cred
     good, notes, bad = (_codes(results.get(key)) for key in ("success", "informational", "failure"))
     signed = manifests.get(active, {}).get("signature_info") or {}
     binding = _binding(good, bad)
-    broken = binding.code == "binding.mismatch"
     old = lists.age_days(today)
     stale = (
         f" The trust lists in use are {old} days old; newer ones may name other signers." if old > STALE_DAYS else ""
     )
-    order = sorted(manifests, key=lambda label: label != active)
     return Credentials(
         state="present",
         text="The file carries Content Credentials, a signed statement on how it was made. What they say is as good as "
@@ -147,7 +144,7 @@ def from_store(store: Mapping[str, Any], lists: TrustLists, today: date) -> Cred
             _signer(signed, good, bad, lists.published),
             _time(signed, good, notes, bad),
         ),
-        claims=tuple(_unique(line for label in order for line in _claims(manifests[label], label == active, broken))),
+        claims=claims_of(manifests, active, binding.code == "binding.mismatch"),
         manifests=len(manifests),
         trust_list=lists.published.isoformat(),
     )
@@ -163,7 +160,7 @@ def _has(codes: Iterable[str], *endings: str) -> bool:
 
 
 def _line(code: str, text: str, **more: Any) -> Line:
-    return Line(code, "derived", text, _WHERE, **more)
+    return Line(code, "derived", text, WHERE, **more)
 
 
 def _binding(good: Mapping[str, str], bad: Mapping[str, str]) -> Line:
@@ -255,62 +252,3 @@ def _utc(time: str) -> str:
     except ValueError:
         return time
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment.tzinfo else f"{moment:%Y-%m-%d %H:%M}"
-
-
-def _claims(manifest: Mapping[str, Any], active: bool, broken: bool) -> Iterable[Line]:
-    """What one manifest says of how the picture was made."""
-    maker = _maker(manifest)
-    where = _WHERE if active else f"{_WHERE}, an earlier version"
-    before = "The statement on the file before that change" if broken else "The signed statement"
-    for value, tool in _source_types(manifest):
-        found = source_type(value)
-        if found is None:
-            continue
-        code, meaning = found
-        by = f" ({', '.join(dict.fromkeys(filter(None, (tool, maker))))})" if tool or maker else ""
-        yield Line(
-            f"claim.{code}",
-            "observed",
-            f"{before} says that {'it' if active else 'an earlier version'} was {meaning.text}{by}.",
-            where,
-            says=meaning.says,
-            value=plain(value, 120),
-        )
-    for assertion in manifest.get("assertions", ()):
-        data = assertion.get("data") if isinstance(assertion, dict) else None
-        if isinstance(data, dict) and data.get("ai_generated") is True:
-            yield Line(
-                "claim.ai_generated",
-                "observed",
-                f"{before} has a note of its maker's own that it was generated{f' ({maker})' if maker else ''}.",
-                where,
-                says="generated",
-                value=plain(data.get("model") or "", 80) or None,
-            )
-
-
-def _maker(manifest: Mapping[str, Any]) -> str:
-    for info in manifest.get("claim_generator_info") or ():
-        if isinstance(info, dict) and info.get("name"):
-            return plain(info["name"], 60)
-    return plain(str(manifest.get("claim_generator") or "").split("/")[0].split(" c2pa-rs")[0], 60)
-
-
-def _source_types(manifest: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    """(source type, tool) of every action, and of assertions that state one by themselves."""
-    for assertion in manifest.get("assertions") or ():
-        data = assertion.get("data") if isinstance(assertion, dict) else None
-        if not isinstance(data, dict):
-            continue
-        for action in data.get("actions") or ():
-            if isinstance(action, dict) and isinstance(action.get("digitalSourceType"), str):
-                agent = action.get("softwareAgent")
-                tool = agent.get("name", "") if isinstance(agent, dict) else agent or ""
-                yield action["digitalSourceType"], plain(tool, 60)
-        for key, value in data.items():
-            if key.rpartition(":")[2].casefold() == "digitalsourcetype" and isinstance(value, str):
-                yield value, ""
-
-
-def _unique(lines: Iterable[Line]) -> Iterable[Line]:
-    return dict.fromkeys(lines)

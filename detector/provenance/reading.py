@@ -81,7 +81,8 @@ def summary(credentials: Credentials, marks: tuple[Line, ...], history: tuple[Li
         if mark is not None and wanted != "camera":
             return mark.text
     if credentials.state == "present":
-        return "The file carries Content Credentials. They do not say how it was made."
+        edits = "They name edits, but do" if any(line.says == "edited" for line in credentials.claims) else "They do"
+        return f"The file carries Content Credentials. {edits} not say how it was made."
     if credentials.state == "elsewhere":
         return credentials.text
     camera = next((line for line in history if line.code == "history.camera"), None)

@@ -26,7 +26,7 @@ SOURCE_TYPES: dict[str, SourceType] = {
     "algorithmicMedia": SourceType("made by a program that did not learn from examples", "may_be_generated"),
     "dataDrivenMedia": SourceType("drawn by a program from data", "may_be_generated"),
     "virtualRecording": SourceType("recorded of a virtual scene", "may_be_generated"),
-    "digitalCreation": SourceType("made by a person with software, not with a camera", "may_be_generated"),
+    "digitalCreation": SourceType("made by a person with tools that are not generative, and no camera", "nothing"),
     "digitalArt": SourceType("made by a person with software, not with a camera", "may_be_generated"),
     # by its definition the pixels were corrected, not invented
     "algorithmicallyEnhanced": SourceType("corrected by a program, which is no generation", "edited"),
@@ -39,7 +39,7 @@ SOURCE_TYPES: dict[str, SourceType] = {
     "negativeFilm": SourceType("scanned from film", "camera"),
     "positiveFilm": SourceType("scanned from film", "camera"),
     "print": SourceType("scanned from a print", "camera"),
-    "screenCapture": SourceType("taken off a screen", "nothing"),
+    "screenCapture": SourceType("taken off a screen, which can show generated pictures too", "may_be_generated"),
     "softwareImage": SourceType("made with software", "nothing"),
     "empty": SourceType("started from an empty canvas", "nothing"),
 }

@@ -17,6 +17,7 @@ from PIL import Image
 from detector.evidence import Credentials
 from detector.provenance import __main__ as program
 from detector.provenance import credentials as module
+from detector.provenance.claims import claims_of
 from detector.provenance.credentials import MIME, from_store, read_credentials, settings
 from detector.provenance.packets import collect_packets
 from detector.provenance.trust import CLOCKS, FOLDER, SIGNERS, STALE_DAYS, TrustListError, take_lists, trust_lists
@@ -128,6 +129,69 @@ def test_the_claim_of_an_earlier_version_is_found(signer: Signer) -> None:
     assert [(line.code, line.where) for line in found.claims] == [
         ("claim.trainedAlgorithmicMedia", "Content Credentials, an earlier version")
     ]
+
+
+CV = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "says", "words"),
+    [
+        ({"action": "c2pa.edited", "digitalSourceType": f"{CV}compositeWithTrainedAlgorithmicMedia"},
+         "edited_generated", "partly_generated", "it was edited with a generative model (Test Maker)."),
+        ({"action": "c2pa.placed", "digitalSourceType": f"{CV}trainedAlgorithmicMedia", "softwareAgent": "Brush"},
+         "edited_generated", "partly_generated", "edited with a generative model: placed (Brush, Test Maker)."),
+        ({"action": "c2pa.filtered", "digitalSourceType": f"{CV}digitalArt"},
+         "edited_may_be_generated", "may_be_generated", "may have used a generative model: filtered"),
+        ({"action": "c2pa.adjustedColor", "digitalSourceType": f"{CV}humanEdits"},
+         "edited", "edited", "without a generative model: adjusted color"),
+        ({"action": "c2pa.cropped"}, "edited_how_not_said", "edited", "edited; with what kind of tool is not said"),
+        # converting says nothing of the content, whatever stands beside it
+        ({"action": "c2pa.converted", "digitalSourceType": f"{CV}trainedAlgorithmicMedia"},
+         "content_stays", "nothing", "leave its content as it is: converted"),
+    ],
+)  # fmt: skip
+def test_what_was_done_later_is_told_from_how_it_began(
+    action: dict[str, str], code: str, says: str, words: str, signer: Signer
+) -> None:
+    found = read(sign(picture(), "image/jpeg", signer, CAMERA, edits=[action]))
+    began, later = found.claims
+    assert (began.code, began.says) == ("claim.digitalCapture", "camera")
+    assert (later.code, later.says) == (f"claim.{code}", says)
+    assert words in later.text
+
+
+def test_a_source_without_credentials_of_its_own_is_said(signer: Signer) -> None:
+    found = read(sign(picture(), "image/jpeg", signer, None, parent=picture()))
+    assert [line.code for line in found.claims] == ["claim.unknown_provenance"]
+    assert "“before”" in found.claims[0].text and "nothing is stated" in found.claims[0].text
+
+
+@pytest.mark.parametrize(
+    ("edits", "whole", "incomplete"),
+    [
+        ([], True, False),
+        ([], False, True),
+        ([{"action": "c2pa.unknown"}], True, True),
+        ([{"action": "org.example.glow"}], True, True),
+    ],
+)
+def test_a_list_of_steps_that_may_lack_some_says_so(
+    edits: list[dict[str, str]], whole: bool, incomplete: bool, signer: Signer
+) -> None:
+    found = read(sign(picture(), "image/jpeg", signer, edits=edits, whole=whole))
+    assert ("claim.steps_incomplete" in [line.code for line in found.claims]) == incomplete
+
+
+def test_a_hostile_list_of_steps_stays_short() -> None:
+    steps = [{"action": f"org.example.{i}", "softwareAgent": {"name": "x" * 500}} for i in range(5000)]
+    steps += [None, 7, {"action": None}, {"action": ["c2pa.edited"]}, {"digitalSourceType": 1}]  # type: ignore[list-item]
+    manifest = {
+        "assertions": [{"data": {"actions": steps}}, {"data": None}, 3],
+        "ingredients": [1, {"title": "y" * 900}],
+    }
+    lines = claims_of({"a": manifest, "b": {}}, "a", False)
+    assert len(lines) < 10 and all(len(line.text) < 1000 for line in lines)
 
 
 def test_credentials_on_the_web_are_named_and_not_fetched(signer: Signer) -> None:
@@ -270,7 +334,7 @@ def test_newer_lists_are_taken_and_older_ones_refused(
 ORIGINS: dict[str, tuple[list[Any], list[str]]] = {
     "chatgpt-1.png": (
         ["binding.match", "signature.whole", "signer.not_on_list_expired", "time.none"],
-        ["claim.trainedAlgorithmicMedia"],
+        ["claim.trainedAlgorithmicMedia", "claim.content_stays", "claim.steps_incomplete"],
     ),
     "firefly-1.png": (
         ["binding.match", "signature.whole", "signer.not_on_list", "time.not_on_list"],
@@ -278,11 +342,11 @@ ORIGINS: dict[str, tuple[list[Any], list[str]]] = {
     ),
     "flux-1.jpg": (
         ["binding.match", "signature.whole", "signer.not_on_list_expired", "time.not_on_list"],
-        ["claim.trainedAlgorithmicMedia", "claim.ai_generated"],
+        ["claim.trainedAlgorithmicMedia", "claim.ai_generated", "claim.steps_incomplete"],
     ),
     "samsung_black_1.png": (
         ["binding.match", "signature.whole", "signer.faulty", "time.not_on_list"],
-        ["claim.compositeWithTrainedAlgorithmicMedia"],
+        ["claim.edited_generated", "claim.steps_incomplete"],
     ),
 }
 

@@ -235,7 +235,8 @@ def test_codes_say_generated_perhaps_or_camera_and_an_enhancement_is_no_generati
     says = {code: meaning.says for code, meaning in SOURCE_TYPES.items()}
     assert says["trainedAlgorithmicMedia"] == "generated"
     assert says["compositeWithTrainedAlgorithmicMedia"] == "partly_generated"
-    assert says["composite"] == says["compositeSynthetic"] == says["digitalCreation"] == "may_be_generated"
+    assert says["composite"] == says["compositeSynthetic"] == says["screenCapture"] == "may_be_generated"
+    assert says["digitalArt"] == "may_be_generated" and says["digitalCreation"] == "nothing"
     assert says["digitalCapture"] == says["computationalCapture"] == says["negativeFilm"] == "camera"
     assert says["algorithmicallyEnhanced"] == says["humanEdits"] == "edited"
     for written in (f"{CV}digitalCapture", "digsrctype:digitalcapture", " digitalCapture ", f"{CV}digitalCapture/"):

@@ -136,7 +136,7 @@ ORIGINS = {
     "chatgpt-1.png": "made by a generative model (GPT-4o, ChatGPT)",
     "firefly-1.png": "made by a generative model (Adobe Firefly, Adobe_Firefly)",
     "flux-1.jpg": "made by a generative model (Flux.2, Black Forest Labs API)",
-    "samsung_black_1.png": "edited with parts made by a generative model",
+    "samsung_black_1.png": "edited with a generative model (Photo assist, Galaxy S25)",
     "grok-1.jpg": "as Grok (xAI) writes them",
     "mj_metadata.png": "job number as Midjourney writes it",
     "doubao_metadata.png": "China's label for generated content (TC260) says: generated",

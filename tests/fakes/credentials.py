@@ -1,6 +1,7 @@
 """Content Credentials for tests: certificates of a made-up authority, and pictures signed with them."""
 
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -98,14 +99,23 @@ def sign(
     *,
     parent: bytes | None = None,
     remote: str | None = None,
+    edits: Sequence[Mapping[str, Any]] = (),
+    whole: bool = True,
 ) -> bytes:
-    """A signed copy. `parent`: a signed picture of the same kind; its credentials go in as an earlier version."""
+    """A signed copy.
+
+    Args:
+        parent: a picture of the same kind; its credentials, if it has any, go in as an earlier version.
+        edits: actions after the first.
+        whole: whether the list of actions is declared complete.
+    """
     action: dict[str, Any] = {"action": "c2pa.opened" if parent else "c2pa.created"}
     if source_type:
         action["digitalSourceType"] = source_type
+    actions = {"actions": [action, *edits], "allActionsIncluded": whole}
     manifest = {
         "claim_generator_info": [{"name": "Test Maker", "version": "1"}],
-        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [action]}}],
+        "assertions": [{"label": "c2pa.actions.v2", "data": actions}],
     }
     # the library refuses to sign with a certificate that it would not accept, which is what some tests need
     context = c2pa.Context.from_dict(
