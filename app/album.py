@@ -1,9 +1,11 @@
-"""The pictures of one file: made by the worker when the page first asks, kept until nobody looks any more."""
+"""The pictures of one file: of a video those that were made while it was judged, all others when the page first asks.
+
+They are kept until nobody looks any more.
+"""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,17 +14,16 @@ import numpy as np
 
 from app.bugs import log_bug, logger
 from app.networks import Worker
-from app.pictures import Picture, jpeg, shrink, square
-from app.subjects import best_time
+from app.pictures import Picture, jpeg, shrink
+from app.stills import FRAME_PX, THUMB_PX, Stills
 from detector import DetectorError, Face, FileVerdict, ImageVerdict, VideoVerdict
+from detector.drawing import around
 
 if TYPE_CHECKING:
     from detector import Detector
     from detector.explain.gradcam import Heatmap
 
 _MAX_PICTURES = 400
-_FRAME_PX = 1280
-_THUMB_PX = 160
 _opening = threading.BoundedSemaphore(1)
 """First frames are read beside the worker, one at a time: each takes the memory of a picture."""
 
@@ -38,10 +39,14 @@ class Album:
         verdict: on that file.
         detector: the one that judged, for heatmaps of the networks that the verdict names.
         line: the worker.
+        stills: the pictures that were made while a video was judged.
     """
 
-    def __init__(self, source: Path | bytes, verdict: FileVerdict, detector: "Detector", line: Worker) -> None:
+    def __init__(
+        self, source: Path | bytes, verdict: FileVerdict, detector: "Detector", line: Worker, stills: Stills
+    ) -> None:
         self._source, self._verdict, self._detector, self._line = source, verdict, detector, line
+        self._stills = stills
         self._lock = threading.Lock()
         self._pictures: OrderedDict[tuple[Any, ...], Picture] = OrderedDict()
         self._asked: set[tuple[Any, ...]] = set()
@@ -67,18 +72,20 @@ class Album:
 
     def frame(self, time_s: float | None = None) -> Picture | None:
         """The photo or the frame at a time, at most 1280 px wide or high."""
-        return self._still(("frame", time_s), lambda: jpeg(self._full(time_s), _FRAME_PX))
+        kept = None if time_s is None else self._stills.frame(time_s)
+        return kept or self._ask(("frame", time_s), lambda: jpeg(self._full(time_s), FRAME_PX))
 
     def thumb(self, time_s: float) -> Picture | None:
         """A small picture of the frame at a time."""
-        return self._still(("thumb", time_s), lambda: jpeg(self._full(time_s), _THUMB_PX))
+        return self._stills.thumb(time_s) or self._ask(("thumb", time_s), lambda: jpeg(self._full(time_s), THUMB_PX))
 
     def portrait(self, number: int, time_s: float | None = None) -> Picture | None:
         """A small square picture of one face."""
         face = self.face_at(number, time_s)
         if face is None:
             return Picture(b"")
-        return self._still(("portrait", number, time_s), lambda: jpeg(square(self._full(time_s), face), _THUMB_PX))
+        kept = None if time_s is None else self._stills.face(time_s, face)
+        return kept or self._ask(("portrait", number, time_s), lambda: jpeg(around(self._full(time_s), face), THUMB_PX))
 
     def heat(self, number: int, network: str, time_s: float | None = None) -> Picture | None:
         """The same picture as `frame`, with the heatmap of one face by one network over it at full strength.
@@ -101,39 +108,11 @@ class Album:
         heatmap = self._last_heat[1]
         # which places speak for manipulation may be none at all; the page says so instead of showing a plain picture
         note = (heatmap.method if np.any(heatmap.heat > 0) else "flat") if heatmap.proven else "unproven"
-        small = shrink(image, _FRAME_PX)
+        small = shrink(image, FRAME_PX)
         factor = small.shape[1] / image.shape[1]
         x0, y0, x1, y1 = heatmap.box
         box = (x0 * factor, y0 * factor, x1 * factor, y1 * factor)
-        return replace(jpeg(overlay(small, heatmap.heat, box, 1.0), _FRAME_PX), note=note)
-
-    def _still(self, key: tuple[Any, ...], make: Callable[[], Picture]) -> Picture | None:
-        """A picture that one pass through the video gives along with all others; alone only where that pass failed."""
-        in_the_pass = key not in self._pictures and isinstance(self._verdict, VideoVerdict)
-        if in_the_pass and self._ask(("stills",), self._draw_stills) is None:
-            return None
-        return self._ask(key, make)
-
-    def _draw_stills(self) -> Picture:
-        """Every frame that shows a person, large and small, and the persons' portraits, decoding the video once."""
-        from detector.video import iter_at
-
-        assert isinstance(self._verdict, VideoVerdict)
-        portraits = {best_time(person): person.number for person in reversed(self._verdict.persons)}
-        times = sorted({point.time_s for person in self._verdict.persons for point in person.timeline})
-        if not times:
-            return Picture(b"")
-        with closing(iter_at(self._source, times)) as frames:
-            for frame in frames:
-                if self.closed.is_set():
-                    break
-                time_s, image = min(times, key=lambda t: abs(t - frame.time_s)), frame.image
-                self._keep(("frame", time_s), jpeg(image, _FRAME_PX))
-                self._keep(("thumb", time_s), jpeg(image, _THUMB_PX))
-                face = self.face_at(portraits[time_s], time_s) if time_s in portraits else None
-                if face is not None:
-                    self._keep(("portrait", portraits[time_s], time_s), jpeg(square(image, face), _THUMB_PX))
-        return Picture(b"")
+        return replace(jpeg(overlay(small, heatmap.heat, box, 1.0), FRAME_PX), note=note)
 
     def _full(self, time_s: float | None) -> np.ndarray:
         """(H, W, 3) uint8 RGB in full size; the last one is kept, since a frame is asked for several times in a row."""
@@ -192,7 +171,7 @@ def first_frame(source: Path | bytes) -> Picture:
         try:
             head = read_head(source) if isinstance(source, Path) else source[:4096]
             image = read_frame(source, 0.0) if sniff_kind(head) == "video" else read_image(source)
-            return jpeg(image, _FRAME_PX)
+            return jpeg(image, FRAME_PX)
         except DetectorError:
             return Picture(b"")
         except Exception as error:

@@ -17,11 +17,13 @@ from app.bugs import BUG_MESSAGE, BUSY_MESSAGE, log_bug
 from app.calm import Calm, left_in_words
 from app.copies import MarkedCopy
 from app.networks import Worker
+from app.stills import Stills
 from detector import Cancelled, DetectorError, FileVerdict, VideoVerdict
 
 if TYPE_CHECKING:
     from detector import Detector
     from detector.report import HasFalseAlarms
+    from detector.video import VideoInfo
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 
@@ -140,12 +142,13 @@ class Case:
             return
         self.state, self._progress = "running", Progress(0.0, "Loading the networks")
         try:
-            detector = self._line.detector(self.models)
+            detector, stills = self._line.detector(self.models), Stills()
             # how long the networks took tells nothing about the file
             self._started = time.monotonic()
             verdict = detector.file(
                 self.source,
                 name=self.name,
+                observer=stills,
                 on_progress=self._on_progress,
                 should_stop=self._stop.is_set,
                 **self.look.options(),
@@ -162,8 +165,8 @@ class Case:
                 self.verdict = verdict
                 self.entry = detector.entry
                 self._detector = detector
-                self.album = Album(self.source, verdict, detector, self._line)
-                self.playable = playable_type(verdict, self.source)
+                self.album = Album(self.source, verdict, detector, self._line, stills)
+                self.playable = playable_type(stills.info, self.source) if isinstance(verdict, VideoVerdict) else None
                 self.state = "done"
 
     def _on_progress(self, done: float, what: str) -> None:
@@ -180,17 +183,14 @@ def _step(what: str) -> str:
     return re.sub(r"(,| face) \d+ of \d+$", "", what)
 
 
-def playable_type(verdict: FileVerdict, source: Path | bytes) -> str | None:
-    """The MIME type under which browsers play this video; None for a kind that they do not play."""
-    if not isinstance(verdict, VideoVerdict):
+def playable_type(info: "VideoInfo | None", source: Path | bytes) -> str | None:
+    """The MIME type under which browsers play a video; None for a kind that they do not play."""
+    if info is None or info.codec not in ("h264", "vp8", "vp9", "av1"):
         return None
     from detector.media import read_head
-    from detector.video import probe
 
     try:
         head = read_head(source)
-        mime = "video/mp4" if head[4:8] == b"ftyp" else "video/webm" if head[:4] == b"\x1aE\xdf\xa3" else None
-        codec = probe(source).codec
     except DetectorError:
         return None
-    return mime if codec in ("h264", "vp8", "vp9", "av1") else None
+    return "video/mp4" if head[4:8] == b"ftyp" else "video/webm" if head[:4] == b"\x1aE\xdf\xa3" else None

@@ -4,10 +4,9 @@ import base64
 import io
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from PIL import Image
-
-from detector import Face
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +19,12 @@ class Picture:
     note: str = ""
 
 
-def jpeg(image: np.ndarray, longest_px: int) -> Picture:
-    """A picture for the page, at most `longest_px` wide or high; its width and height are those of the full image."""
-    height, width = image.shape[:2]
+def jpeg(image: np.ndarray, longest_px: int, of: tuple[int, int] | None = None) -> Picture:
+    """A picture for the page, at most `longest_px` wide or high; its width and height are those of the full image.
+
+    `of`: width and height of the full image, where `image` is a smaller copy of it.
+    """
+    width, height = of or (image.shape[1], image.shape[0])
     out = io.BytesIO()
     Image.fromarray(shrink(image, longest_px)).save(out, "JPEG", quality=88)
     return Picture(out.getvalue(), width, height)
@@ -34,18 +36,7 @@ def shrink(image: np.ndarray, longest_px: int) -> np.ndarray:
     if factor >= 1:
         return image
     size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX if factor < 0.25 else None))
-
-
-def square(image: np.ndarray, face: Face) -> np.ndarray:
-    """The face with some room around it, cut at the image's border."""
-    x0, y0, x1, y1 = face.box
-    half = face.size_px * 0.65
-    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
-    height, width = image.shape[:2]
-    left, right = int(max(0, cx - half)), int(min(width, cx + half))
-    top, bottom = int(max(0, cy - half)), int(min(height, cy + half))
-    return image[top : max(bottom, top + 1), left : max(right, left + 1)]
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
 
 
 def data_uri(picture: Picture | None) -> str:

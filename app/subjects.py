@@ -66,7 +66,7 @@ def _of_face(face: FaceVerdict) -> Subject:
 
 def _of_person(person: Person) -> Subject:
     detail = reason_of_one(person.reason) or f"on screen {seconds(person.on_screen_s)}"
-    best = best_time(person)
+    best = person.best_point.time_s if person.best_point else None
     return Subject("Person", person.number, person.band, _estimate(person), person.range, person.scores, detail, best)
 
 
@@ -80,10 +80,3 @@ def _estimate(found: FaceVerdict | Person) -> str:
 def reason_of_one(reason: str | None) -> str:
     """Why one face or person has no band, in a few words; empty for one that has."""
     return _REASON_OF_ONE.get(reason or "", REASONS.get(reason or "", ""))
-
-
-def best_time(person: Person) -> float | None:
-    """The frame to look at first: the most suspicious one, else the middle of those that show the person."""
-    if person.worst_time_s is not None:
-        return person.worst_time_s
-    return person.timeline[len(person.timeline) // 2].time_s if person.timeline else None

@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from detector.types import Box
+from detector.types import Box, Face
 
 Colour = tuple[int, int, int]
 
 PAPER: Colour = (17, 22, 31)
 INK: Colour = (238, 241, 246)
+
+_ROOM = 0.65  # half of a square around a face, in sides of its box
 
 
 def mark(image: np.ndarray, box: Box, colour: Colour, lines: Sequence[str], size_px: int) -> None:
@@ -32,6 +34,17 @@ def mark(image: np.ndarray, box: Box, colour: Colour, lines: Sequence[str], size
     words = _label(tuple(lines), size_px, colour)
     left = max(0, min(x0, image.shape[1] - words.shape[1]))
     _lay(image, words, left, max(0, y0 - words.shape[0] - thick // 2))
+
+
+def around(image: np.ndarray, face: Face) -> np.ndarray:
+    """The part of a picture that shows a face with some room around it, cut at the picture's border; a view."""
+    x0, y0, x1, y1 = face.box
+    half = face.size_px * _ROOM
+    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
+    height, width = image.shape[:2]
+    left, right = int(max(0, cx - half)), int(min(width, cx + half))
+    top, bottom = int(max(0, cy - half)), int(min(height, cy + half))
+    return image[top : max(bottom, top + 1), left : max(right, left + 1)]
 
 
 def line_width(image: np.ndarray) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from queue import Empty, Full, Queue
 from threading import Event, Thread
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -55,6 +55,16 @@ Looked = tuple[RGB, tuple[Face, ...]]
 
 OnStep = Callable[[float, str], None]
 """Told a share from 0 to 1 and what is being done; may raise to end it all."""
+
+
+class Observer(Protocol):
+    """Who is shown a video while it is judged, so that its pictures need no second pass through the file."""
+
+    def opened(self, info: VideoInfo) -> None:
+        """Called once, before any frame."""
+
+    def frame_judged(self, time_s: float, image: RGB, faces: tuple[Face, ...]) -> None:
+        """Called with each frame in order of time, (H, W, 3) uint8 RGB, and its faces; must not keep the frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +117,7 @@ def follow_persons(
     on_step: OnStep,
     start_s: float | None = None,
     end_s: float | None = None,
+    observer: Observer | None = None,
 ) -> Film[J]:
     """The persons of a video, over up to `max_frames` frames.
 
@@ -120,12 +131,15 @@ def follow_persons(
         max_frames: that are looked at.
         on_step: told the progress; what it raises ends the work and is passed on.
         start_s, end_s: look at this part alone, in seconds.
+        observer: shown the frames.
 
     Raises:
         MediaError: the video cannot be read, or has no picture in that part ("outside").
     """
     on_step(0.0, "Opening the video")
     info = probe(source)
+    if observer is not None:
+        observer.opened(info)
     part_s = part_of(info, start_s, end_s)
     windows = windows_of(info, max_frames, part_s=part_s)
     scouted = 0
@@ -155,6 +169,8 @@ def follow_persons(
                 tell()
                 judged += judge(part)
             for frame, (image, faces), said in zip(batch, looked, judged, strict=True):
+                if observer is not None:
+                    observer.frame_judged(frame.time_s, image, faces)
                 for track, face, j in zip(tracker.add(frame.time_s, faces, image), faces, said, strict=True):
                     seen.setdefault(track, []).append(Sighting(frame.time_s, face, j))
     persons = tuple(Followed(tuple(seen[track])) for track in tracker.persons(len(times)))

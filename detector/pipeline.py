@@ -30,7 +30,7 @@ from detector.media import (
     size_of,
     sniff_kind,
 )
-from detector.persons import follow_persons
+from detector.persons import Observer, follow_persons
 from detector.progress import OnProgress, ShouldStop, Steps
 from detector.provenance import read_provenance
 from detector.provenance.history import perceptual_hash
@@ -140,6 +140,7 @@ class Detector:
         start_s: float | None = None,
         end_s: float | None = None,
         region: Box | None = None,
+        observer: Observer | None = None,
         on_progress: OnProgress | None = None,
         should_stop: ShouldStop | None = None,
     ) -> FileVerdict:
@@ -151,6 +152,7 @@ class Detector:
             max_frames: of a video that are looked at.
             start_s, end_s: of a video look at the part between these times alone, in seconds.
             region: look for faces in this part of the picture alone, as `image` takes it.
+            observer: of a video, shown its frames while they are judged.
             on_progress: called with a share from 0 to 1 and what is being done.
             should_stop: asked often; when it says True, `Cancelled` is raised.
         """
@@ -171,6 +173,7 @@ class Detector:
                     start_s=start_s,
                     end_s=end_s,
                     region=region,
+                    observer=observer,
                     on_progress=on_progress,
                     should_stop=should_stop,
                 )
@@ -300,13 +303,14 @@ class Detector:
         start_s: float | None = None,
         end_s: float | None = None,
         region: Box | None = None,
+        observer: Observer | None = None,
         on_progress: OnProgress | None = None,
         should_stop: ShouldStop | None = None,
     ) -> VideoVerdict:
         """The verdict of a video: every person, most suspicious first.
 
         Args:
-            source, name, max_frames, on_progress, should_stop: as for `file`.
+            source, name, max_frames, observer, on_progress, should_stop: as for `file`.
             start_s, end_s: look at the part between these times alone, in seconds on a player's clock; None = from the
                 first picture, to the last.
             region: look for faces in this part of every frame alone, as `image` takes it.
@@ -330,6 +334,7 @@ class Detector:
             on_step=lambda share, what: step(0.95 * share, what),
             start_s=start_s,
             end_s=end_s,
+            observer=observer,
         )
         info, times = film.info, film.times_s
         step(0.96, "Weighing the evidence")

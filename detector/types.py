@@ -261,6 +261,16 @@ class Person:
     stands_out: StandsOut | None = None
     photo_band: Band | None = None
 
+    @property
+    def best_point(self) -> TimelinePoint | None:
+        """The frame to show: the most suspicious one, else the middle of those that show the person."""
+        if not self.timeline:
+            return None
+        worst = self.worst_time_s
+        if worst is None:
+            return self.timeline[len(self.timeline) // 2]
+        return min(self.timeline, key=lambda point: abs(point.time_s - worst))
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "number": self.number,

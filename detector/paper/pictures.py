@@ -8,16 +8,16 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from detector.drawing import around
 from detector.explain.gradcam import Heatmap, overlay
 from detector.media import RGB, Source, read_image
 from detector.paper.blocks import MAX_SUBJECTS
 from detector.report import network_name
-from detector.types import Face, FileVerdict, ImageVerdict, Person, VideoVerdict
+from detector.types import Face, FileVerdict, ImageVerdict, VideoVerdict
 from detector.video import read_frame
 
 _SIDE_PX = 360
 _STRENGTH = 0.6
-_ROOM = 0.65
 
 
 class Explains(Protocol):
@@ -42,12 +42,11 @@ def pictures_of(source: Source, verdict: FileVerdict, detector: Explains | None)
             found += _of_face(image, face.face, face.number, "Face", None, detector if face.band else None)
     elif isinstance(verdict, VideoVerdict):
         for person in verdict.persons[:MAX_SUBJECTS]:
-            point = _best(person)
+            point = person.best_point
             if point is not None:
-                time_s, face_there = point
-                image = read_frame(source, time_s)
+                image = read_frame(source, point.time_s)
                 judge = detector if person.band else None
-                found += _of_face(image, face_there, person.number, "Person", time_s, judge)
+                found += _of_face(image, point.face, person.number, "Person", point.time_s, judge)
     return tuple(found)
 
 
@@ -61,32 +60,20 @@ def stills_of(source: Source, verdict: FileVerdict) -> dict[str, bytes]:
     if isinstance(verdict, ImageVerdict) and verdict.faces:
         image = read_image(source, verdict.picture_number)
         for face in verdict.faces[:MAX_SUBJECTS]:
-            found[f"face-{face.number}"] = _jpeg(_around(image, face.face))
+            found[f"face-{face.number}"] = _jpeg(around(image, face.face))
     elif isinstance(verdict, VideoVerdict):
         for person in verdict.persons[:MAX_SUBJECTS]:
-            point = _best(person)
+            point = person.best_point
             if point is not None:
-                image = read_frame(source, point[0])
+                image = read_frame(source, point.time_s)
                 found[f"frame-{person.number}"] = _jpeg(image)
-                found[f"face-{person.number}"] = _jpeg(_around(image, point[1]))
+                found[f"face-{person.number}"] = _jpeg(around(image, point.face))
     return found
 
 
 def with_pictures(document: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The JSON of a verdict with the pictures of its report."""
     return {**document, "pictures": [dict(picture) for picture in pictures]}
-
-
-def _best(person: Person) -> tuple[float, Face] | None:
-    """The frame to show: the most suspicious one, else the middle of those that show the person."""
-    if not person.timeline:
-        return None
-    if person.worst_time_s is None:
-        point = person.timeline[len(person.timeline) // 2]
-    else:
-        worst = person.worst_time_s
-        point = min(person.timeline, key=lambda p: abs(p.time_s - worst))
-    return point.time_s, point.face
 
 
 def _of_face(
@@ -119,19 +106,9 @@ def _entry(kind: str, number: int, time_s: float | None, alt: str, data: bytes) 
 
 def _cut(image: RGB, face: Face) -> bytes:
     """The face with some room around it, small, as JPEG."""
-    part = Image.fromarray(_around(image, face))
+    part = Image.fromarray(around(image, face))
     part.thumbnail((_SIDE_PX, _SIDE_PX))
     return _jpeg(np.asarray(part), 88)
-
-
-def _around(image: RGB, face: Face) -> RGB:
-    x0, y0, x1, y1 = face.box
-    half = face.size_px * _ROOM
-    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
-    height, width = image.shape[:2]
-    left, right = int(max(0, cx - half)), int(min(width, cx + half))
-    top, bottom = int(max(0, cy - half)), int(min(height, cy + half))
-    return image[top : max(bottom, top + 1), left : max(right, left + 1)]
 
 
 def _jpeg(image: RGB, quality: int = 95) -> bytes:

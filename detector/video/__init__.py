@@ -12,7 +12,6 @@ file, never from a frame's number over the rate, so that a variable frame rate s
 from detector.video.frames import (
     VideoFrame,
     VideoInfo,
-    iter_at,
     iter_frames,
     iter_span,
     part_of,
@@ -34,7 +33,6 @@ __all__ = [
     "VideoInfo",
     "Window",
     "covered_s",
-    "iter_at",
     "iter_frames",
     "iter_scouts",
     "iter_sound",

@@ -152,25 +152,6 @@ def iter_frames(
             raise nothing_decoded(media, clock)
 
 
-def iter_at(
-    source: Source, times_s: Sequence[float], *, should_stop: Callable[[], bool] | None = None
-) -> Generator[VideoFrame, None, None]:
-    """The frames on the screen at these times, which are in order; each once. Otherwise as `iter_frames`.
-
-    Raises:
-        MediaError: as `probe`.
-    """
-    clock = Clock(BUDGET_S * max(1.0, len(times_s) / 32), should_stop)
-    windows = tuple(Window(time_s, time_s, (time_s + _ROUNDING_S,)) for time_s in times_s)
-    with opened(source, clock) as media:
-        turn: Turn | None = None
-        for decoded in wanted_frames(media, clock, windows, exactly=True):
-            turn = turn or turn_of(decoded.frame)
-            frame = VideoFrame(decoded.time_s, upright(decoded, turn))
-            with clock.stopped():
-                yield frame
-
-
 def read_frame(source: Source, time_s: float) -> RGB:
     """The frame that is shown at `time_s`, the same as `iter_frames` gave for that time: (H, W, 3) uint8 RGB.
 

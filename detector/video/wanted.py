@@ -74,8 +74,8 @@ def _groups(media: Media, clock: Clock) -> Iterator[_Group]:
         yield cut(len(packets), closed=True)
 
 
-def wanted_frames(media: Media, clock: Clock, windows: Sequence[Window], *, exactly: bool = False) -> Iterator[Decoded]:
-    """The frames on the screen at the windows' times, or (unless `exactly`) close to them; each once, in order.
+def wanted_frames(media: Media, clock: Clock, windows: Sequence[Window]) -> Iterator[Decoded]:
+    """The frames on the screen at the windows' times, or close to them; each once, in order.
 
     Whole groups without a wanted frame are not decoded, nor what follows the last wanted frame of a group, nor frames
     that no other frame needs.
@@ -83,9 +83,7 @@ def wanted_frames(media: Media, clock: Clock, windows: Sequence[Window], *, exac
     gap_s = windows[1].start_s - windows[0].end_s if len(windows) > 1 else 0.0
     spacings = [b - a for window in windows for a, b in itertools.pairwise(window.times_s)]
     reach_s = _REACH * min(spacings, default=0.0)
-    if exactly:
-        reach_s = gap_s = 0.0
-    elif reach_s < 2 * step_of(media):
+    if reach_s < 2 * step_of(media):
         reach_s = 0.0  # so close that two times might come to mean one frame
     later = deque(windows)
     times: deque[float] = deque()

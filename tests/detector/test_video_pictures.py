@@ -11,7 +11,7 @@ import pytest
 from av.filter import Graph
 
 from detector.media import RGB
-from detector.video import iter_at, iter_frames, probe, read_frame
+from detector.video import iter_frames, probe, read_frame
 from tests.detector.test_video import make_clip
 
 WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
@@ -111,7 +111,6 @@ def test_interlaced_frames_show_one_moment(codec: str, container: str, first: in
     few = list(iter_frames(clip, max_frames=5, info=info))
     assert len(few) == 5 and all(combed(frame.image) < 0.002 for frame in few[:-1])
     assert combed(read_frame(clip, few[2].time_s)) < 0.002
-    assert all(combed(frame.image) < 0.002 for frame in iter_at(clip, [few[1].time_s, few[3].time_s]))
 
 
 def test_progressive_frames_stay_as_they_are() -> None:

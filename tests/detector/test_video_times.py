@@ -14,7 +14,6 @@ from detector.errors import MediaError
 from detector.video import (
     SOUND_RATE,
     VideoInfo,
-    iter_at,
     iter_frames,
     iter_sound,
     iter_span,
@@ -314,14 +313,6 @@ def test_a_second_file_that_no_player_shows_is_mentioned(container: str, codec: 
     info = probe(clip + clip)
     assert info.second_file and not info.cut_off
     assert info.duration_s == pytest.approx(1.0, abs=0.1)
-
-
-def test_frames_at_given_times_are_those_that_were_given_before() -> None:
-    clip = make_clip(300, gop=50, b_frames=2)
-    frames = list(iter_frames(clip, max_frames=9))
-    again = list(iter_at(clip, [frame.time_s for frame in frames]))
-    assert [frame.time_s for frame in again] == [frame.time_s for frame in frames]
-    assert all(np.array_equal(a.image, b.image) for a, b in zip(again, frames, strict=True))
 
 
 def test_a_part_is_cut_to_where_there_are_pictures() -> None:

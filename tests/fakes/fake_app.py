@@ -47,6 +47,7 @@ from detector.manifest import (
     Videos,
 )
 from detector.media import read_head, read_image, sha256_of, sniff_kind
+from detector.persons import Observer
 from detector.pipeline import Glance
 from detector.results import Choice, Curves, Figure, LabelledSource, Measured, Pooled, Results
 from detector.steps import next_steps
@@ -185,6 +186,7 @@ class FakeDetector:
         name: str | None = None,
         on_progress: Callable[[float, str], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        observer: Observer | None = None,
         **look: float,
     ) -> FileVerdict:
         self.looks.append(look)
@@ -198,16 +200,16 @@ class FakeDetector:
             if on_progress is not None:
                 on_progress(step / steps, f"reading frames, {step + 1} of {steps}")
             time.sleep(0.08 if steps > 4 else 0.02)
-        verdict = self._verdict(source, name)
+        verdict = self._verdict(source, name, observer)
         verdict = replace(verdict, provenance=_SAYS)
         return replace(verdict, next_steps=next_steps(verdict))
 
-    def _verdict(self, source: bytes | Path, name: str) -> FileVerdict:
+    def _verdict(self, source: bytes | Path, name: str, observer: Observer | None) -> FileVerdict:
         kind = sniff_kind(read_head(source) if isinstance(source, Path) else source[:4096])
         if kind == "unknown":
             return FileVerdict(**self._common(source, name, "unknown", None, None, None, "unsupported"))
         if kind == "video":
-            return self._video(source, name)
+            return self._video(source, name, observer)
         return self._image(source, name)
 
     def glance(self, image: np.ndarray) -> tuple[Glance, ...]:
@@ -291,12 +293,18 @@ class FakeDetector:
             faces = faces[:1]
         return ImageVerdict(**{**self._common(source, name, "image", band, prob, span), **size}, faces=faces)
 
-    def _video(self, source: bytes | Path, name: str) -> FileVerdict:
+    def _video(self, source: bytes | Path, name: str, observer: Observer | None) -> FileVerdict:
         info = probe(source)
+        if observer is not None:
+            observer.opened(info)
         end = info.duration_s or 1.0
         u = info.width / 640
         with closing(iter_frames(source, max_frames=32)) as frames:
-            times = [frame.time_s for frame in frames]
+            times = []
+            for frame in frames:
+                times.append(frame.time_s)
+                if observer is not None:
+                    observer.frame_judged(frame.time_s, frame.image, (_face(140 * u, 60 * u, 140 * u),))
         curve = [0.25 + 0.62 * math.exp(-(((t / end) - 0.45) ** 2) / 0.02) for t in times]
         one = tuple(_point(t, _face(140 * u, 60 * u, 140 * u), p) for t, p in zip(times, curve, strict=True))
         two = tuple(
