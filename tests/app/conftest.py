@@ -1,5 +1,6 @@
 """The page with a detector of known output behind it (`tests/fakes/fake_app.py`)."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,23 @@ from streamlit.testing.v1 import AppTest
 
 from app import networks, shelf
 from tests.fakes import fake_app
+
+
+@pytest.fixture(autouse=True)
+def _idle_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Waits for every worker of the test: what one still has in line would load the next test's detector."""
+    workers: list[networks.Worker] = []
+    begin = networks.Worker.__init__
+
+    def recorded(self: networks.Worker) -> None:
+        begin(self)
+        workers.append(self)
+
+    monkeypatch.setattr(networks.Worker, "__init__", recorded)
+    yield
+    for worker in workers:
+        idle = threading.Event()
+        assert worker.submit(idle.set) and idle.wait(60), "a worker is still busy after the test"
 
 
 @pytest.fixture
