@@ -8,7 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from detector.types import (
     REASONS,
@@ -26,6 +26,7 @@ from detector.words import (
     apart_line,
     asides,
     crowd_line,
+    fragile,
     listed,
     part_that_stands_out,
     photo_line,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 BAND_WORDS: dict[Band, str] = {"little": "little", "weak": "weak", "strong": "strong", "very_strong": "very strong"}
 
-LOW_COVERAGE = 0.5
+LOW_COVERAGE = 0.9
 """Share of a video that was looked at below which headline and quotation name it."""
 
 PROBABILITY_HELP = (
@@ -140,8 +141,8 @@ def network_name(name: str) -> str:
 def headline(verdict: FileVerdict) -> str:
     """What was found, before any number: "Strong evidence of manipulation" or "No verdict".
 
-    Of a video of which less than `LOW_COVERAGE` was looked at, or not all is there, it says so; also which picture of
-    several it is about, and which part of a video stands out, whatever the band.
+    Of a video of which less than `LOW_COVERAGE` was looked at, or not all is there, it says so; also that a band
+    falls when the photo is saved again, which picture of several it is about, and which part of a video stands out.
     """
     found = "No verdict"
     if verdict.band is not None:
@@ -198,6 +199,10 @@ def range_of(value: ProbRange) -> str:
     return f"{what} {span_percent(value.low, value.high).removesuffix(' %')}"
 
 
+Aspect = Literal["where", "sure", "seen", "more"]
+"""What a fact answers: where something is suspicious, how sure that is, how much was seen; or it goes beyond that."""
+
+
 def facts(verdict: FileVerdict) -> tuple[str, ...]:
     """Short lines, each one measured, what changes the reading of the headline first.
 
@@ -205,18 +210,34 @@ def facts(verdict: FileVerdict) -> tuple[str, ...]:
     band, how many networks lean towards manipulation, how many faces or persons could be judged, and how much was
     looked at when that is not all. Without one: what was looked at. Empty for a file that could not be read.
     """
+    return tuple(line for _, line in facts_by_aspect(verdict))
+
+
+def facts_by_aspect(verdict: FileVerdict) -> tuple[tuple[Aspect, str], ...]:
+    """The same lines in the same order, each with what it answers."""
+    found: tuple[tuple[Aspect, str], ...] = ()
     if verdict.status == "unreadable":
-        return ()
+        return found
+    high: tuple[Aspect, str] = ("sure", _high_for_little(verdict))
     if isinstance(verdict, ImageVerdict):
-        first = (crowd_line(verdict.crowd), *(resaved_line(face) for face in verdict.faces[:1]))
-        rest = (*_image_facts(verdict), turned_line([f.face for f in verdict.faces]), picture_line(verdict))
+        found = (
+            ("where", crowd_line(verdict.crowd)),
+            *(("more", resaved_line(face)) for face in verdict.faces[:1]),
+            high,
+            *_image_facts(verdict),
+            ("seen", turned_line([f.face for f in verdict.faces])),
+            ("seen", picture_line(verdict)),
+        )
     elif isinstance(verdict, VideoVerdict):
         seen = [point.face for person in verdict.persons[:1] for point in person.timeline]
-        first = (apart_line(verdict),)
-        rest = (*_video_facts(verdict), *(photo_line(p) for p in verdict.persons[:1]), turned_line(seen))
-    else:
-        return ()
-    return tuple(line for line in (*first, *_high_for_little(verdict), *rest) if line)
+        found = (
+            ("where", apart_line(verdict)),
+            high,
+            *_video_facts(verdict),
+            *(("more", photo_line(p)) for p in verdict.persons[:1]),
+            ("seen", turned_line(seen)),
+        )
+    return tuple((aspect, line) for aspect, line in found if line)
 
 
 def error_rate_line(verdict: FileVerdict, entry: HasFalseAlarms) -> str:
@@ -297,8 +318,8 @@ def _more_sentences(verdict: FileVerdict) -> str:
         said += f"The part from {part[1].start_s:.1f} to {_seconds(part[1].end_s)} stands out from the rest. "
     if verdict.region is not None:
         said += "Only a chosen part of the picture was looked at. "
-    if isinstance(verdict, ImageVerdict) and verdict.faces and resaved_line(verdict.faces[0]):
-        said += "Copies of it that are saved again give less evidence or none. "
+    if isinstance(verdict, ImageVerdict) and fragile(verdict):
+        said += "This is fragile: copies of it that are saved again give less evidence or none. "
     return said
 
 
@@ -390,100 +411,99 @@ def _counted(parts: Sequence[FaceVerdict | Person]) -> bool:
     return bool(parts) and parts[0].votes is not None
 
 
-def _image_facts(verdict: ImageVerdict) -> tuple[str, ...]:
+def _image_facts(verdict: ImageVerdict) -> Iterator[tuple[Aspect, str]]:
     faces = verdict.faces
     judged = sum(face.band is not None for face in faces)
-    if not faces:
-        return _looked_at(verdict)
-    largest = round(max(face.face.size_px for face in faces))
     if not judged:
-        return (f"{_count(len(faces), 'face')} found, the largest {largest} pixels.", *_looked_at(verdict))
+        if faces:
+            largest = round(max(face.face.size_px for face in faces))
+            yield "seen", f"{_count(len(faces), 'face')} found, the largest {largest} pixels."
+        yield "seen", _looked_at(verdict)
+        return
+    yield "sure", _networks(faces[0].scores, _counted(faces))
     size = f"{round(faces[0].face.size_px)} pixels on its longer side"
     if len(faces) == 1:
-        return (*_networks(faces[0].scores, _counted(faces)), f"1 face found, {size}.")
-    return (
-        *_networks(faces[0].scores, _counted(faces)),
-        f"{len(faces)} faces found, {judged} of them could be judged; face {faces[0].number} is {size}.",
-    )
+        yield "seen", f"1 face found, {size}."
+    else:
+        judged_of = f"{len(faces)} faces found, {judged} of them could be judged"
+        yield "seen", f"{judged_of}; face {faces[0].number} is {size}."
 
 
-def _video_facts(verdict: VideoVerdict) -> tuple[str, ...]:
+def _video_facts(verdict: VideoVerdict) -> Iterator[tuple[Aspect, str]]:
     persons = verdict.persons
     judged = sum(person.band is not None for person in persons)
-    coverage = _coverage(verdict)
-    if not persons:
-        return (*_looked_at(verdict), *coverage)
     if not judged:
-        most = max(person.usable_frames for person in persons)
-        return (
-            f"{_count(len(persons), 'person')} found, with at most {_count(most, 'frame')} clear enough to judge.",
-            *_looked_at(verdict),
-            *coverage,
-        )
-    top = persons[0]
-    when: tuple[str, ...] = ()
+        if persons:
+            most = max(person.usable_frames for person in persons)
+            frames = _count(most, "frame")
+            yield "seen", f"{_count(len(persons), 'person')} found, with at most {frames} clear enough to judge."
+        yield "seen", _looked_at(verdict)
+    else:
+        yield from _judged_facts(verdict, persons[0], judged)
+    for line in _coverage(verdict):
+        yield "seen", line
+
+
+def _judged_facts(verdict: VideoVerdict, top: Person, judged: int) -> Iterator[tuple[Aspect, str]]:
+    persons = verdict.persons
+    yield "sure", _networks(top.scores, _counted(persons))
+    if verdict.band_cap is not None and verdict.band_cap.applied:
+        yield "sure", f"The score alone would reach a stronger band. {cap_text(verdict)}"
     if top.worst_window_s:
         start, end = top.worst_window_s
         frames = sum(start <= point.time_s <= end and point.prob_fake is not None for point in top.timeline)
-        when = (f"Most suspicious from {_seconds(start)} to {_seconds(end)}, in {_count(frames, 'frame')}.",)
+        yield "where", f"Most suspicious from {_seconds(start)} to {_seconds(end)}, in {_count(frames, 'frame')}."
     found = f"; {judged} of {len(persons)} persons could be judged" if len(persons) > 1 else ""
-    capped = verdict.band_cap is not None and verdict.band_cap.applied
-    return (
-        *_networks(top.scores, _counted(persons)),
-        *((f"The score alone would reach a stronger band. {cap_text(verdict)}",) if capped else ()),
-        *when,
-        f"The face could be judged in {top.usable_frames} of {_count(len(top.timeline), 'frame')}{found}.",
-        *coverage,
-    )
+    yield "seen", f"The face could be judged in {top.usable_frames} of {_count(len(top.timeline), 'frame')}{found}."
 
 
-def _high_for_little(verdict: FileVerdict) -> tuple[str, ...]:
+def _high_for_little(verdict: FileVerdict) -> str:
     """Why a probability above one half is little evidence: "84 %" beside "little" reads like a mistake."""
     if verdict.band != "little" or verdict.prob_fake is None or verdict.prob_fake <= 0.5 or not verdict.thresholds:
-        return ()
+        return ""
     if _counted(_parts(verdict)[1]):
-        return ()
+        return ""
     genuine = "genuine videos" if verdict.kind == "video" else "genuine photos"
     edge = score_of(verdict.thresholds.weak)
-    return (f"Weak evidence begins at {edge} of 100 here: 1 in 10 {genuine} scores that or more.",)
+    return f"Weak evidence begins at {edge} of 100 here: 1 in 10 {genuine} scores that or more."
 
 
-def _networks(scores: Sequence[Score], voted: bool) -> tuple[str, ...]:
-    """One sentence on how the networks agree, none for a single one.
+def _networks(scores: Sequence[Score], voted: bool) -> str:
+    """One sentence on how the networks agree; empty for a single one.
 
     Where they vote, by their vote; else by the side of even odds that each is on, since the joint score is no vote and
     can be strong where none is above an edge of its own.
     """
     if len(scores) < 2:
-        return ()
+        return ""
     verb = "vote for" if voted else "lean towards"
     pro = [network_name(s.model) for s in scores if (s.above_threshold if voted else s.prob_fake >= 0.5)]
     contra = [network_name(s.model) for s in scores if network_name(s.model) not in pro]
     total = len(scores)
     one = verb.replace("vote", "votes").replace("lean", "leans")
     if not contra:
-        return (f"{'Both' if total == 2 else f'All {_number(total)}'} networks {verb} manipulation.",)
+        return f"{'Both' if total == 2 else f'All {_number(total)}'} networks {verb} manipulation."
     if not pro:
-        return (f"{'Neither' if total == 2 else 'None'} of the {_number(total)} networks {one} manipulation.",)
+        return f"{'Neither' if total == 2 else 'None'} of the {_number(total)} networks {one} manipulation."
     does = "does" if len(contra) == 1 else "do"
     # the smaller group is the one worth naming
     tail = f": {listed(pro)}" if len(pro) < len(contra) or total == 2 else f"; {listed(contra)} {does} not"
     said = one if len(pro) == 1 else verb
-    return (f"{_number(len(pro)).capitalize()} of {_number(total)} networks {said} manipulation{tail}.",)
+    return f"{_number(len(pro)).capitalize()} of {_number(total)} networks {said} manipulation{tail}."
 
 
-def _looked_at(verdict: FileVerdict) -> tuple[str, ...]:
+def _looked_at(verdict: FileVerdict) -> str:
     if verdict.kind == "video" and verdict.coverage is not None:
-        return (f"{_count(verdict.coverage.frames, 'frame')} looked at.",)
+        return f"{_count(verdict.coverage.frames, 'frame')} looked at."
     if verdict.region is not None:
         x0, y0, x1, y1 = (round(v) for v in verdict.region)
         size = f"{x1 - x0} x {y1 - y0} pixels of {verdict.width} x {verdict.height}"
-        return (f"A part of the picture was looked at, as asked: {size}, from {x0}, {y0}.",)
+        return f"A part of the picture was looked at, as asked: {size}, from {x0}, {y0}."
     if isinstance(verdict, ImageVerdict) and verdict.picture is not None:
-        return ()  # picture_line says it
+        return ""  # picture_line says it
     if verdict.width and verdict.height:
-        return (f"The whole picture was looked at, {verdict.width} x {verdict.height} pixels.",)
-    return ()
+        return f"The whole picture was looked at, {verdict.width} x {verdict.height} pixels."
+    return ""
 
 
 def _coverage(verdict: FileVerdict) -> tuple[str, ...]:

@@ -116,8 +116,14 @@ def _found(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{key: values[key] for key in ("number", "status", "reason", "band", "prob_fake", "votes")},
         "range": _range(values["range"]),
-        "scores": tuple(Score(**score) for score in values["scores"]),
+        "scores": tuple(_score(score) for score in values["scores"]),
     }
+
+
+def _score(values: Mapping[str, Any]) -> Score:
+    # older files of this schema have no edges
+    own = values.get("thresholds")
+    return Score(**{**values, "thresholds": Thresholds(**own) if own else None})
 
 
 def _face(values: Mapping[str, Any]) -> Face:

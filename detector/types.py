@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from detector.evidence import Provenance, Step
 
-SCHEMA_VERSION = "2.2"
+SCHEMA_VERSION = "2.3"
 
 Kind = Literal["image", "video", "unknown"]
 Status = Literal["ok", "no_verdict", "unreadable"]
@@ -94,18 +94,6 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """What one network says of one face or person: its own calibrated probability and whether it is above its edge."""
-
-    model: str
-    prob_fake: float
-    above_threshold: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"model": self.model, "prob_fake": round(self.prob_fake, 4), "above_threshold": self.above_threshold}
-
-
-@dataclass(frozen=True, slots=True)
 class ProbRange:
     """A range of probabilities and what it was taken over.
 
@@ -131,6 +119,32 @@ class Thresholds:
 
     def to_dict(self) -> dict[str, Any]:
         return {"weak": round(self.weak, 4), "strong": round(self.strong, 4), "very_strong": round(self.very_strong, 4)}
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one network says of one face or person: its own calibrated probability against edges of its own.
+
+    Attributes:
+        above_threshold: whether it is above `threshold`.
+        threshold: its own edge of "strong" in this file; where networks vote, the edge of its vote.
+        thresholds: all band edges that it would have by itself in this file; None where networks vote.
+    """
+
+    model: str
+    prob_fake: float
+    above_threshold: bool
+    threshold: float | None = None
+    thresholds: Thresholds | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "prob_fake": round(self.prob_fake, 4),
+            "above_threshold": self.above_threshold,
+            "threshold": _rounded(self.threshold),
+            "thresholds": self.thresholds.to_dict() if self.thresholds else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)

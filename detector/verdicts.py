@@ -7,12 +7,22 @@ from typing import Any
 import numpy as np
 
 from detector.aggregate import PersonScore, smooth, stands_out
-from detector.calibration import band_of, edges, sigmoid
+from detector.calibration import band_of, edges, sigmoid, thresholds
 from detector.ensemble import VOTES, Ensemble
 from detector.judge import Judged
 from detector.manifest import Entry
 from detector.persons import Film
-from detector.types import Coverage, FaceVerdict, Person, ProbRange, Resaved, Score, StandsOut, TimelinePoint
+from detector.types import (
+    Coverage,
+    FaceVerdict,
+    Person,
+    ProbRange,
+    Resaved,
+    Score,
+    StandsOut,
+    Thresholds,
+    TimelinePoint,
+)
 from detector.video import covered_s
 
 
@@ -141,20 +151,23 @@ class Verdicts:
         )
 
     def _scores(self, logits: np.ndarray, chances: float, *, clip: bool = False) -> tuple[Score, ...]:
-        """Each network alone, against its own strong edge; where networks vote, against the edge of its vote.
+        """Each network alone, against its own edges; where networks vote, against the edge of its vote.
 
         Args:
             logits: (M,) of a face, or, with `clip`, means over a person's worst run.
         """
+        own: list[Thresholds | None] = [None] * len(self.members)
         if self._ensemble.kind in VOTES:
             limits = list(self._ensemble.edges)
         else:
-            limits = [edges(e.clips.curve if clip else e.curve, chances)["strong"] for e in self.members]
+            curves = [e.clips.curve if clip else e.curve for e in self.members]
+            limits = [edges(curve, chances)["strong"] for curve in curves]
+            own = [thresholds(curve, chances) for curve in curves]
             if clip:
                 logits = np.array([e.clips.calibration(logit) for e, logit in zip(self.members, logits, strict=True)])
         return tuple(
-            Score(member.name, float(sigmoid(logit)), bool(logit > edge))
-            for member, logit, edge in zip(self.members, logits, limits, strict=True)
+            Score(member.name, float(sigmoid(logit)), bool(logit > edge), float(sigmoid(edge)), by_itself)
+            for member, logit, edge, by_itself in zip(self.members, logits, limits, own, strict=True)
         )
 
     def _votes(self, logits: np.ndarray) -> int | None:

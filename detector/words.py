@@ -18,6 +18,7 @@ from detector.types import (
     ImageVerdict,
     Kind,
     Person,
+    Resaved,
     StandsOut,
     VideoVerdict,
 )
@@ -83,8 +84,10 @@ def edges_line(verdict: FileVerdict) -> str:
 
 
 def asides(verdict: FileVerdict) -> tuple[str, ...]:
-    """What belongs beside a headline in a few words: which picture, which part stands out, that a region was chosen."""
+    """What belongs beside a headline in a few words: what a copy loses, which picture, which part stands out."""
     said = []
+    if isinstance(verdict, ImageVerdict) and fragile(verdict):
+        said.append("fragile")
     picture = verdict.picture if isinstance(verdict, ImageVerdict) else None
     if picture is not None and verdict.status == "ok":
         said.append(f"picture {picture.number} of {picture.of}")
@@ -139,12 +142,25 @@ def crowd_line(crowd: Crowd | None) -> str:
     )
 
 
+def fragile(verdict: ImageVerdict) -> bool:
+    """Whether the band that stands in the headline falls when the picture is saved anew."""
+    top = verdict.faces[0] if verdict.faces else None
+    # a band that rests on the number of faces was not tried on copies
+    return top is not None and top.band == verdict.band and bool(_fallen(top))
+
+
+def _fallen(face: FaceVerdict) -> list[Resaved]:
+    if face.band is None:
+        return []
+    return [r for r in face.resaved if r.band is not None and BANDS.index(r.band) < BANDS.index(face.band)]
+
+
 def resaved_line(face: FaceVerdict) -> str:
     """What becomes of the band when the picture is saved anew, where it falls; empty where it holds."""
     if face.band is None:
         return ""
     none = [CHANGES[r.change] for r in face.resaved if r.band is None]
-    fallen = [r for r in face.resaved if r.band is not None and BANDS.index(r.band) < BANDS.index(face.band)]
+    fallen = _fallen(face)
     said = []
     for band in BANDS:
         phrases = [CHANGES[r.change] for r in fallen if r.band == band]

@@ -12,7 +12,7 @@ from detector.paper import charts
 from detector.paper.blocks import MAX_SUBJECTS, Block, Bullets, Figure, Figures, Heading, Name, Paragraph, Table
 from detector.stored import verdict_of
 from detector.types import REASONS, FaceVerdict, FileVerdict, ImageVerdict, Person, VideoVerdict
-from detector.words import resaved_line
+from detector.words import resaved_line, score_of
 
 TITLE = "Unmask report"
 LIMITS = (
@@ -209,8 +209,9 @@ def _about(one: FaceVerdict | Person) -> Iterator[tuple[str, str]]:
         if one.worst_window_s:
             yield "Most suspicious", f"{one.worst_window_s[0]:.1f} s to {one.worst_window_s[1]:.1f} s"
     for score in one.scores:
-        edge = "above" if score.above_threshold else "below"
-        yield report.network_name(score.model), f"{report.percent(score.prob_fake)}, {edge} its threshold"
+        side = "above" if score.above_threshold else "below"
+        edge = f" of {score_of(score.threshold)}" if score.threshold is not None else ""
+        yield report.network_name(score.model), f"{score_of(score.prob_fake)} of 100, {side} its own threshold{edge}"
 
 
 def _rates(verdict: FileVerdict) -> Iterator[Block]:

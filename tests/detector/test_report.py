@@ -366,6 +366,17 @@ def test_a_band_that_falls_in_copies_says_so(changes: tuple[Resaved, ...], line:
     verdict = photo(faces=(dataclasses.replace(face(), resaved=changes),))
     assert (report.facts(verdict)[0] == line) == bool(line)
     assert ("saved again give less evidence" in report.quote(verdict)) == bool(line)
+    assert report.headline(verdict).endswith("(fragile)") == bool(line)
+
+
+def test_every_fact_says_what_it_answers() -> None:
+    falls = dataclasses.replace(face(), resaved=resaved(size_50="little"), scores=scores(a=True, b=True))
+    lines = report.facts_by_aspect(photo(faces=(falls, face(2))))
+    assert [aspect for aspect, _ in lines] == ["more", "sure", "seen"]
+    assert tuple(line for _, line in lines) == report.facts(photo(faces=(falls, face(2))))
+    apart = dataclasses.replace(person(), stands_out=APART, scores=scores(a=True, b=True))
+    assert [a for a, _ in report.facts_by_aspect(video(persons=(apart,)))][:3] == ["where", "sure", "where"]
+    assert {a for a, _ in report.facts_by_aspect(video(None, "no_face", persons=()))} == {"seen"}
 
 
 def test_which_picture_of_several_is_named_everywhere() -> None:
@@ -675,7 +686,13 @@ def test_a_name_is_no_formula_for_a_spreadsheet(name: str, cell: str) -> None:
     ("coverage", "words", "sentence", "fact"),
     [
         (Coverage(32, 16.0, 16.0, 1.0), "", "", None),
-        (Coverage(32, 60.0, 32.0, 0.533), "", "", "53 % of the video was looked at, 32.0 s of 60.0 s."),
+        (Coverage(32, 34.0, 32.0, 0.941), "", "", "94 % of the video was looked at, 32.0 s of 34.0 s."),
+        (
+            Coverage(32, 60.0, 32.0, 0.533),
+            "53 % of the video looked at",
+            "53 % of the video was looked at. ",
+            "53 % of the video was looked at, 32.0 s of 60.0 s.",
+        ),
         (
             Coverage(32, 600.0, 18.0, 0.03, scouted=61),
             "3 % of the video looked at",
@@ -697,8 +714,8 @@ def test_a_name_is_no_formula_for_a_spreadsheet(name: str, cell: str) -> None:
         ),
         (
             Coverage(32, 60.0, 31.2, 0.52, incomplete=True, available_s=31.2),
-            "incomplete file",
-            "The file is incomplete. ",
+            "52 % of the video looked at, incomplete file",
+            "52 % of the video was looked at. The file is incomplete. ",
             "The file is incomplete: it breaks off at 31.2 s of 60.0 s. Look for a whole copy.",
         ),
         (

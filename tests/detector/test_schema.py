@@ -152,7 +152,7 @@ COMMON: dict[str, Any] = {
     "tried": ("turned",),
 }
 COMMON_JSON: dict[str, Any] = {
-    "schema_version": "2.2",
+    "schema_version": "2.3",
     "sha256": "ab" * 32,
     "status": "ok",
     "reason": None,
@@ -205,7 +205,7 @@ IMAGE = ImageVerdict(
             band="strong",
             prob_fake=0.812349,
             range=ProbRange(0.74, 0.87, "re-encoding"),
-            scores=(Score("resnet18", 0.812349, True),),
+            scores=(Score("resnet18", 0.812349, True, 0.79004, Thresholds(0.6, 0.79004, 0.9)),),
             sharpness=120.06,
             resaved=(Resaved("size_75", 0.74004, "weak"), Resaved("size_50", None, None, "no_face")),
         ),
@@ -215,6 +215,13 @@ IMAGE = ImageVerdict(
     crowd=Crowd(9, 12, 0.00123456, "weak"),
     caught=Caught("JPEG 50", 0.39004, 0.31, 0.476, 300),
 )
+SCORE_JSON: dict[str, Any] = {
+    "model": "resnet18",
+    "prob_fake": 0.8123,
+    "above_threshold": True,
+    "threshold": 0.79,
+    "thresholds": {"weak": 0.6, "strong": 0.79, "very_strong": 0.9},
+}
 IMAGE_JSON: dict[str, Any] = {
     **COMMON_JSON,
     "file": "photo.jpg",
@@ -238,7 +245,7 @@ IMAGE_JSON: dict[str, Any] = {
             "band": "strong",
             "prob_fake": 0.8123,
             "range": {"low": 0.74, "high": 0.87, "kind": "re-encoding"},
-            "scores": [{"model": "resnet18", "prob_fake": 0.8123, "above_threshold": True}],
+            "scores": [SCORE_JSON],
             "votes": None,
             "resaved": [
                 {"change": "size_75", "prob_fake": 0.74, "band": "weak", "reason": None},
@@ -291,7 +298,7 @@ VIDEO = VideoVerdict(
             band="strong",
             prob_fake=0.812349,
             range=ProbRange(0.74, 0.87, "bootstrap"),
-            scores=(Score("resnet18", 0.812349, True),),
+            scores=(Score("resnet18", 0.812349, True, 0.79004, Thresholds(0.6, 0.79004, 0.9)),),
             on_screen_s=14.204,
             usable_frames=1,
             worst_window_s=(5.801, 9.1),
@@ -338,7 +345,7 @@ VIDEO_JSON: dict[str, Any] = {
             "band": "strong",
             "prob_fake": 0.8123,
             "range": {"low": 0.74, "high": 0.87, "kind": "bootstrap"},
-            "scores": [{"model": "resnet18", "prob_fake": 0.8123, "above_threshold": True}],
+            "scores": [SCORE_JSON],
             "votes": None,
             "on_screen_s": 14.2,
             "usable_frames": 1,
@@ -381,7 +388,7 @@ UNREADABLE = FileVerdict(
     date="2026-12-03T10:00:00Z",
 )
 UNREADABLE_JSON: dict[str, Any] = {
-    "schema_version": "2.2",
+    "schema_version": "2.3",
     "file": "notes.mp4",
     "sha256": "ef" * 32,
     "kind": "unknown",
@@ -415,7 +422,7 @@ IDS = ["image", "video", "unreadable"]
 
 
 def test_the_version_is_pinned() -> None:
-    assert SCHEMA_VERSION == "2.2"
+    assert SCHEMA_VERSION == "2.3"
 
 
 def test_the_codes_are_pinned() -> None:
@@ -501,7 +508,7 @@ def test_a_verdict_comes_back_from_its_json(verdict: FileVerdict, expected: dict
     "values", [{}, {"schema_version": "1.2"}, {"schema_version": "2.0"}, {**IMAGE_JSON, "faces": [{}]}]
 )
 def test_what_is_no_verdict_of_this_version_is_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"schema version 2\.2"):
+    with pytest.raises(ValueError, match=r"schema version 2\.3"):
         verdict_of(values)
 
 
