@@ -115,10 +115,11 @@ def crowd_of(logits: np.ndarray, curve: FalseAlarmCurve, pictures: int = 1) -> C
     """Whether so many faces of one picture are suspicious that chance does not explain it; None for few faces.
 
     The edge for the most suspicious face rises with the number of faces, so that many faces that are each suspicious
-    could all stay below it. Therefore the faces above the edge of "weak" for one face are counted, too. `CROWD_SHARE`
-    of every promised rate is spent on the count, the rest on the most suspicious face (`face_chances`): together they
-    alarm on genuine pictures no more often than a band promises, however they depend on each other (Bonferroni). That
-    the genuine faces of one picture resemble each other counts as a common normal factor (`RESEMBLANCE`).
+    could all stay below it. Therefore the faces above each edge for one face are counted, too, and the count that
+    chance explains least is taken. `CROWD_SHARE` of every promised rate is spent on the counts, the rest on the most
+    suspicious face (`face_chances`): together they alarm on genuine pictures no more often than a band promises,
+    however they depend on each other (Bonferroni). That the genuine faces of one picture resemble each other counts
+    as a common normal factor (`RESEMBLANCE`).
 
     Args:
         logits: (N,) calibrated, of the faces of one picture that were judged.
@@ -128,14 +129,17 @@ def crowd_of(logits: np.ndarray, curve: FalseAlarmCurve, pictures: int = 1) -> C
     of = len(logits)
     if of < MIN_CROWD:
         return None
-    rate = BAND_RATES["weak"]
-    above = int((np.asarray(logits) > curve.edge(rate)).sum())
-    chance = min(1.0, pictures * _chance_of_so_many(above, of, rate))
+    counts = []
+    for rate in BAND_RATES.values():
+        above = int((np.asarray(logits) > curve.edge(rate)).sum())
+        chance = min(1.0, pictures * len(BAND_RATES) * _chance_of_so_many(above, of, rate))
+        counts.append((chance, above, rate))
+    chance, above, rate = min(counts, key=lambda count: count[0])
     band: Band = "little"
     for name, promised in BAND_RATES.items():
         if chance <= CROWD_SHARE * promised:
             band = name
-    return Crowd(above, of, chance, band)
+    return Crowd(above, of, chance, band, rate)
 
 
 def face_chances(judged: int, counted: bool) -> float:

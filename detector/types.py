@@ -415,19 +415,27 @@ class Crowd:
     """Many suspicious faces in one picture, where chance makes few: what the band may rest on instead of one face.
 
     Attributes:
-        above: judged faces above the edge that 1 in 10 genuine faces passes.
+        above: judged faces above the edge that a share `rate` of genuine faces passes.
         of: judged faces.
         chance: how likely genuine faces of one picture are to be so many above, as they resemble each other.
         band: what that alone gives; "little" where it gives nothing.
+        rate: of the edge: that of the band whose count chance explains least.
     """
 
     above: int
     of: int
     chance: float
     band: Band
+    rate: float = 0.1
 
     def to_dict(self) -> dict[str, Any]:
-        return {"above": self.above, "of": self.of, "chance": round(self.chance, 6), "band": self.band}
+        return {
+            "above": self.above,
+            "of": self.of,
+            "chance": round(self.chance, 6),
+            "band": self.band,
+            "rate": self.rate,
+        }
 
 
 @dataclass(frozen=True, slots=True)

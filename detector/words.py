@@ -127,19 +127,17 @@ def turned_line(faces: Sequence[Face]) -> str:
 
 
 def crowd_line(crowd: Crowd | None) -> str:
-    """What the number of suspicious faces says; empty where there are no more than among genuine faces."""
-    usual = 0 if crowd is None else round(crowd.of / 10)
-    if crowd is None or crowd.above <= usual:
+    """What the number of suspicious faces says; empty where genuine pictures show as many every second time."""
+    if crowd is None or crowd.chance > 0.5:
         return ""
+    within, usual = round(1 / crowd.rate), round(crowd.of * crowd.rate)
+    counted = f"{crowd.above} of {crowd.of} faces score higher than {within - 1} in {within} genuine faces do"
     if crowd.band == "little":
         return (
-            f"{crowd.above} of {crowd.of} faces score higher than 9 in 10 genuine faces do; about {usual} would among "
-            "genuine ones. That can still be chance, since faces of one picture resemble each other: look at each."
+            f"{counted}; about {usual} would among genuine ones. That can still be chance, since faces of "
+            "one picture resemble each other: look at each."
         )
-    return (
-        f"{crowd.above} of {crowd.of} faces score higher than 9 in 10 genuine faces do. So many together are "
-        f"{crowd.band.replace('_', ' ')} evidence, whatever a single one is."
-    )
+    return f"{counted}. So many together are {crowd.band.replace('_', ' ')} evidence, whatever a single one is."
 
 
 def fragile(verdict: ImageVerdict) -> bool:

@@ -306,15 +306,27 @@ def test_genuine_crowds_alarm_no_more_often_than_promised(count: int, correlatio
 def test_many_suspicious_faces_count_where_none_alone_would() -> None:
     edge = EXPONENTIAL.edge(0.1)
     found = {
-        above: crowd_of(np.r_[np.full(above, edge + 0.5), np.zeros(60 - above)], EXPONENTIAL) for above in (3, 30, 60)
+        above: crowd_of(np.r_[np.full(above, edge + 0.5), np.zeros(60 - above)], EXPONENTIAL) for above in (3, 35, 60)
     }
     assert [c.band for c in found.values() if c] == ["little", "weak", "very_strong"]
-    assert found[30] is not None and (found[30].above, found[30].of) == (30, 60)
+    assert found[35] is not None and (found[35].above, found[35].of, found[35].rate) == (35, 60, 0.1)
     # none of these reaches an edge for 60 faces by itself
     assert edge + 0.5 < EXPONENTIAL.edge(0.1 / 60)
     # each further picture is a further chance
-    thirty = crowd_of(np.r_[np.full(30, edge + 0.5), np.zeros(30)], EXPONENTIAL, pictures=16)
-    assert thirty is not None and thirty.band == "little"
+    many = crowd_of(np.r_[np.full(35, edge + 0.5), np.zeros(25)], EXPONENTIAL, pictures=16)
+    assert many is not None and many.band == "little"
+
+
+def test_few_very_suspicious_faces_among_many_are_more_than_little() -> None:
+    """Thirteen of sixty faces above the edge of strong for one face, none above the edge for sixty."""
+    strong = EXPONENTIAL.edge(BAND_RATES["strong"])
+    crowd = crowd_of(np.r_[np.full(13, strong + 0.1), np.zeros(47)], EXPONENTIAL)
+    assert crowd is not None
+    assert (crowd.above, crowd.rate, crowd.band) == (13, BAND_RATES["strong"], "weak")
+    assert strong + 0.1 < EXPONENTIAL.edge(BAND_RATES["weak"] / face_chances(60, True))
+    very_strong = EXPONENTIAL.edge(BAND_RATES["very_strong"])
+    crowd = crowd_of(np.r_[np.full(13, very_strong + 0.1), np.zeros(47)], EXPONENTIAL)
+    assert crowd is not None and crowd.band == "very_strong"
 
 
 def test_few_faces_are_not_counted() -> None:

@@ -750,7 +750,9 @@ def test_what_was_not_looked_at_stands_in_headline_and_quotation(
 
 
 def test_many_suspicious_faces_are_named_also_where_they_are_little_evidence() -> None:
-    said = crowd_line(Crowd(13, 60, 0.134, "little"))
-    assert said.startswith("13 of 60 faces score higher") and "about 6 would" in said and "look at each" in said
+    said = crowd_line(Crowd(13, 60, 0.4, "little"))
+    assert said.startswith("13 of 60 faces score higher than 9 in 10") and "about 6 would" in said
+    assert "look at each" in said
+    assert crowd_line(Crowd(6, 60, 0.14, "little", 0.02)).startswith("6 of 60 faces score higher than 49 in 50")
     assert crowd_line(Crowd(6, 60, 1.0, "little")) == crowd_line(None) == ""
     assert "are weak evidence" in crowd_line(Crowd(25, 60, 0.019, "weak"))

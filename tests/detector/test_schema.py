@@ -212,7 +212,7 @@ IMAGE = ImageVerdict(
         FaceVerdict(2, FACE, "no_verdict", "face_too_small", None, None, None, (), 9.0),
     ),
     picture=PictureUsed(2, 4, (1, 2, 4)),
-    crowd=Crowd(9, 12, 0.00123456, "weak"),
+    crowd=Crowd(9, 12, 0.00123456, "weak", 0.02),
     caught=Caught("JPEG 50", 0.39004, 0.31, 0.476, 300),
 )
 SCORE_JSON: dict[str, Any] = {
@@ -230,7 +230,7 @@ IMAGE_JSON: dict[str, Any] = {
     "coverage": {"frames": 1, "duration_s": None, "analysed_s": None, "share": 1.0, **WHOLE},
     "picture": {"number": 2, "of": 4, "looked_at": [1, 2, 4]},
     "caught": {"change": "JPEG 50", "share": 0.39, "low": 0.31, "high": 0.476, "n": 300},
-    "crowd": {"above": 9, "of": 12, "chance": 0.001235, "band": "weak"},
+    "crowd": {"above": 9, "of": 12, "chance": 0.001235, "band": "weak", "rate": 0.02},
     "faces": [
         {
             "number": 1,
