@@ -117,8 +117,7 @@ class Album:
     def _full(self, time_s: float | None) -> np.ndarray:
         """(H, W, 3) uint8 RGB in full size; the last one is kept, since a frame is asked for several times in a row."""
         if self._last_full is None or self._last_full[0] != time_s:
-            from detector.media import read_image
-            from detector.video import read_frame
+            from detector.apart import read_frame, read_image
 
             number = self._verdict.picture_number if isinstance(self._verdict, ImageVerdict) else None
             image = read_image(self._source, number) if time_s is None else read_frame(self._source, time_s)
@@ -164,8 +163,8 @@ class Album:
 
 def first_frame(source: Path | bytes) -> Picture:
     """The photo or a video's first frame, read beside the worker, which is busy judging; empty if it cannot be read."""
-    from detector.media import read_head, read_image, sniff_kind
-    from detector.video import read_frame
+    from detector.apart import read_frame, read_image
+    from detector.media import read_head, sniff_kind
 
     with _opening:
         try:

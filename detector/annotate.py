@@ -25,10 +25,11 @@ from PIL import Image
 
 from detector import drawing
 from detector.aggregate import AWAY_STEPS
+from detector.apart import iter_sound, iter_span, probe, read_image
 from detector.errors import DetectorError, MediaError
 from detector.explain.gradcam import Heatmap, overlay
 from detector.faces.align import resize
-from detector.media import RGB, Source, read_image
+from detector.media import RGB, Source
 from detector.movie import Movie
 from detector.palette import on_picture
 from detector.progress import OnProgress, ShouldStop, Steps
@@ -45,7 +46,7 @@ from detector.types import (
     VideoVerdict,
 )
 from detector.version import __version__
-from detector.video import Sound, VideoFrame, iter_sound, iter_span, probe
+from detector.video import Sound, VideoFrame
 from detector.words import score_of
 
 MAX_SIDE_PX = 1280

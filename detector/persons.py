@@ -19,6 +19,7 @@ from typing import Generic, Protocol, TypeVar
 import cv2
 import numpy as np
 
+from detector.apart import iter_frames, iter_scouts, probe
 from detector.errors import MediaError
 from detector.faces.detect import FindsFaces
 from detector.faces.track import Tracker
@@ -30,11 +31,8 @@ from detector.video import (
     VideoFrame,
     VideoInfo,
     Window,
-    iter_frames,
-    iter_scouts,
     part_of,
     plan_where_seen,
-    probe,
     window_limit,
     windows_of,
 )

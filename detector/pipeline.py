@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from detector import apart
 from detector.aggregate import MIN_FRAMES, person_score
 from detector.calibration import crowd_of, face_chances, thresholds
 from detector.caught import caught_of
@@ -23,7 +24,6 @@ from detector.media import (
     HEAD_BYTES,
     MAX_PICTURES,
     Picture,
-    iter_pictures,
     no_picture,
     read_head,
     sha256_of,
@@ -54,7 +54,6 @@ from detector.types import (
 )
 from detector.verdicts import Verdicts, coverage_of, reason_of, spacing_of
 from detector.version import __version__
-from detector.video import probe
 from detector.weights import load_ensemble
 from detector.words import no_verdict_message
 
@@ -119,6 +118,7 @@ class Detector:
     """
 
     def __init__(self, models: str = "default", *, weights_dir: Path | None = None, engine: str | None = None) -> None:
+        apart.start()  # while the networks are loaded
         self.manifest = read_manifest(weights_dir)
         self.entry = self.manifest.entry(models)
         self.name = self.entry.name
@@ -226,7 +226,7 @@ class Detector:
         known: set[bytes] = set()
         tried: dict[str, None] = {}
         best: _Looked | None = None
-        for picture in iter_pictures(source):
+        for picture in apart.iter_pictures(source):
             share = 0.7 * len(looked_at) / min(picture.of, MAX_PICTURES)
             looked_at.append(picture.number)
             digest = hashlib.sha256(picture.image.tobytes()).digest()
@@ -322,7 +322,7 @@ class Detector:
         source = _as_source(source)
         step = Steps(on_progress, should_stop)
         if region is not None:  # as shares: the quick look over a long video sees small pictures
-            info = probe(source)
+            info = apart.probe(source)
             x0, y0, x1, y1 = region_px(region, info.width, info.height)
             region = (x0 / info.width, y0 / info.height, x1 / info.width, y1 / info.height)
         search = FaceSearch(self._video_faces, region)

@@ -5,9 +5,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from detector.apart import iter_sound
 from detector.errors import MediaError
 from detector.media import Source
-from detector.video import SOUND_RATE, iter_sound
+from detector.video import SOUND_RATE
 
 BUDGET_S = 300.0
 """Seconds that decoding may take: hours of sound."""

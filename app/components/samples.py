@@ -103,8 +103,8 @@ def _open(file: str) -> None:
 @st.cache_resource(show_spinner=False)
 def _thumb(file: str) -> bytes:
     """A wide, small JPEG of a bundled sample; empty when it cannot be read."""
-    from detector.media import read_image, sniff_kind
-    from detector.video import read_frame
+    from detector.apart import read_frame, read_image
+    from detector.media import sniff_kind
 
     data = (_DIR / file).read_bytes()
     try:

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from detector.apart import read_frame, read_image
 from detector.drawing import around
 from detector.explain.gradcam import Heatmap, overlay
-from detector.media import RGB, Source, read_image
+from detector.media import RGB, Source
 from detector.paper.blocks import MAX_SUBJECTS
 from detector.report import network_name
 from detector.types import Face, FileVerdict, ImageVerdict, VideoVerdict
-from detector.video import read_frame
 
 _SIDE_PX = 360
 _STRENGTH = 0.6

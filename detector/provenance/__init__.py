@@ -22,6 +22,7 @@ __all__ = ["WALL_S", "Provenance", "not_read", "read_provenance"]
 _PROBLEMS = {
     "too_slow": "Reading what the file says about itself took too long and was stopped.",
     "died": "What the file says about itself could not be read: reading it ended the process that did.",
+    "too_large": "Reading what the file says about itself took too much memory and was stopped.",
     "failed": "What the file says about itself could not be read: a mistake in this program, or a hostile file.",
 }
 _child = Child("detector.provenance.reading:answer", wall_s=WALL_S)

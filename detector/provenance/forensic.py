@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from detector.apart import read_image
 from detector.errors import MediaError
-from detector.media import HEAD_BYTES, RGB, Source, jpeg, open_source, read_image, sniff_format
+from detector.media import HEAD_BYTES, RGB, Source, jpeg, open_source, sniff_format
 
 MAX_SIDE = 4096
 """Pixels of a larger picture that are looked at, from its upper left corner: a smaller copy would lose the traces."""

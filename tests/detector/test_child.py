@@ -46,7 +46,7 @@ def test_a_lost_child_is_replaced(child: Child, do: str, reason: str) -> None:
 def test_a_child_neither_grows_beyond_its_memory_nor_writes_a_file(child: Child, tmp_path: Path) -> None:
     with pytest.raises(ChildLost) as lost:
         child.ask({"do": "grow"})
-    assert lost.value.reason in ("failed", "died")
+    assert lost.value.reason in ("too_large", "died")
     with pytest.raises(ChildLost):
         child.ask({"do": "write", "path": str(tmp_path / "left")})
     assert not (tmp_path / "left").exists() or (tmp_path / "left").stat().st_size == 0

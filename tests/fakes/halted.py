@@ -1,6 +1,7 @@
 """Judges a clip and halts itself at the first frame: `python halted.py CLIP yes|no` prints frames and probability.
 
-Limits are a twentieth of the product's, so that a short halt is as long for them as a minute is for those.
+Limits are a twentieth of the product's, so that a short halt is as long for them as a minute is for those. They hold in
+this process, so the file is read here, and not in a child.
 """
 
 import json
@@ -21,8 +22,10 @@ def _short(self: clock.Clock, budget_s: float, *more: Any) -> None:
 
 def main() -> None:
     clock.Clock.__init__ = _short  # type: ignore[method-assign]
+    from detector import persons, video
     from detector.pipeline import Detector
 
+    persons.iter_frames = video.iter_frames
     detector, halted = Detector(), []
 
     def on_progress(done: float, what: str) -> None:

@@ -34,7 +34,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "progress",
     ),
     (
-        *("media", "tiff", "pixels", "colour", "video", "wav", "movie", "drawing", "provenance", "caught"),
+        *("apart", "decoder", "media", "tiff", "pixels", "colour", "video", "wav", "movie", "drawing"),
+        *("provenance", "caught"),
         *("models", "manifest", "results", "weights", "calibration", "ensemble", "aggregate"),
     ),
     ("engine", "runtime", "converted"),
