@@ -8,7 +8,7 @@ import re
 import secrets
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -62,7 +62,16 @@ class Look:
 class Case:
     """One file, checked by the worker from the moment that this is made. Nobody can guess `id`, its address."""
 
-    def __init__(self, name: str, source: Path | bytes, models: str, line: Worker, look: Look | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        source: Path | bytes,
+        models: str,
+        line: Worker,
+        look: Look | None = None,
+        *,
+        owner: str | None = None,
+    ) -> None:
         # hexadecimal: Streamlit refuses a component's key that holds two underscores
         self.id = secrets.token_hex(16)
         self.name = name
@@ -83,7 +92,8 @@ class Case:
         self._calm = Calm()
         self._progress = Progress(0.0, "Waiting for its turn")
         self._started = time.monotonic()
-        if not line.submit(self._analyse):
+        self._place = line.submit(self._analyse, owner)
+        if self._place is None:
             self.state, self.error = "failed", BUSY_MESSAGE
 
     @property
@@ -99,6 +109,8 @@ class Case:
     @property
     def progress(self) -> Progress:
         """What the check is doing now."""
+        if self.state == "waiting" and self._place is not None and (ahead := self._place.ahead):
+            return replace(self._progress, what=f"{self._progress.what}, {ahead} before it")
         return self._progress
 
     def stop(self) -> None:

@@ -28,8 +28,8 @@ class Progress:
 class Line(Protocol):
     """Where work waits for its turn."""
 
-    def submit(self, task: Callable[[], None]) -> bool:
-        """False when there is no room."""
+    def submit(self, task: Callable[[], None]) -> object | None:
+        """None when there is no room."""
         ...
 
 

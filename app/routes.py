@@ -79,7 +79,7 @@ async def _files(request: Request) -> Response:
     del parts
     # as some browsers give a whole path
     name = PurePosixPath(request.query_params.get("name", "").replace("\\", "/")).name or "file"
-    case = await run_in_threadpool(Case, name, data, models, networks.worker())
+    case = await run_in_threadpool(Case, name, data, models, networks.worker(), owner=session)
     shelf().put(case, session)
     return JSONResponse({"check": case.id}, headers=_PRIVATE)
 

@@ -73,7 +73,7 @@ def go(case: Case | None) -> None:
 
 def start(name: str, source: Path | bytes, look: Look | None = None) -> Case:
     """Begin the check of a file."""
-    case = Case(name, source, models(), networks.worker(), look)
+    case = Case(name, source, models(), networks.worker(), look, owner=_ticket().name)
     shelf().put(case, _ticket().name)
     st.session_state.setdefault("checks", []).append(case.id)
     return case

@@ -4,7 +4,7 @@ const watching = new WeakMap();
 function state(check, now) {
   if (now.state === "done") return [el("i", { class: `dot ${now.band}` }), el("span", {}, now.said)];
   if (now.state === "running") return [el("span", {}, `${now.what}${now.left ? `, ${now.left.toLowerCase()}` : ""}`)];
-  if (now.state === "waiting") return [el("span", {}, "Waiting for its turn")];
+  if (now.state === "waiting") return [el("span", {}, now.what)];
   return [el("span", {}, now.said ?? "Stopped")];
 }
 
