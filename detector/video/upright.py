@@ -34,13 +34,19 @@ class Turn(NamedTuple):
     mirror_y: bool = False
 
 
+_BY_ANGLE = {0: Turn(), 90: Turn(True, True, False), 180: Turn(False, True, True), 270: Turn(True, False, True)}
+
+
 def turn_of(frame: av.VideoFrame) -> Turn:
     """Reads the display matrix: (x, y) of the stored frame goes to (a x + c y, b x + d y).
 
     PyAV's side data and its frame hold each other until the garbage collector comes by, 50 MB for a frame of 8K: ask
     this of one frame of a stream.
     """
-    side_data = cast(Mapping[str, Buffer], frame.side_data)
+    try:
+        side_data = cast(Mapping[str, Buffer], frame.side_data)
+    except ValueError:  # PyAV does not know all kinds that FFmpeg gives; the angle it finds without them
+        return _BY_ANGLE[rotation_of(frame)]
     if "DISPLAYMATRIX" not in side_data:
         return Turn()
     a, b, _, c, d, *_ = np.frombuffer(bytes(side_data["DISPLAYMATRIX"]), np.int32, 9).tolist()

@@ -12,6 +12,7 @@ from av.filter import Graph
 
 from detector.media import RGB
 from detector.video import iter_frames, probe, read_frame
+from detector.video.upright import turn_of
 from tests.detector.test_video import make_clip
 
 WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
@@ -202,3 +203,24 @@ def test_hdr_comes_back_as_the_sdr_that_it_was_made_of(rgb: tuple[int, ...], tra
     clip = make_colour(hdr_of(rgb, transfer), 9, transfer=transfer, primaries=9, codec=codec)
     for image in (next(iter_frames(clip)).image, read_frame(clip, 0.0)):
         assert np.abs(image[100, 100].astype(int) - rgb).max() <= 6
+
+
+@pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (1, 0, 0, 1)])
+def test_side_data_of_a_kind_that_pyav_does_not_know_leave_the_picture_upright(matrix: tuple[int, ...]) -> None:
+    """FFmpeg gives more kinds than PyAV names; such a frame ended the analysis (found by fuzzing a HEIC)."""
+
+    a, b, c, d = (value << 16 for value in matrix)
+    stored = (a, b, 0, c, d, 0, 0, 0, 1 << 30)
+
+    class Unknown:
+        def __init__(self, rotation: int) -> None:
+            self.rotation = rotation
+
+        @property
+        def side_data(self) -> None:
+            raise ValueError("31 is not a valid Type")
+
+    with av.open(io.BytesIO(make_clip(2, matrix=stored, container="mov"))) as container:
+        frame = next(container.decode(video=0))
+        expected, angle = turn_of(frame), frame.rotation
+    assert turn_of(Unknown(angle)) == expected  # type: ignore[arg-type]
