@@ -1,7 +1,7 @@
 """One file that is checked: its bytes or its path, how far the check is, and its verdict.
 
-Everything made of a user's file lives here and goes with it. Nothing is written to disk and no log line carries a file
-name.
+Everything made of a user's file lives here and goes with it. Nothing is written to disk but a large upload, in a folder
+of its own, until its checks are forgotten; no log line carries a file name.
 """
 
 import re
@@ -19,6 +19,7 @@ from app.copies import MarkedCopy
 from app.networks import Worker
 from app.stills import Stills
 from detector import Cancelled, DetectorError, FileVerdict, VideoVerdict
+from detector.uploads import Upload
 
 if TYPE_CHECKING:
     from detector import Detector
@@ -65,7 +66,7 @@ class Case:
     def __init__(
         self,
         name: str,
-        source: Path | bytes,
+        source: Path | bytes | Upload,
         models: str,
         line: Worker,
         look: Look | None = None,
@@ -75,8 +76,9 @@ class Case:
         # hexadecimal: Streamlit refuses a component's key that holds two underscores
         self.id = secrets.token_hex(16)
         self.name = name
-        self.source = source
-        self.size_bytes = source.stat().st_size if isinstance(source, Path) else len(source)
+        self._upload = source.hold() if isinstance(source, Upload) else None
+        self.source = source.path if isinstance(source, Upload) else source
+        self.size_bytes = self.source.stat().st_size if isinstance(self.source, Path) else len(self.source)
         self.models = models
         self.look = look or Look()
         self.state: State = "waiting"
@@ -97,9 +99,14 @@ class Case:
             self.state, self.error = "failed", BUSY_MESSAGE
 
     @property
-    def memory_bytes(self) -> int:
-        """Memory that the file itself takes."""
-        return len(self.source) if isinstance(self.source, bytes) else 0
+    def brought(self) -> "Path | bytes | Upload":
+        """What this was made of, for another check of the same file."""
+        return self._upload or self.source
+
+    @property
+    def kept_bytes(self) -> int:
+        """Memory, or disk for uploads, that the file itself takes."""
+        return self.size_bytes if self._upload is not None or isinstance(self.source, bytes) else 0
 
     @property
     def busy(self) -> bool:
@@ -126,6 +133,9 @@ class Case:
         if self.album is not None:
             self.album.close()
         self.drop_copy()
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.close()
 
     def make_copy(self, heat: bool) -> None:
         """Have a marked copy of the file made in place of the one before, with heatmaps or without."""

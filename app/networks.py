@@ -7,6 +7,7 @@ import streamlit as st
 from app.bugs import log_bug
 from detector import WeightsError, queue
 from detector.queue import published
+from detector.uploads import Uploads
 
 if TYPE_CHECKING:
     from detector import Detector
@@ -68,6 +69,12 @@ def _load_default() -> None:
     except WeightsError:
         # the page says so to whoever opens it
         return
+
+
+@st.cache_resource(show_spinner=False)
+def uploads() -> Uploads:
+    """Where the large files of this server's users lie."""
+    return Uploads()
 
 
 @st.cache_resource(show_spinner=False)

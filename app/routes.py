@@ -24,6 +24,7 @@ from app.pictures import Picture
 from app.reports import SAVES
 from app.shelf import shelf
 from detector import DetectorError, report
+from detector.uploads import Upload
 
 _PICTURE_S = 120.0
 """How long a picture may take before its request is given up; the browser may ask again."""
@@ -69,17 +70,27 @@ async def _files(request: Request) -> Response:
     too_large = f"The file is larger than {limit // 1_000_000} MB."
     if int(request.headers.get("Content-Length") or 0) > limit:
         return _said(too_large, 413)
-    parts, size = [], 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            return _said(too_large, 413)
-    data = b"".join(parts)
-    del parts
+    incoming, arrived = networks.uploads().incoming(), False
+    try:
+        async for part in request.stream():
+            incoming.add(part)
+            if incoming.size_bytes > limit:
+                return _said(too_large, 413)
+        arrived = True
+    except OSError as error:
+        bugs.log_bug("an upload", error)
+        return _said(bugs.BUSY_MESSAGE, 507)
+    finally:
+        if not arrived:
+            incoming.drop()
+    data = incoming.done()
     # as some browsers give a whole path
     name = PurePosixPath(request.query_params.get("name", "").replace("\\", "/")).name or "file"
-    case = await run_in_threadpool(Case, name, data, models, networks.worker(), owner=session)
+    try:
+        case = await run_in_threadpool(Case, name, data, models, networks.worker(), owner=session)
+    finally:
+        if isinstance(data, Upload):
+            data.close()  # the check holds it
     shelf().put(case, session)
     return JSONResponse({"check": case.id}, headers=_PRIVATE)
 

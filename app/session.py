@@ -15,6 +15,7 @@ import streamlit as st
 from app import networks
 from app.case import Case, Look
 from app.shelf import shelf
+from detector.uploads import Upload
 
 
 class _Ticket:
@@ -71,7 +72,7 @@ def go(case: Case | None) -> None:
         st.query_params["check"] = case.id
 
 
-def start(name: str, source: Path | bytes, look: Look | None = None) -> Case:
+def start(name: str, source: Path | bytes | Upload, look: Look | None = None) -> Case:
     """Begin the check of a file."""
     case = Case(name, source, models(), networks.worker(), look, owner=_ticket().name)
     shelf().put(case, _ticket().name)
@@ -79,7 +80,7 @@ def start(name: str, source: Path | bytes, look: Look | None = None) -> Case:
     return case
 
 
-def open_file(name: str, source: Path | bytes, look: Look | None = None) -> None:
+def open_file(name: str, source: Path | bytes | Upload, look: Look | None = None) -> None:
     """Begin the check of a file and show it."""
     go(start(name, source, look))
 
@@ -88,7 +89,7 @@ def look_closer(address: str, look: Look) -> None:
     """Check the file of a check once more, a part of it or more of its frames; the first check stays."""
     case = shelf().find(address)
     if case is not None:
-        open_file(case.name, case.source, look)
+        open_file(case.name, case.brought, look)
 
 
 def take(addresses: list[str]) -> None:
@@ -142,7 +143,7 @@ def again(address: str) -> None:
     """Check the same file once more, with the networks chosen now, in place of the first check."""
     case = shelf().find(address)
     if case is not None:
-        open_file(case.name, case.source, case.look)
+        open_file(case.name, case.brought, case.look)
         shelf().drop(address)
 
 

@@ -106,12 +106,12 @@ class Shelf:
         return min(self.grace_s, _BUSY_GRACE_S) if case.busy else self.grace_s
 
     def _make_room(self) -> None:
-        held = sum(kept.case.memory_bytes for kept in self._kept.values())
+        held = sum(kept.case.kept_bytes for kept in self._kept.values())
         for address, kept in list(self._kept.items())[:-1]:
             if held <= _MAX_BYTES and len(self._kept) <= _MAX_CHECKS:
                 return
             if not kept.case.busy:
-                held -= kept.case.memory_bytes
+                held -= kept.case.kept_bytes
                 self.drop(address)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from app.reports import SAVES
 from app.routes import routes
 from app.shelf import shelf
 from detector.media import sniff_kind
+from detector.uploads import Uploads
 
 
 class _Answer:
@@ -191,3 +193,23 @@ def test_reports_and_stills_are_made_when_they_are_asked_for(ticket: str, photo:
     assert made["sound.wav"].status == 422 and made["sound.wav"].json["said"]
     assert all(answer.headers["cache-control"] == "no-store" for answer in made.values())
     assert _ask("GET", f"/unmask/check/{case.id}/save/other").status == 404
+
+
+def test_a_large_file_waits_on_disk_and_goes_with_the_last_check_of_it(
+    ticket: str, clip: bytes, clean_temp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = Uploads(in_memory_bytes=10_000)
+    monkeypatch.setattr(networks, "uploads", lambda: uploads)
+    case = _brought("clip.mp4", clip, ticket)
+    assert isinstance(case.source, Path) and case.source.read_bytes() == clip and clean_temp in case.source.parents
+    assert case.kept_bytes == len(clip)
+    assert _ask("GET", f"/unmask/check/{case.id}/video", Range="bytes=10-19").body == clip[10:20]
+    closer = Case(case.name, case.brought, "default", networks.worker())
+    shelf().put(closer, ticket)
+    shelf().drop(case.id)
+    assert closer.source == case.source and case.source.exists()
+    shelf().drop(closer.id)
+    assert not list(clean_temp.iterdir())
+    monkeypatch.setattr("streamlit.get_option", {"server.maxUploadSize": 0, "server.baseUrlPath": ""}.get)
+    assert _ask("POST", "/unmask/files?name=a.jpg", clip, X_Unmask_Ticket=ticket).status == 413
+    assert not list(clean_temp.iterdir())

@@ -32,6 +32,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "clock",
         "console",
         "progress",
+        "uploads",
     ),
     (
         *("apart", "decoder", "media", "tiff", "pixels", "colour", "video", "wav", "movie", "drawing"),
