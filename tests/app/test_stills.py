@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,7 +18,8 @@ from app.charts import key_times
 from app.pictures import Picture
 from app.stills import Stills
 from detector import Face, VideoVerdict
-from detector.video import container, probe
+from detector.child import Child
+from detector.video import probe
 
 FACE = Face((10.0, 10.0, 50.0, 60.0), ((20.0, 30.0),) * 5, 0.9)
 
@@ -35,21 +35,16 @@ def made(ask: Callable[[], Picture | None]) -> Picture:
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often a video was opened and how many frames were decoded from now on."""
+    """What the process that decodes is asked to open, from now on: how often for what."""
     done: Counter[str] = Counter()
-    opens, feed = av.open, container.Decoder.feed
+    ask = Child.ask
 
-    def opened(*args: Any, **options: Any) -> Any:
-        done["opened"] += 1
-        return opens(*args, **options)
+    def asked(self: Child, question: dict[str, Any], *args: Any, **options: Any) -> Any:
+        if "do" in question:
+            done[question["do"]] += 1
+        return ask(self, question, *args, **options)
 
-    def fed(self: container.Decoder, *args: Any, **options: Any) -> Iterator[Any]:
-        for frame in feed(self, *args, **options):
-            done["decoded"] += 1
-            yield frame
-
-    monkeypatch.setattr(av, "open", opened)
-    monkeypatch.setattr(container.Decoder, "feed", fed)
+    monkeypatch.setattr(Child, "ask", asked)
     return done
 
 
@@ -71,9 +66,7 @@ def test_one_pass_over_a_clip_feeds_the_verdict_and_the_page(judged: Case, work:
     verdict, album = judged.verdict, judged.album
     assert isinstance(verdict, VideoVerdict) and album is not None and verdict.persons
     assert judged.playable == "video/mp4"
-    # the first opening says what the video is and decodes one frame
-    assert work["opened"] == 2
-    before = dict(work)
+    assert work == {"probe": 1, "iter_frames": 1}
     for person in verdict.persons:
         assert person.best_point is not None
         for picture in (
@@ -82,7 +75,7 @@ def test_one_pass_over_a_clip_feeds_the_verdict_and_the_page(judged: Case, work:
             *(made(lambda t=t: album.thumb(t)) for t in key_times(person)),
         ):
             assert Image.open(io.BytesIO(picture.data)).size[0] > 10
-    assert dict(work) == before, "no picture of the page opens the video again"
+    assert work == {"probe": 1, "iter_frames": 1}, "no picture of the page opens the video again"
 
 
 def test_a_kept_frame_is_the_frame_of_its_time(judged: Case) -> None:
