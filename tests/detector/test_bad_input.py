@@ -179,8 +179,12 @@ _WALK = """
 import json, sys, time
 from pathlib import Path
 from detector.errors import MediaError
-from detector.media import read_head, read_image, sniff_kind
-from detector.video import iter_frames, probe
+from detector.media import read_head, sniff_kind
+if sys.argv[1] == "child":
+    from detector.apart import iter_frames, probe, read_image
+else:
+    from detector.media import read_image
+    from detector.video import iter_frames, probe
 
 def read(path):
     kind = sniff_kind(read_head(path))
@@ -210,14 +214,16 @@ for name in sys.stdin.read().split("\\n"):
 
 
 @pytest.mark.slow
-def test_the_collection_of_bad_files(clean_temp: Path) -> None:
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("where", ["here", "child"])
+def test_the_collection_of_bad_files(where: str, clean_temp: Path) -> None:
     table = _BADINPUT / "files.csv"
     if not table.is_file():
         pytest.skip("skipped: no data")
     rows = list(csv.DictReader(table.read_text().splitlines()))
     paths = [str(_BADINPUT / row["file"]) for row in rows]
     child = subprocess.run(
-        [sys.executable, "-c", _WALK],
+        [sys.executable, "-c", _WALK, where],
         input="\n".join(paths),
         cwd=_REPO_ROOT,
         capture_output=True,
