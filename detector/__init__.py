@@ -8,7 +8,7 @@ print(verdict.band, verdict.prob_fake)
 from typing import TYPE_CHECKING, Any
 
 from detector.errors import Cancelled, DetectorError, EngineError, MediaError, UnknownModelError, WeightsError
-from detector.evidence import Credentials, Line, Provenance, SoundTrack, Step
+from detector.evidence import Credentials, FrameHash, Line, Provenance, SoundTrack, Step
 from detector.types import (
     BANDS,
     CAP_REASONS,
@@ -18,6 +18,7 @@ from detector.types import (
     TRIED,
     Band,
     BandCap,
+    BandFalls,
     Caught,
     Coverage,
     Crowd,
@@ -53,6 +54,7 @@ __all__ = [
     "TRIED",
     "Band",
     "BandCap",
+    "BandFalls",
     "Cancelled",
     "Caught",
     "Coverage",
@@ -64,6 +66,7 @@ __all__ = [
     "Face",
     "FaceVerdict",
     "FileVerdict",
+    "FrameHash",
     "ImageVerdict",
     "Line",
     "Measured",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from detector.console import print_anything
 from detector.errors import DetectorError
-from detector.evidence_words import caught_line, disagreement, said, voice_line
+from detector.evidence_words import caught_line, disagreement, falls_line, said, voice_line
 from detector.progress import OnProgress
 from detector.report import (
     PROBABILITY_HELP,
@@ -367,12 +367,8 @@ def block(name: str, verdict: FileVerdict, entry: HasFalseAlarms) -> str:
         begin = edges_line(verdict)
         lines += [f"  {begin}"] if begin else []
     lines += [f"  - {fact}" for fact in facts(verdict)]
-    rate = error_rate_line(verdict, entry)
-    lines += [
-        f"  {line}"
-        for line in (rate, caught_line(verdict), disagreement(verdict), voice_line(verdict.provenance))
-        if line
-    ]
+    rates = (error_rate_line(verdict, entry), caught_line(verdict), falls_line(verdict))
+    lines += [f"  {line}" for line in (*rates, disagreement(verdict), voice_line(verdict.provenance)) if line]
     if verdict.next_steps:
         lines.append(f"  Next: {'; '.join(step.title for step in verdict.next_steps)}.")
     return "\n".join([*lines, ""])

@@ -129,6 +129,17 @@ class SoundTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameHash:
+    """The perceptual hash of one frame of a video, 16 hexadecimal digits, and its time on a player's clock."""
+
+    time_s: float
+    hash: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"time_s": round(self.time_s, 2), "hash": self.hash}
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """All that a file says about itself.
 
@@ -138,6 +149,7 @@ class Provenance:
         history: how the file came to be as it is: camera, software, times, compression, container, likeness.
         sound: the sound track of a video; None where there is none, or where it could not be read.
         perceptual_hash: of a picture, 16 hexadecimal digits; None where the pixels could not be read.
+        frame_hashes: of a video, of a few frames over the part that was looked at.
         problem: why something above is missing; None where all was read.
     """
 
@@ -147,6 +159,7 @@ class Provenance:
     history: tuple[Line, ...] = ()
     sound: SoundTrack | None = None
     perceptual_hash: str | None = None
+    frame_hashes: tuple[FrameHash, ...] = ()
     problem: str | None = None
 
     @property
@@ -162,6 +175,7 @@ class Provenance:
             "history": [line.to_dict() for line in self.history],
             "sound": self.sound.to_dict() if self.sound else None,
             "perceptual_hash": self.perceptual_hash,
+            "frame_hashes": [one.to_dict() for one in self.frame_hashes],
             "problem": self.problem,
         }
 
@@ -175,6 +189,7 @@ class Provenance:
             history=tuple(map(Line.from_dict, values["history"])),
             sound=SoundTrack.from_dict(values["sound"]) if values["sound"] else None,
             perceptual_hash=values["perceptual_hash"],
+            frame_hashes=tuple(FrameHash(**one) for one in values.get("frame_hashes", ())),
             problem=values["problem"],
         )
 

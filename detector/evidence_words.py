@@ -3,10 +3,11 @@
 Lines of evidence that disagree are shown as such, with one sentence; they are never fused into a number.
 """
 
-from detector.caught import AS_THEY_CAME
+from detector.caught import AS_THEY_CAME, BLUR
 from detector.evidence import Line, Provenance
 from detector.report import percent, span_percent
-from detector.types import FileVerdict, ImageVerdict
+from detector.types import FileVerdict, ImageVerdict, VideoVerdict
+from detector.words import fragile, listed
 
 BASIS_WORDS = {
     "observed": "stands in the file",
@@ -32,17 +33,38 @@ def with_basis(line: Line) -> str:
 
 
 def caught_line(verdict: FileVerdict) -> str:
-    """Beside little evidence: would it have seen a manipulation? Empty elsewhere, and where it was not measured."""
+    """Beside little evidence: would it have seen a manipulation? Empty elsewhere, and where no photo was measured."""
+    if isinstance(verdict, VideoVerdict) and verdict.band == "little":
+        return "Would it have seen a manipulation? That was not measured for videos of this size, blur and compression."
     found = verdict.caught if isinstance(verdict, ImageVerdict) and verdict.band == "little" else None
     if found is None:
         return ""
-    like = f", changed to be like this picture ({found.change})," if found.change != AS_THEY_CAME else ""
+    how = "blurred" if found.change == BLUR else found.change
+    like = f", changed to be like this picture ({how})," if found.change != AS_THEY_CAME else ""
     spread = (
         "" if found.low is None or found.high is None else f" (95 % interval {span_percent(found.low, found.high)})"
     )
     return (
         f"Would it have seen a manipulation? Of {found.n} manipulated test faces{like} this version puts "
         f"{percent(found.share)}{spread} in the band “strong” or above; the rest stays below."
+    )
+
+
+def falls_line(verdict: FileVerdict) -> str:
+    """Beside a photo's band that is fragile: how often that happens; empty elsewhere."""
+    found = verdict.measured.band_falls if verdict.measured is not None else None
+    if found is None or not isinstance(verdict, ImageVerdict) or not fragile(verdict):
+        return ""
+    said = [
+        f"{share.k:g} of {share.n} {kind} ones ({span_percent(share.low, share.high)})"
+        for kind, share in (("genuine", found.genuine), ("manipulated", found.manipulated))
+        if share is not None
+    ]
+    if not said:
+        return ""
+    return (
+        f"How often evidence is fragile: of {found.faces} faces with weak evidence or more, in {listed(said)}; 95 % "
+        "intervals in brackets."
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,10 +13,11 @@ import numpy as np
 from detector import apart
 from detector.aggregate import MIN_FRAMES, person_score
 from detector.calibration import crowd_of, face_chances, thresholds
-from detector.caught import caught_of
+from detector.caught import blurred_below, caught_of
 from detector.errors import MediaError
+from detector.evidence import FrameHash, Provenance
 from detector.explain.gradcam import Heatmap, heatmap, scaled_cam
-from detector.faces.align import crop_face, crop_frame, overlap, paste_heat
+from detector.faces.align import crop_face, crop_frame, paste_heat
 from detector.faces.detect import FaceDetector
 from detector.faces.search import FaceSearch, region_px
 from detector.judge import Judge, Judged
@@ -30,19 +32,21 @@ from detector.media import (
     size_of,
     sniff_kind,
 )
-from detector.persons import Observer, follow_persons
+from detector.persons import Looked, Observer, follow_persons
 from detector.progress import OnProgress, ShouldStop, Steps
 from detector.provenance import read_provenance
-from detector.provenance.history import perceptual_hash
-from detector.resaved import changed_copy
+from detector.provenance.history import frames_to_hash, perceptual_hash
+from detector.resaved import band_falls, changed_copy, same_faces
 from detector.results import read_results
 from detector.steps import next_steps
 from detector.types import (
     BANDS,
     CHANGES,
     Box,
+    Caught,
     Coverage,
     Face,
+    FaceVerdict,
     FileVerdict,
     ImageVerdict,
     Kind,
@@ -68,7 +72,6 @@ RANGED_FACES = 5
 _FACES_AT_ONCE = 8  # between two of these, a photo's analysis can be cancelled
 _VIDEO_WORKING_PX = 640
 _VIDEO_MIN_FACE_PX = 24
-_SAME_FACE = 0.3  # overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,8 @@ class Detector:
         self._verdicts = Verdicts(self.entry, members, load_ensemble(self.manifest, self.name))
         results = read_results(self.manifest)
         self._changed = results.choices[self.name].changed if results and self.name in results.choices else {}
+        self._blurred_below = blurred_below(results.curves.limits if results else None)
+        self._measured = Measured(self.entry.false_alarms, self.entry.clip_false_alarms, band_falls(results, self.name))
         self._judge = Judge(self.manifest, self.entry.members, engine)
         self._photo_faces = FaceDetector(engine=engine)
         self._video_faces = video_faces(engine)
@@ -275,9 +280,12 @@ class Detector:
                 faces=verdicts,
                 picture=PictureUsed(best.picture.number, of, tuple(looked_at)) if of > 1 else None,
                 crowd=crowd,
-                caught=caught_of(self._changed, top.face.size_px, about["provenance"]) if top else None,
+                caught=self._caught(top, about["provenance"]) if top else None,
             )
         )
+
+    def _caught(self, face: FaceVerdict, provenance: Provenance) -> Caught | None:
+        return caught_of(self._changed, face.face.size_px, face.sharpness, provenance, self._blurred_below)
 
     def _look_at(self, picture: Picture, region: Box | None, share: float, step: Steps) -> "_Looked":
         """Finds and judges the faces of one picture, the most suspicious first."""
@@ -326,10 +334,19 @@ class Detector:
             x0, y0, x1, y1 = region_px(region, info.width, info.height)
             region = (x0 / info.width, y0 / info.height, x1 / info.width, y1 / info.height)
         search = FaceSearch(self._video_faces, region)
+        hashes: dict[int, str] = {}
+        numbers, chosen = count(), frames_to_hash(max_frames)
+
+        def judged(frames: Sequence[Looked]) -> list[list[Judged]]:
+            for (image, _), number in zip(frames, numbers, strict=False):
+                if number in chosen:
+                    hashes[number] = perceptual_hash(image)
+            return self._judge.frames(frames)
+
         film = follow_persons(
             source,
             search,
-            self._judge.frames,
+            judged,
             max_frames=max_frames,
             on_step=lambda share, what: step(0.95 * share, what),
             start_s=start_s,
@@ -364,7 +381,7 @@ class Detector:
         step(1.0, "Done")
         return _with_steps(
             VideoVerdict(
-                **self._about(source, name),
+                **self._about(source, name, hashes=tuple(FrameHash(times[n], found) for n, found in hashes.items())),
                 max_frames=max_frames,
                 kind="video",
                 status=status,  # type: ignore[arg-type]
@@ -440,8 +457,14 @@ class Detector:
             Glance(j.face, j.reason, None if j.logits is None else self._verdicts.combined(j.logits)) for j in judged
         )
 
-    def _about(self, source: Source, name: str | None, image: np.ndarray | None = None) -> dict[str, Any]:
-        """What every verdict has. `image`: the pixels of a picture, (H, W, 3) uint8 RGB."""
+    def _about(
+        self,
+        source: Source,
+        name: str | None,
+        image: np.ndarray | None = None,
+        hashes: tuple[FrameHash, ...] = (),
+    ) -> dict[str, Any]:
+        """What every verdict has. `image`: the pixels of a picture, (H, W, 3) uint8 RGB; `hashes`: of a video."""
         try:
             digest = sha256_of(source)
         except MediaError:
@@ -450,13 +473,14 @@ class Detector:
         provenance = read_provenance(source, shown)
         if image is not None:
             provenance = replace(provenance, perceptual_hash=perceptual_hash(image))
+        provenance = replace(provenance, frame_hashes=hashes)
         return {
             "file": shown,
             "size_bytes": size_of(source),
             "sha256": digest,
             "provenance": provenance,
             "engines": dict(self.backends),
-            "measured": Measured(self.entry.false_alarms, self.entry.clip_false_alarms),
+            "measured": self._measured,
             "ensemble": self.name,
             "models": tuple(ModelUsed(e.name, e.sha256) for e in self._judge.engines),
             "version": __version__,
@@ -471,11 +495,7 @@ class Detector:
             step(0.7 + 0.3 * number / len(CHANGES), f"Trying the picture {CHANGES[change]}")
             image, places = changed_copy(looked.picture.image, change, [j.face for j in judged])
             faces = looked.search.again(image)
-            partners = [max(faces, key=lambda f: overlap(f.box, place.box), default=None) for place in places]
-            seen = [
-                f if f is not None and overlap(f.box, place.box) >= _SAME_FACE else None
-                for f, place in zip(partners, places, strict=True)
-            ]
+            seen = same_faces(faces, places)
             again = iter(self._judge.image(image, [f for f in seen if f is not None]))
             for rows, face in zip(found, seen, strict=True):
                 rows.append(self._verdicts.resaved(change, next(again) if face is not None else None, n))

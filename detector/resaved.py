@@ -5,13 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from detector.faces.align import resize
+from detector.faces.align import overlap, resize
 from detector.media import RGB, jpeg
-from detector.types import CHANGES, Face
+from detector.results import Choice, Figure, Results
+from detector.types import CHANGES, BandFalls, Face, Share
 
+CLASSES = ("genuine", "manipulated")
+WITH_EVIDENCE = "weak or more"
+"""In `Choice.resaved`: faces that reach the band "weak" before anything is saved again."""
 _QUALITY = 95
 _CUT = 0.02  # of width and height, at the left and at the top
 _OFF_GRID = 3  # more pixels, so that the blocks of a JPEG lie elsewhere
+_SAME_FACE = 0.3  # overlap
 
 
 def changed_copy(image: RGB, change: str, faces: Sequence[Face]) -> tuple[RGB, tuple[Face, ...]]:
@@ -35,6 +40,37 @@ def changed_copy(image: RGB, change: str, faces: Sequence[Face]) -> tuple[RGB, t
     left, top = (min(side - 1, round(side * _CUT) + _OFF_GRID) for side in (width, height))
     cut = np.ascontiguousarray(image[top:, left:])
     return jpeg(cut, _QUALITY), tuple(_placed(face, -left, -top, 1.0, 1.0) for face in faces)
+
+
+def same_faces(found: Sequence[Face], places: Sequence[Face]) -> tuple[Face | None, ...]:
+    """Which of the faces found in a copy each face is; None where it was not found again.
+
+    Args:
+        found: in the copy.
+        places: where `changed_copy` says that the faces are.
+    """
+    best = (max(found, key=lambda f: overlap(f.box, place.box), default=None) for place in places)
+    return tuple(
+        face if face is not None and overlap(face.box, place.box) >= _SAME_FACE else None
+        for face, place in zip(best, places, strict=True)
+    )
+
+
+def band_falls(results: Results | None, choice: str) -> BandFalls | None:
+    """How often bands of a network or ensemble fall in such copies; None where it was not measured."""
+    measured = results.choices.get(choice) if results is not None else None
+    faces = results.curves.resaved_faces if results is not None else None
+    if measured is None or faces is None or not measured.resaved:
+        return None
+    genuine, manipulated = (_falls(measured, f"{name}, {WITH_EVIDENCE}") for name in CLASSES)
+    return BandFalls(genuine, manipulated, faces)
+
+
+def _falls(measured: Choice, row: str) -> Share | None:
+    found: Figure | None = measured.resaved.get(row, {}).get("fell")
+    if found is None or found.n is None or found.low is None or found.high is None:
+        return None
+    return Share(found.n, round(found.value * found.n), round(found.low, 4), round(found.high, 4))
 
 
 def _placed(face: Face, dx: float, dy: float, scale_x: float, scale_y: float) -> Face:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from detector.manifest import Manifest, from_plain, to_plain
 from detector.types import Band
@@ -84,6 +84,8 @@ class Choice:
         labels: "age" or "ethnicity" -> label -> false alarms.
         by_faces: genuine faces in a made file -> band -> share of files that reach it.
         by_persons: genuine persons in a made video file -> the same.
+        resaved: faces -> "fell", "lost", "rose": how many change their band in copies that are saved anew. Faces:
+            "genuine" or "manipulated", alone, or with what `train.measure.resaved` adds after a comma.
     """
 
     parameters: int
@@ -98,6 +100,7 @@ class Choice:
     labels: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
     by_faces: Mapping[str, Mapping[Band, Figure]] = field(default_factory=dict)
     by_persons: Mapping[str, Mapping[Band, Figure]] = field(default_factory=dict)
+    resaved: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +248,7 @@ class Curves:
         labelled: the source with labels; None where there is none.
         clips: choice -> what its rule for videos was read from.
         by_source: choice -> band -> what each left-out source of validation showed.
+        resaved_faces: which faces `Choice.resaved` is of; None where it was not measured.
     """
 
     networks: Mapping[str, str]
@@ -257,6 +261,7 @@ class Curves:
     labelled: LabelledSource | None = None
     clips: Mapping[str, ClipFit] = field(default_factory=dict)
     by_source: Mapping[str, Mapping[Band, SourceAlarms]] = field(default_factory=dict)
+    resaved_faces: Literal["test", "validation"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +320,8 @@ def _rows(choice: Choice) -> Iterator[tuple[str, str, str, Figure]]:
         yield from _counted("pooled", "", pooled.confusion)
     yield from (("even_odds", row, "accuracy", found) for row, found in choice.even_odds.items())
     yield from (("against_default", row, "auc", found) for row, found in choice.against_default.items())
-    for table, nested in (("labels", choice.labels), ("by_faces", choice.by_faces), ("by_persons", choice.by_persons)):
+    for table in ("labels", "by_faces", "by_persons", "resaved"):
+        nested: Mapping[str, Mapping[Any, Figure]] = getattr(choice, table)
         yield from ((table, row, figure, found) for row, inside in nested.items() for figure, found in inside.items())
 
 
@@ -362,6 +368,7 @@ def _choice(tables: Mapping[str, Mapping[str, Mapping[str, Figure]]]) -> Choice:
         labels=tables.get("labels", {}),
         by_faces=by_faces,
         by_persons=by_persons,
+        resaved=tables.get("resaved", {}),
     )
 
 

@@ -11,6 +11,7 @@ from detector.types import (
     SCHEMA_VERSION,
     Band,
     BandCap,
+    BandFalls,
     Caught,
     Coverage,
     Crowd,
@@ -88,7 +89,7 @@ def _about(values: Mapping[str, Any]) -> dict[str, Any]:
         "coverage": _coverage(values["coverage"]),
         "thresholds": Thresholds(**values["thresholds"]) if values["thresholds"] else None,
         "models": tuple(ModelUsed(**model) for model in values["models"]),
-        "measured": Measured(**{k: _shares(v) for k, v in values["measured"].items()}) if values["measured"] else None,
+        "measured": _measured(values["measured"]),
         "provenance": Provenance.from_dict(values["provenance"]) if values["provenance"] else None,
         "next_steps": tuple(Step(**step) for step in values["next_steps"]),
         "region": tuple(values["region"]) if values.get("region") else None,
@@ -101,6 +102,21 @@ def _coverage(values: Mapping[str, Any] | None) -> Coverage | None:
         return None
     part = values["part_s"]
     return Coverage(**{**values, "part_s": tuple(part) if part else None})
+
+
+def _measured(values: Mapping[str, Any] | None) -> Measured | None:
+    if values is None:
+        return None
+    falls = values.get("band_falls")  # new in 2.4
+    return Measured(
+        _shares(values["false_alarms"]),
+        _shares(values["clip_false_alarms"]),
+        None if falls is None else BandFalls(_share(falls["genuine"]), _share(falls["manipulated"]), falls["faces"]),
+    )
+
+
+def _share(values: Mapping[str, Any] | None) -> Share | None:
+    return Share(**values) if values else None
 
 
 def _shares(values: Mapping[Band, Mapping[str, Any]]) -> FalseAlarms:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from detector.evidence import Provenance, Step
 
-SCHEMA_VERSION = "2.3"
+SCHEMA_VERSION = "2.4"
 
 Kind = Literal["image", "video", "unknown"]
 Status = Literal["ok", "no_verdict", "unreadable"]
@@ -451,7 +451,7 @@ class ModelUsed:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of n genuine media reached a band or a stronger one.
+    """Of how many media something is true: genuine ones that reached a band, faces whose band fell in a copy.
 
     Attributes:
         n: photos, or persons of videos; a person with several videos counts once.
@@ -475,21 +475,46 @@ FalseAlarms = Mapping[Band, Share]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """How often genuine media reached a band, as the manifest has it for the networks of a verdict.
+class BandFalls:
+    """How often a face with weak evidence or more falls to a weaker band in a copy by `CHANGES`.
 
     Attributes:
-        false_alarms: of genuine photos.
-        clip_false_alarms: of persons in genuine videos; empty where it was not measured.
+        genuine, manipulated: faces with that evidence, and those of them that fall in at least one copy; None where
+            there were no such faces.
+        faces: "test", or "validation" where test faces were not measured.
+    """
+
+    genuine: Share | None
+    manipulated: Share | None
+    faces: Literal["test", "validation"]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "genuine": asdict(self.genuine) if self.genuine else None,
+            "manipulated": asdict(self.manipulated) if self.manipulated else None,
+            "faces": self.faces,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How often the networks of a verdict err, and how often their bands hold.
+
+    Attributes:
+        false_alarms: how many genuine photos reached a band, as the manifest has it.
+        clip_false_alarms: the same of persons in genuine videos; empty where it was not measured.
+        band_falls: of photos that are saved again; None where it was not measured.
     """
 
     false_alarms: FalseAlarms
     clip_false_alarms: FalseAlarms
+    band_falls: BandFalls | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            name: {band: asdict(share) for band, share in rates.items()}
-            for name, rates in (("false_alarms", self.false_alarms), ("clip_false_alarms", self.clip_false_alarms))
+            "false_alarms": {band: asdict(share) for band, share in self.false_alarms.items()},
+            "clip_false_alarms": {band: asdict(share) for band, share in self.clip_false_alarms.items()},
+            "band_falls": self.band_falls.to_dict() if self.band_falls else None,
         }
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from app import charts
 from app.components.frame import small, theme
 from app.components.tables import short_name, table
-from detector import BANDS, report
+from detector import BANDS, CHANGES, report
 
 if TYPE_CHECKING:
     from detector.manifest import Manifest
@@ -45,6 +45,7 @@ def leaderboard(manifest: "Manifest") -> None:
         _curves(results)
         _cost(results)
         _robustness(results)
+        _resaved(results)
     _false_alarms(manifest)
     if results:
         _labels(results)
@@ -174,6 +175,33 @@ def _robustness(results: "Results") -> None:
     small(
         "The same test faces, changed: saved as JPEG of a quality, shrunk until the face has so many pixels, blurred, "
         "or shown, grabbed and sent on. Lost: against the same faces as they came."
+    )
+
+
+def _resaved(results: "Results") -> None:
+    titles = {"fell": "Falls", "lost": "No verdict", "rose": "Rises"}
+    rows = []
+    for name, choice in results.choices.items():
+        for faces, figures in choice.resaved.items():
+            kind, _, change = faces.partition(", ")
+            row: dict[str, Any] = {
+                "Network": short_name(name),
+                "Faces": kind if change in CHANGES else faces,
+                "Copy": CHANGES.get(change, "any of six"),
+            }
+            for key, title in titles.items():
+                found = figures[key]
+                row |= {title: found.value, f"{title} from": found.low, f"{title} to": found.high, "n": found.n}
+            rows.append(row)
+    if not rows:
+        return
+    st.html('<div class="um"><h2 class="um-h2">When a picture is saved again</h2></div>')
+    columns = [f"{title}{end}" for title in titles.values() for end in ("", " from", " to")]
+    table(rows, ["Network", "Faces", "Copy", *columns, "n"], key="resaved")
+    which = "Test faces" if results.curves.resaved_faces == "test" else "Validation faces"
+    small(
+        f"{which} whose band falls to a weaker one, which a verdict calls fragile, or is lost, or rises, in the copies "
+        "on which a photo's verdict is tried. “Weak or more”: faces with that band before anything was saved again."
     )
 
 

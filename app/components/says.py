@@ -26,6 +26,9 @@ def says_html(verdict: FileVerdict) -> str:
     hashes = [f"SHA-256 <code>{verdict.sha256}</code>"] if verdict.sha256 else []
     if provenance.perceptual_hash:
         hashes.append(f"Perceptual hash <code>{provenance.perceptual_hash}</code> (likeness, not identity)")
+    if provenance.frame_hashes:
+        frames = ", ".join(f"<code>{one.hash}</code> at {one.time_s:.1f} s" for one in provenance.frame_hashes)
+        hashes.append(f"Perceptual hashes of frames: {frames} (likeness, not identity)")
     if hashes:
         parts.append(f'<details><summary>Hashes</summary><p class="um-small">{"<br>".join(hashes)}</p></details>')
     return f'<div class="um um-says">{"".join(parts)}</div>'

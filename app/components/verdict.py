@@ -11,7 +11,7 @@ from app.components.actions import actions
 from app.components.says import next_html, says_html
 from app.components.scale import scale_html
 from detector import BANDS, FileVerdict, VideoVerdict, report
-from detector.evidence_words import caught_line
+from detector.evidence_words import caught_line, falls_line
 
 _REASONS = 3
 """Facts that are there at once; the rest opens in place."""
@@ -62,9 +62,8 @@ def body_html(verdict: FileVerdict, error_rate: str) -> str:
         parts.append(f'<details class="um-more"><summary>More: {len(rest)}</summary><ul>{_items(rest)}</ul></details>')
     if error_rate:
         parts.append(f'<p class="um-small">{html.escape(error_rate)}</p>')
-    caught = caught_line(verdict)
-    if caught:
-        parts.append(f'<p class="um-small">{html.escape(caught)}</p>')
+    for line in filter(None, (caught_line(verdict), falls_line(verdict))):
+        parts.append(f'<p class="um-small">{html.escape(line)}</p>')
     parts += [says_html(verdict), next_html(verdict)]
     if verdict.status != "unreadable":
         parts.append(f'<p class="um-quote">“{html.escape(report.quote(verdict))}”</p>')

@@ -86,7 +86,9 @@ def _derived(code: str, text: str, where: str, value: str | None = None) -> Line
 
 
 def _origin(exif: Exif, properties: Sequence[Property]) -> Iterator[Line]:
-    camera = " ".join(dict.fromkeys(filter(None, (exif.make, exif.model))))
+    # many a model begins with its maker's name
+    make = "" if exif.model.casefold().startswith(exif.make.casefold()) else exif.make
+    camera = " ".join(filter(None, (make, exif.model)))
     tool = exif.software or next((p.value for p in properties if p.name == "CreatorTool"), "")
     if camera:
         text = f"The file names a camera: {camera}. Anybody can write that."
@@ -395,6 +397,18 @@ def _cuts(file: BinaryIO, packets: Packets) -> Iterator[Line]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+MAX_HASHES = 5
+"""Frames of a video that are hashed: each costs some milliseconds."""
+
+
+def frames_to_hash(max_frames: int) -> frozenset[int]:
+    """Which of the frames that are looked at are hashed, counted from 0 and spread evenly.
+
+    A copy of a video that is looked at in the same way has its hashes at the same times.
+    """
+    return frozenset(round(i * (max_frames - 1) / (MAX_HASHES - 1)) for i in range(MAX_HASHES))
 
 
 def perceptual_hash(image: npt.NDArray[np.uint8]) -> str:

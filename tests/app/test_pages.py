@@ -54,16 +54,24 @@ def test_models_page_with_results_shows_curves_and_dashes_for_what_is_missing(
     at = AppTest.from_function(_models_page, default_timeout=120).run()
     assert not at.exception
     assert len(at.get("plotly_chart")) == 3
-    figures, cost, robustness, labels = (frame.value for frame in at.dataframe)
+    figures, cost, robustness, resaved, labels = (frame.value for frame in at.dataframe)
     assert list(figures["Network"]) == ["Average"] * 2 + ["ResNet-18"] * 2 + ["EfficientNet-B0"] * 2
     assert {"AUC", "AUC from", "Precision", "F1", "F1 to", "False alarms"} <= set(figures.columns)
     assert figures["AUC"].isna().tolist() == [False, True] * 3
-    assert [frame.proto.placeholder for frame in at.dataframe] == ["—"] * 4
+    assert [frame.proto.placeholder for frame in at.dataframe] == ["—"] * 5
     assert cost["Genuine, flagged"].tolist() == [5, 5, 5] and cost["AUC minus the default's"].isna().tolist()[0]
     assert list(robustness["Pictures"]) == ["as they came", "JPEG 30"] * 3
+    assert list(resaved["Faces"]) == ["manipulated, weak or more", "manipulated"] * 3
+    assert list(resaved["Copy"]) == ["any of six", "saved as JPEG 50"] * 3
+    assert {"Falls", "Falls from", "No verdict", "Rises", "n"} <= set(resaved.columns)
     assert list(labels["Label"]) == ["age 18-29", "ethnicity Asian"] * 3
     shown = text(at)
-    assert "Guessed." in shown and "its 20 test faces" in shown and not FORBIDDEN.search(shown)
+    assert (
+        "Guessed." in shown
+        and "its 20 test faces" in shown
+        and "Validation faces whose" in shown
+        and not FORBIDDEN.search(shown)
+    )
     # tables of other weights than these are not shown
     found = fake_app.results()
     write_results(tmp_path, replace(found, curves=replace(found.curves, networks={"resnet18": "another"})))

@@ -20,6 +20,7 @@ from detector import (
     SCHEMA_VERSION,
     TRIED,
     BandCap,
+    BandFalls,
     Caught,
     Coverage,
     Credentials,
@@ -27,6 +28,7 @@ from detector import (
     Face,
     FaceVerdict,
     FileVerdict,
+    FrameHash,
     ImageVerdict,
     Line,
     Measured,
@@ -68,6 +70,7 @@ PROVENANCE = Provenance(
     history=(Line("history.bare", "inferred", "Nothing.", "EXIF and XMP"),),
     sound=SoundTrack("aac", 48000, 2, 6.0049, None),
     perceptual_hash="00ff00ff00ff00ff",
+    frame_hashes=(FrameHash(1.2349, "0f0f0f0f0f0f0f0f"),),
 )
 PROVENANCE_JSON: dict[str, Any] = {
     "summary": "The file says something.",
@@ -126,6 +129,7 @@ PROVENANCE_JSON: dict[str, Any] = {
         "judged": False,
     },
     "perceptual_hash": "00ff00ff00ff00ff",
+    "frame_hashes": [{"time_s": 1.23, "hash": "0f0f0f0f0f0f0f0f"}],
     "problem": None,
 }
 COMMON: dict[str, Any] = {
@@ -145,14 +149,16 @@ COMMON: dict[str, Any] = {
     "date": "2026-12-03T10:00:00Z",
     "size_bytes": 12345,
     "engines": {"resnet18": "openvino", "faces": "torch"},
-    "measured": Measured({"weak": Share(511, 41, 0.06, 0.11)}, {}),
+    "measured": Measured(
+        {"weak": Share(511, 41, 0.06, 0.11)}, {}, BandFalls(Share(30, 21, 0.5, 0.84), None, "validation")
+    ),
     "provenance": PROVENANCE,
     "next_steps": (Step("ask_sender", "Ask", "Ask the sender."), Step("search", "S", "T", "https://a.example/", "P")),
     "region": (10.0, 20.0, 300.0, 400.0),
     "tried": ("turned",),
 }
 COMMON_JSON: dict[str, Any] = {
-    "schema_version": "2.3",
+    "schema_version": "2.4",
     "sha256": "ab" * 32,
     "status": "ok",
     "reason": None,
@@ -170,7 +176,15 @@ COMMON_JSON: dict[str, Any] = {
     "size_bytes": 12345,
     "engines": {"resnet18": "openvino", "faces": "torch"},
     "max_frames": None,
-    "measured": {"false_alarms": {"weak": {"n": 511, "k": 41, "low": 0.06, "high": 0.11}}, "clip_false_alarms": {}},
+    "measured": {
+        "false_alarms": {"weak": {"n": 511, "k": 41, "low": 0.06, "high": 0.11}},
+        "clip_false_alarms": {},
+        "band_falls": {
+            "genuine": {"n": 30, "k": 21, "low": 0.5, "high": 0.84},
+            "manipulated": None,
+            "faces": "validation",
+        },
+    },
     "provenance": PROVENANCE_JSON,
     "next_steps": [
         {"code": "ask_sender", "title": "Ask", "text": "Ask the sender.", "link": None, "privacy": None},
@@ -388,7 +402,7 @@ UNREADABLE = FileVerdict(
     date="2026-12-03T10:00:00Z",
 )
 UNREADABLE_JSON: dict[str, Any] = {
-    "schema_version": "2.3",
+    "schema_version": "2.4",
     "file": "notes.mp4",
     "sha256": "ef" * 32,
     "kind": "unknown",
@@ -422,7 +436,7 @@ IDS = ["image", "video", "unreadable"]
 
 
 def test_the_version_is_pinned() -> None:
-    assert SCHEMA_VERSION == "2.3"
+    assert SCHEMA_VERSION == "2.4"
 
 
 def test_the_codes_are_pinned() -> None:
@@ -508,7 +522,7 @@ def test_a_verdict_comes_back_from_its_json(verdict: FileVerdict, expected: dict
     "values", [{}, {"schema_version": "1.2"}, {"schema_version": "2.0"}, {**IMAGE_JSON, "faces": [{}]}]
 )
 def test_what_is_no_verdict_of_this_version_is_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"schema version 2\.3"):
+    with pytest.raises(ValueError, match=r"schema version 2\.4"):
         verdict_of(values)
 
 

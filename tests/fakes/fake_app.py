@@ -139,6 +139,10 @@ def results() -> Results:
             "as they came": Measured(250, 250, measured),
             "JPEG 30": Measured(250, 250, {**measured, "auc_lost": gain}),
         },
+        resaved={
+            "manipulated, weak or more": dict.fromkeys(("fell", "lost", "rose"), interval),
+            "manipulated, jpeg_50": dict.fromkeys(("fell", "lost", "rose"), unknown),
+        },
         labels={"age": {"18-29": unknown}, "ethnicity": {"Asian": unknown}},
     )
     names = ("average", *NETWORKS)
@@ -147,6 +151,7 @@ def results() -> Results:
         roc=dict.fromkeys(names, ((0.0, 0.0), (0.1, 0.8), (1.0, 1.0))),
         reliability=dict.fromkeys(names, ((0.1, 0.12, 0.5), (0.9, 0.88, 0.5))),
         labelled=LabelledSource("utkface", 20, True, False, "Guessed."),
+        resaved_faces="validation",
     )
     return Results({n: replace(choice, against_default={}) if n == "average" else choice for n in names}, curves)
 

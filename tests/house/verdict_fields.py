@@ -12,8 +12,8 @@ PATH = Path(__file__).resolve().parents[2] / "detector" / "VERDICT.md"
 SHOWN = (
     types.FileVerdict, types.ImageVerdict, types.VideoVerdict, types.FaceVerdict, types.Person, types.Face,
     types.Score, types.ProbRange, types.Thresholds, types.TimelinePoint, types.Coverage, types.BandCap,
-    types.PictureUsed, types.Crowd, types.Caught, types.ModelUsed, types.Measured, types.Share,
-    evidence.Provenance, evidence.Step,
+    types.PictureUsed, types.Crowd, types.Caught, types.ModelUsed, types.Measured, types.BandFalls,
+    types.Share, evidence.Provenance, evidence.FrameHash, evidence.Step,
 )  # fmt: skip
 
 

@@ -216,6 +216,7 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
         assert face.votes == (sum(s.above_threshold for s in face.scores) if is_vote else None)
         choice = found.choices[name]
         assert set(choice.changed) == set(CHANGES) and choice.cpu_ms_a_face > 0
+        assert {"genuine", "manipulated, jpeg_50"} <= choice.resaved.keys() and found.curves.resaved_faces == "test"
         both = {s for s, m in choice.slices.items() if m.manipulated and m.genuine}
         assert choice.even_odds and choice.even_odds.keys() <= both
     for name, published in manifest.ensembles.items():

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
+from detector.caught import BLUR, BLUR_PX
 from detector.engine import Engine
 from detector.faces.align import crop_face, resize
 from detector.media import jpeg, read_image
@@ -38,10 +39,10 @@ CHANGES: dict[str, Change] = {
     "JPEG 30": lambda image, face: (jpeg(image, 30), face),
     "face of 96 px": lambda image, face: shrunk(image, face, 96),
     "face of 64 px": lambda image, face: shrunk(image, face, 64),
-    "blur": lambda image, face: blurred(image, face, 1.5),
+    BLUR: lambda image, face: blurred(image, face, BLUR_PX),
     "screenshot": screenshot,
 }
-"""Name -> change of a picture and of where its face is. Blur: 1.5 px of a face of 128 px."""
+"""Name -> change of a picture and of where its face is."""
 
 
 def drawn_faces(samples: Sequence[Sample], rng: np.random.Generator) -> list[Sample]:

@@ -9,7 +9,7 @@ preprocessing.
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ import numpy as np
 
 from detector.engine import Engine
 from detector.manifest import Manifest, default_folder, read_manifest
-from detector.results import Results, write_results
+from detector.results import Results, read_results, write_results
 from detector.types import FileVerdict, VideoVerdict
 from train.console import Bar, say
 from train.data.datasets.clips import Clip, read_clips
@@ -32,7 +32,14 @@ from train.measure.same_frames import Moment, frame_figures, store_frames
 from train.measure.scoring import score
 from train.measure.slices import clip_figures
 from train.run import Run, environment, write_json
-from train.store.documents import choices_table, clip_bands_text, keep_product, slices_table, write_documents
+from train.store.documents import (
+    choices_table,
+    clip_bands_text,
+    keep_product,
+    resaved_table,
+    slices_table,
+    write_documents,
+)
 from train.store.kept_scores import TEST_SCORES
 from train.store.leaderboard import (
     TEST,
@@ -40,6 +47,7 @@ from train.store.leaderboard import (
     calibration_of,
     choice_logits,
     member_logits,
+    resaved_on_validation,
     scores_on_test,
     write_plots,
 )
@@ -72,8 +80,8 @@ class Evaluate:
     workers: int = 2
     """Processes that prepare pictures."""
     keep: bool = False
-    """Keep what was measured of the product beside the weights, with the speed that `make bench` wrote into the runs
-    folder if there is any, and write weights/README.md anew."""
+    """Keep what was measured of the product and of re-saved copies beside the weights, with the speed that `make bench`
+    wrote into the runs folder if there is any, and write weights/README.md anew."""
 
 
 def run(options: Evaluate) -> Path:
@@ -101,7 +109,13 @@ def run(options: Evaluate) -> Path:
     chosen = [s for s in data.test if "all" in options.slices or s.source in options.slices]
     record = Run.create(options.runs_dir, "evaluate")
     choices, curves = board(manifest, data, scores)
-    write_results(record.report, Results(choices, curves))
+    if curves.resaved_faces is None:
+        say("These weights were published before copies that are saved again were scored: validation faces are taken.")
+        resaved = resaved_on_validation(manifest, data)
+        choices = {name: replace(choice, resaved=resaved[name]) for name, choice in choices.items()}
+        curves = replace(curves, resaved_faces="validation")
+    measured = Results(choices, curves)
+    write_results(record.report, measured)
     write_plots(manifest, data, scores, record.report)
     pictures = _pictures(detector, chosen)
     rows = _compare(data.test, chosen, by_loader, pictures)
@@ -122,8 +136,10 @@ def run(options: Evaluate) -> Path:
     }
     write_json(record.report / "evaluate.json", found)
     if options.keep:
+        keep_resaved(manifest, measured)
         _keep(manifest, found, options.runs_dir / "bench.json")
     say("\n".join([*choices_table(choices), "", *slices_table(choices[entry.name].slices)]))
+    say("\n".join(["", *resaved_table(choices[entry.name].resaved)]))
     say(f"\n{'slice':16} {'faces':>6} {'verdict':>8} {'loader':>8} {'product':>8}  AUC of the same faces")
     for row in rows:
         mark = "" if abs(row["product"] - row["loader"]) <= ALLOWED else "   differs: a bug"
@@ -136,6 +152,18 @@ def run(options: Evaluate) -> Path:
     if bands:
         say(f"all clips: {clip_bands_text(bands)}")
     return record.folder
+
+
+def keep_resaved(manifest: Manifest, measured: Results) -> None:
+    """Writes how often bands change in re-saved copies beside the weights; all other figures there stay."""
+    published = read_results(manifest)
+    if published is None:
+        return
+    choices = {
+        name: replace(choice, resaved=measured.choices[name].resaved) for name, choice in published.choices.items()
+    }
+    curves = replace(published.curves, resaved_faces=measured.curves.resaved_faces)
+    write_results(manifest.folder, Results(choices, curves))
 
 
 def _keep(manifest: Manifest, found: Mapping[str, Any], bench: Path) -> None:

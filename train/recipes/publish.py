@@ -145,7 +145,7 @@ def _measured(
     choices: dict[str, Choice]
     if data.test:
         shipped = (options.weights_dir or default_folder()) / TEST_SCORES
-        scores, looked = scores_on_test(built.manifest(), data, options.runs_dir, shipped, options.workers)
+        scores, looked = scores_on_test(built.manifest(limits=limits), data, options.runs_dir, shipped, options.workers)
         looks += looked
         scores.save(built.folder / TEST_SCORES)
         choices, curves = board(built.manifest(), data, scores)

@@ -12,8 +12,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from detector.manifest import Entry, Manifest, TrainedEnsemble, TrainedNetwork
+from detector.resaved import CLASSES
 from detector.results import Choice, Figure, Measured, Results, Shrunk, read_results
-from detector.types import FalseAlarms
+from detector.types import CHANGES, FalseAlarms
 from train.data.mirrors.catalogue import read_sources
 from train.measure.slices import POOLED
 from train.measure.tables import amount, spanned, table, times_as_fast
@@ -68,6 +69,8 @@ def card(manifest: Manifest, measured: Results | None, name: str) -> str:
         by_source=_by_source(measured, name),
         slices=_slices(manipulated),
         changed=_changed(choice),
+        resaved=_resaved(choice),
+        resaved_faces=measured.curves.resaved_faces if measured else None,
         videos=_videos(entry, measured),
     )
 
@@ -89,6 +92,8 @@ def weights_readme(manifest: Manifest, measured: Results | None, product: Mappin
         by_faces=_in_made_files("genuine faces in a made file", default.by_faces if default else {}),
         choices=_choices(measured),
         changed=_changed(default),
+        resaved=_resaved(default),
+        resaved_faces=curves.resaved_faces if curves else None,
         labels=_labels(default),
         labels_used=_labels_used(measured),
         videos=_videos(entry, measured),
@@ -267,6 +272,23 @@ def _changed(choice: Choice | None) -> str:
         for change, m in choice.changed.items()
     ]  # fmt: skip
     return "\n".join(table(["pictures", "n", "AUC", "AUC lost", "false alarms", "caught"], rows))
+
+
+def resaved_table(rows: Mapping[str, Mapping[str, Figure]]) -> list[str]:
+    """How often bands change in copies that are saved anew, as a Markdown table."""
+    titles = {f"{name}, {change}": f"{name}, {phrase}" for name in CLASSES for change, phrase in CHANGES.items()}
+    head = ["faces", "n", "band falls", "no verdict", "rises"]
+    return table(
+        head,
+        [
+            [titles.get(row, row), found["fell"].n, *(spanned(found[k], _RATE) for k in ("fell", "lost", "rose"))]
+            for row, found in rows.items()
+        ],
+    )
+
+
+def _resaved(choice: Choice | None) -> str:
+    return "\n".join(resaved_table(choice.resaved)) if choice and choice.resaved else ""
 
 
 def _labels(choice: Choice | None) -> str:

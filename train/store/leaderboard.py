@@ -34,6 +34,7 @@ from train.measure.metrics import (
     enough_groups,
     group_draws,
 )
+from train.measure.resaved import held_figures, resaved_logits
 from train.measure.robustness import UNCHANGED, changed_logits, drawn_faces
 from train.measure.slices import (
     LABELS_WORTH,
@@ -51,7 +52,7 @@ EXTRA_PACK = "faces-extra"
 """The pack of many small slices, which are also reported pooled."""
 LABELLED = "utkface"
 """The source whose names say age and ethnicity."""
-TEST, CHANGED = "test", "changed/"
+TEST, CHANGED, RESAVED = "test", "changed/", "resaved/"
 
 
 def scores_on_test(
@@ -63,7 +64,7 @@ def scores_on_test(
     calibrated and combined.
 
     Args:
-        manifest: of the networks.
+        manifest: of the networks; its limits say which faces of re-saved copies can be judged.
         data: whose test faces are scored.
         runs_dir: where they are kept.
         shipped: a file beside published weights, which may hold them as well.
@@ -89,6 +90,8 @@ def scores_on_test(
     drawn = drawn_faces(data.test, np.random.default_rng(0))
     for change, logits in changed_logits(drawn, data.faces, engines).items():
         sets[CHANGED + change] = ([key(s) for s in drawn], logits)
+    for change, logits in resaved_logits(drawn, data.faces, engines, manifest.limits).items():
+        sets[RESAVED + change] = ([key(s) for s in drawn], logits)
     labelled, _ = labelled_faces(data, manifest)
     if labelled:
         sets[LABELLED] = scored(labelled, LABELLED)
@@ -157,14 +160,29 @@ def board(manifest: Manifest, data: FaceData, scores: KeptScores) -> tuple[dict[
             changed=_changed(manifest, scores, every, name),
             labels=_labels(manifest, scores, every, name),
             by_faces=results.in_made_files(false_alarms_by_faces(test, logits[name], entry.curve, fresh)),
+            resaved=_resaved(manifest, scores, every, name),
         )
     curves = Curves(
         networks={name: network.sha256 for name, network in manifest.models.items()},
         roc=roc,
         reliability=reliability,
         labelled=_about_labels(manifest, data, scores),
+        resaved_faces="test" if any(choice.resaved for choice in choices.values()) else None,
     )
     return choices, curves
+
+
+def resaved_on_validation(manifest: Manifest, data: FaceData) -> dict[str, dict[str, dict[str, Figure]]]:
+    """Choice -> `Choice.resaved`, of validation faces: for a set whose test faces were scored without such copies.
+
+    It is no look at test. Validation chose the networks and set the edges of the bands, so test faces say more.
+    """
+    drawn = drawn_faces(data.val, np.random.default_rng(0))
+    engines = [Engine(manifest, name) for name in manifest.models]
+    found = resaved_logits(drawn, data.faces, engines, manifest.limits)
+    keys = [key(s) for s in drawn]
+    scores = KeptScores("", tuple(manifest.models), {RESAVED + change: (keys, rows) for change, rows in found.items()})
+    return {name: _resaved(manifest, scores, drawn, name) for name in manifest.names()}
 
 
 def cost_alone(manifest: Manifest) -> tuple[dict[str, Choice], Curves]:
@@ -265,6 +283,24 @@ def _changed(manifest: Manifest, scores: KeptScores, known: Sequence[Sample], na
             row["auc_lost"] = paired_auc(samples, logits[UNCHANGED], values, every)
         found[change] = results.measured(row)
     return found
+
+
+def _resaved(
+    manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str
+) -> dict[str, dict[str, Figure]]:
+    """How often bands change in copies that are saved anew; empty where such copies were not scored."""
+    titles = [t for t in scores.sets if t.startswith(RESAVED)]
+    if not titles:
+        return {}
+    logits = {}
+    for title in titles:
+        members = member_logits(manifest, scores, title)
+        judged = ~np.isnan(next(iter(members.values())))
+        values = np.full(len(judged), np.nan)
+        values[judged] = choice_logits(manifest, {m: found[judged] for m, found in members.items()}, name)
+        logits[title.removeprefix(RESAVED)] = values
+    found = held_figures(scores.samples(titles[0], known), logits, manifest.entry(name).curve)
+    return {row: results.figures(inside) for row, inside in found.items()}
 
 
 def _labels(manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str) -> dict[str, dict[str, Figure]]:
