@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 MAX_SUBJECTS = 12
 """Faces or persons that a report shows, the most suspicious first; its JSON has all."""
+WHOLE = 0
+"""Number of the picture that shows all of them: the whole photo, or a whole frame."""
 _QUOTED = re.compile(r"“[^”]*”")
 
 

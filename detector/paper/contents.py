@@ -1,20 +1,24 @@
 """The JSON of a verdict → the content of its report, in blocks. Every word comes from where the page has it."""
 
 import base64
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from PIL import Image
+
 from detector import report
 from detector.evidence import Line, Provenance
-from detector.evidence_words import BASIS_WORDS, caught_line, disagreement, voice_line
+from detector.evidence_words import BASIS_WORDS, caught_line, disagreement, falls_line, voice_line
 from detector.paper import charts
-from detector.paper.blocks import MAX_SUBJECTS, Block, Bullets, Figure, Figures, Heading, Name, Paragraph, Table
+from detector.paper.blocks import MAX_SUBJECTS, WHOLE, Block, Bullets, Figure, Figures, Heading, Name, Paragraph, Table
 from detector.stored import verdict_of
-from detector.types import REASONS, FaceVerdict, FileVerdict, ImageVerdict, Person, VideoVerdict
+from detector.types import REASONS, Box, FaceVerdict, FileVerdict, ImageVerdict, Person, VideoVerdict
 from detector.words import resaved_line, score_of
 
 TITLE = "Unmask report"
+_WHOLE_WIDTH, _FACE_WIDTH = 0.5, 0.3
 LIMITS = (
     "Unmask looks for traces of manipulation in faces. It cannot tell whether a scene is staged, a caption is wrong or "
     "a voice is cloned.",
@@ -25,6 +29,12 @@ LIMITS = (
     "signer.",
     "This report is a lead, not proof. Ask for the original, and for a second source.",
 )
+_REASONS = {
+    **REASONS,
+    "face_too_small": "This face is too small to judge.",
+    "face_too_blurred": "This face is too blurred to judge.",
+}
+"""Those of `REASONS` that speak of a whole file, of one face or person."""
 _FACTS = {"binding": "Bytes", "signature": "Signature", "signer": "Signer", "time": "Time", "claim": "Statement"}
 
 
@@ -42,7 +52,7 @@ def contents(document: Mapping[str, Any]) -> tuple[Block, ...]:
     return (
         Heading(TITLE),
         *_finding(verdict),
-        *_file(verdict),
+        *_file(verdict, pictures),
         *_said(verdict),
         *_subjects(verdict, pictures),
         *_rates(verdict),
@@ -83,7 +93,7 @@ def _finding(verdict: FileVerdict) -> Iterator[Block]:
         yield Paragraph(apart)
 
 
-def _file(verdict: FileVerdict) -> Iterator[Block]:
+def _file(verdict: FileVerdict, pictures: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
     yield Heading("The file", 2)
     coverage, kind = verdict.coverage, {"image": "photo", "video": "video", "unknown": "not known"}[verdict.kind]
     rows: list[tuple[str, str]] = [("Name as received", Name(verdict.file)), ("Kind", kind)]
@@ -97,8 +107,12 @@ def _file(verdict: FileVerdict) -> Iterator[Block]:
     rows.append(("SHA-256", verdict.sha256 or "the file could not be opened"))
     if verdict.provenance is not None and verdict.provenance.perceptual_hash:
         rows.append(("Perceptual hash", f"{verdict.provenance.perceptual_hash} (likeness, not identity)"))
+    if verdict.provenance is not None and verdict.provenance.frame_hashes:
+        hashes = ", ".join(f"{one.hash} at {one.time_s:.1f} s" for one in verdict.provenance.frame_hashes)
+        rows.append(("Perceptual hashes", f"{hashes} (likeness, not identity)"))
     rows.append(("Analysed", _utc(verdict.date)))
     yield Table((), tuple(rows))
+    yield from _pictures(pictures, WHOLE, _WHOLE_WIDTH)
     yield Paragraph(
         "This report and its pictures are derived from the file with this hash. The file itself was only read.", "small"
     )
@@ -157,21 +171,27 @@ def _subjects(verdict: FileVerdict, pictures: Sequence[Mapping[str, Any]]) -> It
         yield Paragraph(f"The {MAX_SUBJECTS} most suspicious of {len(found)}; the JSON has all.")
     for one in found[:MAX_SUBJECTS]:
         yield Heading(f"{noun.capitalize()} {one.number}: {report.band_word(one.band)}", 3)
-        yield from _pictures(pictures, one.number)
+        yield from _pictures(pictures, one.number, _FACE_WIDTH)
         yield Table((), tuple(_about(one)))
         if isinstance(one, Person) and verdict.thresholds and verdict.coverage and verdict.coverage.duration_s:
             yield _timeline(one, verdict.coverage.duration_s, verdict)
 
 
-def _pictures(pictures: Sequence[Mapping[str, Any]], number: int) -> Iterator[Block]:
+def _pictures(pictures: Sequence[Mapping[str, Any]], number: int, width: float) -> Iterator[Block]:
     own = [picture for picture in pictures if picture["number"] == number]
     if own:
-        yield Figures(
-            tuple(
-                Figure(base64.b64decode(p["data"], validate=True), p["mime"], p["alt"], p["alt"], width=0.3)
-                for p in own
-            )
-        )
+        yield Figures(tuple(_figure(picture, width) for picture in own))
+
+
+def _figure(picture: Mapping[str, Any], width: float) -> Figure:
+    """A picture that is no higher than a square of this width, or a high one would leave half a page empty."""
+    data = base64.b64decode(picture["data"], validate=True)
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            width *= min(1.0, image.width / image.height)
+    except OSError as error:
+        raise ValueError("a picture of the document cannot be read") from error
+    return Figure(data, picture["mime"], picture["alt"], picture["alt"], width)
 
 
 def _timeline(person: Person, duration_s: float, verdict: FileVerdict) -> Block:
@@ -192,7 +212,7 @@ def _timeline(person: Person, duration_s: float, verdict: FileVerdict) -> Block:
 
 
 def _about(one: FaceVerdict | Person) -> Iterator[tuple[str, str]]:
-    yield "Evidence", report.band_word(one.band) if one.band else f"none: {REASONS.get(one.reason or '', '')}"
+    yield "Evidence", report.band_word(one.band) if one.band else f"none: {_REASONS.get(one.reason or '', '')}"
     if one.prob_fake is not None:
         yield "Score", report.estimate(one)
         if one.votes is None:
@@ -206,6 +226,10 @@ def _about(one: FaceVerdict | Person) -> Iterator[tuple[str, str]]:
         yield "Sharpness", f"{one.sharpness:.0f}"
     else:
         yield "On screen", f"{one.on_screen_s:.1f} s, judged in {one.usable_frames} of {len(one.timeline)} frames"
+        sizes = [round(point.face.size_px) for point in one.timeline]
+        if sizes:
+            span = f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else f"{sizes[0]}"
+            yield "Size", f"{span} pixels on the face's longer side"
         if one.worst_window_s:
             yield "Most suspicious", f"{one.worst_window_s[0]:.1f} s to {one.worst_window_s[1]:.1f} s"
     for score in one.scores:
@@ -231,10 +255,13 @@ def _rates(verdict: FileVerdict) -> Iterator[Block]:
     if not line and not rows:
         return
     yield Heading("Measured error rates", 2)
-    for text in filter(None, (line, caught_line(verdict))):
+    for text in filter(None, (line, caught_line(verdict), falls_line(verdict))):
         yield Paragraph(text)
     if rows:
-        yield Table(("Band or stronger", "Genuine media that reached it", "95 % interval"), rows)
+        whom = "Persons in genuine videos" if verdict.kind == "video" else "Genuine media"
+        yield Table(("Band or stronger", f"{whom} that reached it", "95 % interval"), rows)
+        if any(rate.k % 1 for rate in rates.values()):
+            yield Paragraph("A person with several videos counts once, in parts where they differ.", "small")
     cap = report.cap_text(verdict)
     if cap:
         yield Paragraph(cap)
@@ -261,10 +288,11 @@ def _made(verdict: FileVerdict) -> Iterator[Block]:
     ]
     rows += [(f"{report.network_name(m.name)}, SHA-256", m.sha256) for m in verdict.models]
     if verdict.engines:
-        kinds = sorted({f"{name}: {engine}" for name, engine in verdict.engines.items()})
-        rows.append(("Computed by", "; ".join(kinds)))
-    if verdict.max_frames is not None:
-        rows.append(("Frames asked for", str(verdict.max_frames)))
+        by_engine: dict[str, list[str]] = {}
+        for name, engine in sorted(verdict.engines.items()):
+            by_engine.setdefault(engine, []).append("faces found" if name == "faces" else report.network_name(name))
+        rows.append(("Computed by", "; ".join(f"{e} ({', '.join(names)})" for e, names in by_engine.items())))
+    rows += _asked_for(verdict)
     if verdict.provenance is not None and verdict.provenance.credentials.trust_list:
         rows.append(("Trust lists", f"C2PA, {verdict.provenance.credentials.trust_list}"))
     yield Table((), tuple(rows))
@@ -274,9 +302,33 @@ def _made(verdict: FileVerdict) -> Iterator[Block]:
         f"the file with SHA-256 {verdict.sha256 or 'unknown'}."
     )
     yield Heading("How to repeat", 3)
-    frames = f" --max-frames {verdict.max_frames}" if verdict.max_frames is not None else ""
     yield Paragraph(
         f"Install Unmask {verdict.version} with the weights of {verdict.weights_date or 'that date'}, check that the "
-        f"file has the hash above, and run: python -m detector --json --models {verdict.ensemble}{frames} FILE. The "
+        f"file has the hash above, and run: python -m detector --json {_options(verdict)} FILE. The "
         "report itself is made of its JSON alone; the same JSON and version give the same bytes."
     )
+
+
+def _asked_for(verdict: FileVerdict) -> Iterator[tuple[str, str]]:
+    """What the caller chose, beside the networks."""
+    part = verdict.coverage.part_s if verdict.coverage is not None else None
+    if verdict.max_frames is not None:
+        yield "Frames asked for", str(verdict.max_frames)
+    if part is not None:
+        yield "Part asked for", f"{part[0]:.2f} s to {part[1]:.2f} s"
+    if verdict.region is not None:
+        yield "Region asked for", f"{_region(verdict.region)} (left, top, right, bottom in pixels)"
+
+
+def _options(verdict: FileVerdict) -> str:
+    """The same as options of the command line."""
+    part = verdict.coverage.part_s if verdict.coverage is not None else None
+    options = [f"--models {verdict.ensemble}"]
+    options += [f"--max-frames {verdict.max_frames}"] if verdict.max_frames is not None else []
+    options += [f"--from {part[0]:.2f} --to {part[1]:.2f}"] if part is not None else []
+    options += [f"--region {_region(verdict.region)}"] if verdict.region is not None else []
+    return " ".join(options)
+
+
+def _region(region: Box) -> str:
+    return ",".join(f"{value:.0f}" for value in region)

@@ -531,7 +531,7 @@ def test_reports_stills_and_sound_are_written_beside_the_verdict(
     document = json.loads((out / "clip.unmask.json").read_text())
     assert to_pdf(document) == (out / "clip.unmask.pdf").read_bytes()
     assert to_html(document) == (out / "clip.unmask.html").read_text(encoding="utf-8")
-    assert [(p["kind"], p["number"]) for p in document["pictures"]] == [("face", 1), ("map", 1)]
+    assert [(p["kind"], p["number"]) for p in document["pictures"]] == [("frame", 0), ("face", 1), ("map", 1)]
     # nothing is replaced that was not asked to be
     assert main(argv) == 2
     assert "exists already" in capsys.readouterr().err

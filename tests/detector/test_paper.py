@@ -1,6 +1,7 @@
 """Reports: one content as PDF and HTML from the JSON alone, the same bytes each time, whole for every reader."""
 
 import base64
+import dataclasses
 import io
 import json
 import re
@@ -16,11 +17,11 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from detector.paper import to_html, to_pdf
+from detector.paper import pictures_of, to_html, to_pdf
 from detector.paper.blocks import Bullets, Figure, Figures, Heading, Name, Paragraph, Table, pieces, visible
 from detector.paper.contents import contents
 from detector.paper.pdf import has_glyph, printable
-from tests.detector.test_schema import IMAGE_JSON, UNREADABLE_JSON, VIDEO_JSON
+from tests.detector.test_schema import IMAGE, IMAGE_JSON, UNREADABLE_JSON, VIDEO_JSON
 
 HOSTILE = "\u05e9\u05dc\u05d5\u05dd \u202egpj.exe <script>alert(1)</script> #text[x] $y$ \u4e2d\u6587 \udc80\n.png"
 
@@ -39,7 +40,7 @@ def picture(number: int = 1, kind: str = "face") -> dict[str, Any]:
 
 
 DOCUMENTS = {
-    "image": {**IMAGE_JSON, "pictures": [picture(), picture(kind="map")]},
+    "image": {**IMAGE_JSON, "pictures": [picture(0, "frame"), picture(), picture(kind="map")]},
     "video": {**VIDEO_JSON, "pictures": [picture()]},
     "unreadable": UNREADABLE_JSON,
     "hostile": {**IMAGE_JSON, "file": HOSTILE, "pictures": []},
@@ -233,10 +234,11 @@ def test_what_is_no_verdict_makes_no_report() -> None:
         to_html({})
 
 
-def test_the_golden_report_is_built_as_it_was() -> None:
-    """Every heading and label of one report, in order; its sentences are tested where they are made."""
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_the_golden_report_is_built_as_it_was(kind: str) -> None:
+    """Every heading and label of a report, in order; its sentences are tested where they are made."""
     built: list[str] = []
-    for block in contents(DOCUMENTS["video"]):
+    for block in contents(DOCUMENTS[kind]):
         match block:
             case Heading(text=text, level=level):
                 built.append(f"{level} {text}")
@@ -246,10 +248,11 @@ def test_the_golden_report_is_built_as_it_was() -> None:
                 built.append(" | ".join(head))
             case _:
                 built.append(type(block).__name__)
-    assert built == GOLDEN
+    asked = {"image": "Region asked for", "video": "Part asked for | Region asked for"}[kind]
+    assert built == [*FINDING, *GOLDEN[kind], *(line.replace("ASKED", asked) for line in SAID_OF_NETWORKS)]
 
 
-GOLDEN = [
+FINDING = [
     "1 Unmask report",
     "Paragraph",
     "Paragraph",
@@ -257,7 +260,8 @@ GOLDEN = [
     "Paragraph",
     "Bullets",
     "2 The file",
-    "Name as received | Kind | Size | Picture | Duration | Looked at | SHA-256 | Perceptual hash | Analysed",
+]
+SAYS = [
     "Paragraph",
     "2 What the file says about itself",
     "Paragraph",
@@ -268,25 +272,85 @@ GOLDEN = [
     "Finding | Where | How it is known",
     "3 How the file came to be",
     "Finding | Where | How it is known",
-    "2 Persons",
-    "3 Person 1: strong",
-    "Figures",
-    "Evidence | Score | Probability | Stability | On screen | Most suspicious | ResNet-18",
-    "Figure",
-    "2 Measured error rates",
-    "Paragraph",
-    "Paragraph",
+]
+RATES = ["2 Measured error rates", "Paragraph"]
+GOLDEN = {
+    "image": [
+        "Name as received | Kind | Size | Picture | SHA-256 | Perceptual hash | Perceptual hashes | Analysed",
+        "Figures",
+        *SAYS,
+        "2 Faces",
+        "3 Face 1: strong",
+        "Figures",
+        "Evidence | Score | Probability | Copies | Stability | Size | Sharpness | ResNet-18",
+        "3 Face 2: no verdict",
+        "Evidence | Size | Sharpness",
+        *RATES,
+        "Band or stronger | Genuine media that reached it | 95 % interval",
+    ],
+    "video": [
+        "Name as received | Kind | Size | Picture | Duration | Looked at | SHA-256 | Perceptual hash"
+        " | Perceptual hashes | Analysed",
+        *SAYS,
+        "2 Persons",
+        "3 Person 1: strong",
+        "Figures",
+        "Evidence | Score | Probability | Stability | On screen | Size | Most suspicious | ResNet-18",
+        "Figure",
+        *RATES,
+        "Paragraph",
+    ],
+}
+SAID_OF_NETWORKS = [
     "2 Limits",
     "Bullets",
     "2 What to do next",
     "Bullets",
     "2 How this was made",
-    "Tool | Weights | Networks | ResNet-18, SHA-256 | Computed by | Trust lists",
+    "Tool | Weights | Networks | ResNet-18, SHA-256 | Computed by | ASKED | Trust lists",
     "3 How to cite",
     "Paragraph",
     "3 How to repeat",
     "Paragraph",
 ]
+
+
+def test_the_whole_is_shown_with_its_faces_numbered() -> None:
+    whole = np.full((300, 900, 3), 120, np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(whole).save(out, "PNG")
+    verdict = dataclasses.replace(IMAGE, picture=None)
+    found = pictures_of(out.getvalue(), verdict, None)
+    assert [(p["kind"], p["number"]) for p in found] == [("frame", 0), ("face", 1), ("face", 2)]
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(found[0]["data"]))))
+    assert shown.shape == (213, 640, 3) and "number" in found[0]["alt"]
+    # the box of the face, at its place in the smaller copy, and nothing far from it
+    assert shown[:120, :90].std() > 5 and shown[:, 300:].std() < 3
+    without = pictures_of(out.getvalue(), dataclasses.replace(verdict, faces=()), None)
+    assert [(p["kind"], p["alt"]) for p in without] == [("frame", "The whole picture.")]
+
+
+def test_a_high_picture_leaves_room_and_a_broken_one_is_refused() -> None:
+    out = io.BytesIO()
+    Image.fromarray(np.full((90, 30, 3), 90, np.uint8)).save(out, "PNG")
+    high = {**picture(0, "frame"), "mime": "image/png", "data": base64.b64encode(out.getvalue()).decode()}
+    figures = {
+        figure.alt: figure.width
+        for block in contents({**IMAGE_JSON, "pictures": [high, picture()]})
+        if isinstance(block, Figures)
+        for figure in block.items
+    }
+    assert figures == {high["alt"]: pytest.approx(0.5 / 3), picture()["alt"]: 0.3}
+    with pytest.raises(ValueError, match="picture"):
+        contents({**IMAGE_JSON, "pictures": [{**high, "data": base64.b64encode(b"none").decode()}]})
+
+
+def test_what_was_asked_for_is_said_and_can_be_asked_for_again() -> None:
+    told = Reader_text(to_html(DOCUMENTS["video"]))
+    assert "--models average --from 0.50 --to 18.00 --region 10,20,300,400 FILE" in told
+    assert squeezed("0.50 s to 18.00 s") in squeezed(told)
+    asked = {**VIDEO_JSON, "max_frames": 48, "region": None, "coverage": {**VIDEO_JSON["coverage"], "part_s": None}}
+    assert "--models average --max-frames 48 FILE" in Reader_text(to_html(asked))
 
 
 def test_words_that_promise_too_much_do_not_appear(document: dict[str, Any]) -> None:
