@@ -15,7 +15,6 @@ BASIS_WORDS = {
     "inferred": "a likeness, no proof",
 }
 _MADE = {"generated", "partly_generated"}
-ABSENCE = "What a file does not say means nothing: labels and Content Credentials are easily lost or removed."
 
 
 def said(verdict: FileVerdict) -> tuple[str, ...]:
