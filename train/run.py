@@ -16,7 +16,7 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from safetensors.torch import load_file
 from detector.models.registry import Network, build
 from train.console import say
 from train.errors import DataError
+from train.options import flat
 
 Then = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -212,8 +213,7 @@ def environment() -> dict[str, Any]:
 
 def options_record(options: Any) -> dict[str, Any]:
     """A recipe's options as plain values, as JSON gives them back, without folders of this machine."""
-    values = asdict(options).items()
-    kept = {k: v for k, v in values if not isinstance(v, Path) and "dir" not in k and k != "data_root"}
+    kept = {k: v for k, v in flat(options).items() if not isinstance(v, Path) and "dir" not in k and k != "data_root"}
     return {k: _plain(v) for k, v in kept.items()}
 
 
@@ -223,7 +223,7 @@ def command_line(recipe: str, options: Mapping[str, Any]) -> str:
     What stands for "none named" or "not set" is left out.
     """
     words = ["python -m train", recipe]
-    for name, value in _flat(options):
+    for name, value in _dotted(options):
         if isinstance(value, bool):
             group, dot, own = name.rpartition(".")
             words.append(f"--{name}" if value else f"--{group}{dot}no-{own}")
@@ -233,16 +233,18 @@ def command_line(recipe: str, options: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
-def _flat(options: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Options and those of their groups, by the names that the command line gives them: `choice.twins`."""
+def _dotted(options: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Options, and those of dataclasses that are no `Group`, by the names of the command line: `choice.twins`."""
     for name, value in options.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
+            yield from _dotted(value, f"{above}{name}.")
         else:
             yield f"{above}{name}", value
 
 
 def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, tuple):

@@ -22,7 +22,9 @@ from train.__main__ import main
 from train.data.faces import FaceData
 from train.data.samples import Sample, Split
 from train.errors import DataError
+from train.learn.options import Data
 from train.learn.start import STARTS, Started, load_start, starting_file
+from train.options import changed
 from train.recipes.cnn import Cnn
 from train.run import Run
 from train.studies import trace_response
@@ -50,11 +52,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> FaceData:
 
 @pytest.fixture
 def tiny(data: FaceData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compare:
-    for recipe in (compare_recipe, attack_recipe, cnn_recipe, traces_recipe):
-        monkeypatch.setattr(recipe, "load_faces", lambda *_, **__: data)
+    monkeypatch.setattr(Data, "faces", lambda *_, **__: data)
     (tmp_path / "pretrained").mkdir()
     (tmp_path / "data").mkdir()
-    return Compare(
+    return changed(
+        Compare(),
         models=("meso4", "npr"),
         size_px=32,
         epochs=1,
@@ -141,36 +143,35 @@ def test_files_of_starting_weights_are_found_by_name(tmp_path: Path) -> None:
 
 def test_the_plan_gives_every_network_its_start_and_the_bridge(tmp_path: Path) -> None:
     (tmp_path / STARTS["mobilenet_v2"].file).touch()
-    options = Compare(models=("mobilenet_v2", "meso4"))
+    options = changed(Compare(), models=("mobilenet_v2", "meso4"))
     assert planned(options, tmp_path) == [
         Entry("mobilenet_v2", "file", 0), Entry("meso4", "scratch", 0), Entry("resnet18", "scratch", 0),
     ]  # fmt: skip
-    assert [e.start for e in planned(replace(options, start="scratch"), tmp_path)] == ["scratch"] * 3
-    assert Entry("mobilenet_v2", "scratch", 0) in planned(replace(options, scratch_too=True), tmp_path)
-    online = planned(replace(options, start="online", models=("vit_tiny", "npr")), None)
+    assert [e.start for e in planned(changed(options, start="scratch"), tmp_path)] == ["scratch"] * 3
+    assert Entry("mobilenet_v2", "scratch", 0) in planned(changed(options, scratch_too=True), tmp_path)
+    online = planned(changed(options, start="online", models=("vit_tiny", "npr")), None)
     assert [(e.model, e.start) for e in online] == [("vit_tiny", "online"), ("npr", "scratch"), ("resnet18", "scratch")]
     (tmp_path / "resnet18.safetensors").touch()
-    seeded = planned(replace(options, trunks=(f"resnet18={tmp_path / 'resnet18.safetensors'}",), seeds=(0, 1)), None)
+    seeded = planned(changed(options, trunks=(f"resnet18={tmp_path / 'resnet18.safetensors'}",), seeds=(0, 1)), None)
     keys = [e.key for e in seeded]
     assert len(keys) == len(set(keys)) == 8 and "resnet18-trunk-resnet18-1" in keys
     with pytest.raises(DataError, match="NAME=FILE"):
-        planned(replace(options, trunks=("resnet18",)), None)
+        planned(changed(options, trunks=("resnet18",)), None)
 
 
 def test_short_runs_average_their_last_steps_only() -> None:
     entry = Entry("meso4", "scratch", 0)
     decays = [
-        compare_recipe.protocol(Compare(epochs=e, images_per_epoch=n, batch_size=32), entry, Path("x")).ema_decay
+        compare_recipe.protocol(Compare(epochs=e, images_per_epoch=n, batch_size=32), entry).schedule.ema_decay
         for e, n in ((1, 32), (2, 3200), (10, 32_000))
     ]
     assert decays == pytest.approx([0.0, 0.95, 0.998])
 
 
 def test_the_learning_rate_is_that_of_the_start() -> None:
-    options = Compare(lr=0.1, scratch_lr=0.2)
+    options = changed(Compare(), lr=0.1, scratch_lr=0.2)
     rates = [
-        compare_recipe.protocol(options, Entry("meso4", start, 0), Path("x")).lr
-        for start in ("file", "a.run", "scratch")
+        compare_recipe.protocol(options, Entry("meso4", start, 0)).schedule.lr for start in ("file", "a.run", "scratch")
     ]
     assert rates == [0.1, 0.1, 0.2]
 
@@ -190,13 +191,13 @@ def test_comparison_writes_tables_and_goes_on_after_an_interruption(
     monkeypatch.setattr(cnn_recipe, "run", stop_at_second)
     with pytest.raises(KeyboardInterrupt):
         compare_recipe.run(tiny)
-    folder = next(p for p in tiny.runs_dir.iterdir() if p.name.startswith("compare-"))
+    folder = next(p for p in tiny.data.runs_dir.iterdir() if p.name.startswith("compare-"))
     assert asked == ["meso4", "npr"]
     # what is finished has its table already
     assert [r["model"] for r in json.loads((folder / "report" / "compare.json").read_text())["rows"]] == ["meso4"]
 
     monkeypatch.setattr(cnn_recipe, "run", lambda o, d=None: asked.append(o.model) or trained(o, d))
-    done = compare_recipe.run(replace(tiny, resume=folder))
+    done = compare_recipe.run(changed(tiny, resume=folder))
     assert done == folder and asked == ["meso4", "npr", "npr", "resnet18"]
     rows = json.loads((folder / "report" / "compare.json").read_text())["rows"]
     assert {r["model"] for r in rows} == {"meso4", "npr", "resnet18"} and {r["start"] for r in rows} == {"scratch"}
@@ -222,9 +223,9 @@ def test_comparison_writes_tables_and_goes_on_after_an_interruption(
 
     # another protocol is another comparison; more networks are not
     with pytest.raises(DataError, match="size_px"):
-        compare_recipe.run(replace(tiny, resume=folder, size_px=64))
+        compare_recipe.run(changed(tiny, resume=folder, size_px=64))
     asked.clear()
-    compare_recipe.run(replace(tiny, resume=folder, models=("mesoinception4",)))
+    compare_recipe.run(changed(tiny, resume=folder, models=("mesoinception4",)))
     assert asked == ["mesoinception4"]
     rows = json.loads((folder / "report" / "compare.json").read_text())["rows"]
     assert {r["model"] for r in rows} == {"meso4", "npr", "resnet18", "mesoinception4"}
@@ -303,20 +304,16 @@ def test_ranks_stay_within_equal_starts(data: FaceData, tmp_path: Path) -> None:
 
 
 def test_runs_are_attacked_side_by_side(tiny: Compare, data: FaceData, capsys: pytest.CaptureFixture[str]) -> None:
-    base = Cnn(
+    base = changed(Cnn(), 
         model="meso4", size_px=32, epochs=1, images_per_epoch=16, batch_size=8, start="scratch", amp="off", workers=0,
-        data_root=tiny.data_root, runs_dir=tiny.runs_dir, sam=0.05, genuine_weight=2.0,
+        data_root=tiny.data.data_root, runs_dir=tiny.data.runs_dir, sam=0.05, genuine_weight=2.0,
     )  # fmt: skip
     plain = cnn_recipe.run(base)
-    hardened = cnn_recipe.run(replace(base, adversarial="fgsm", sam=0.0))
+    hardened = cnn_recipe.run(changed(base, adversarial="fgsm", sam=0.0))
     assert json.loads((hardened / "run.json").read_text())["options"]["adversarial"] == "fgsm"
     one, two = (load_file(f / "best.safetensors") for f in (plain, hardened))
     assert any(not torch.equal(one[k], two[k]) for k in one)
-    folder = attack_recipe.run(
-        AttackRuns(
-            runs=(plain, hardened), epsilons=(2.0, 8.0), data_root=tiny.data_root, runs_dir=tiny.runs_dir, workers=0
-        )
-    )
+    folder = attack_recipe.run(AttackRuns(runs=(plain, hardened), epsilons=(2.0, 8.0), data=tiny.data))
     found = json.loads((folder / "report" / "attack.json").read_text())
     rows = found["rows"]
     assert [(r["trained_against"], r["epsilon_grey_levels"]) for r in rows] == [
@@ -329,7 +326,7 @@ def test_runs_are_attacked_side_by_side(tiny: Compare, data: FaceData, capsys: p
     assert all("auc_minus_first" in r for r in rows[3:]) and not any("auc_minus_first" in r for r in rows[:3])
     assert hardened.name in capsys.readouterr().out
     with pytest.raises(DataError, match="no finished run"):
-        attack_recipe.run(AttackRuns(runs=(tiny.runs_dir,), data_root=tiny.data_root, runs_dir=tiny.runs_dir))
+        attack_recipe.run(AttackRuns(runs=(tiny.data.runs_dir,), data=tiny.data))
 
 
 def test_traces_are_measured_after_a_run(
@@ -338,14 +335,14 @@ def test_traces_are_measured_after_a_run(
     for module in (traces_recipe, trace_response):
         monkeypatch.setattr(module, "QUALITIES", (100, 60))
         monkeypatch.setattr(module, "SCALES", (1.0, 0.5))
-    options = Cnn(
+    options = changed(Cnn(), 
         model="npr", size_px=32, epochs=1, images_per_epoch=16, batch_size=8, start="scratch", amp="off", workers=0,
-        data_root=tiny.data_root, runs_dir=tiny.runs_dir,
+        data_root=tiny.data.data_root, runs_dir=tiny.data.runs_dir,
     )  # fmt: skip
     run = cnn_recipe.run(options)
     # the registry says so: npr is trained on traces unless told otherwise
     assert json.loads((run / "run.json").read_text())["options"]["traces"] == 1.0
-    arguments = ["traces", str(run), "--data_root", str(tiny.data_root), "--runs_dir", str(tiny.runs_dir)]
+    arguments = ["traces", str(run), "--data_root", str(tiny.data.data_root), "--runs_dir", str(tiny.data.runs_dir)]
     assert main(arguments) == 0
     said = capsys.readouterr().out
     assert "gate:" in said or "no gate:" in said
@@ -376,7 +373,7 @@ def test_impossible_options_get_a_line(
     arguments: list[str], words: str, tiny: Compare, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
-        code = main([*arguments, "--data_root", str(tiny.data_root), "--runs_dir", str(tiny.runs_dir)])
+        code = main([*arguments, "--data_root", str(tiny.data.data_root), "--runs_dir", str(tiny.data.runs_dir)])
     except SystemExit as stopped:  # values that the options themselves refuse
         code = int(stopped.code or 0)
     assert code in (1, 2)

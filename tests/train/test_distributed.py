@@ -21,6 +21,7 @@ from detector.models.registry import build
 from train.console import Bar
 from train.data.detections import find_faces
 from train.data.sources import load_samples
+from train.options import changed
 from train.processes import ALONE, World, join_world
 from train.recipes.cnn import Cnn
 from train.run import Run
@@ -58,16 +59,16 @@ def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             if "epoch 2" in self.title and done == 2:
                 raise KeyboardInterrupt
 
-    cnn_recipe.run(Cnn(**OPTIONS, data_root=data, runs_dir=out / "whole"))
+    cnn_recipe.run(changed(Cnn(), **OPTIONS, data_root=data, runs_dir=out / "whole"))
     shutil.copytree(out / "whole" / "cache", out / "killed" / "cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cnn_recipe, "Bar", KillingBar)
         with pytest.raises(KeyboardInterrupt):
-            cnn_recipe.run(Cnn(**OPTIONS, data_root=data, runs_dir=out / "killed"))
+            cnn_recipe.run(changed(Cnn(), **OPTIONS, data_root=data, runs_dir=out / "killed"))
     shutil.copytree(out / "whole" / "cache", out / "reordered" / "cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(World, "part", lambda self, batches: Reordered(batches))
-        cnn_recipe.run(Cnn(**OPTIONS, data_root=data, runs_dir=out / "reordered"))
+        cnn_recipe.run(changed(Cnn(), **OPTIONS, data_root=data, runs_dir=out / "reordered"))
     return out
 
 
@@ -103,7 +104,7 @@ def test_a_run_killed_at_a_step_loses_that_epoch_only_and_ends_the_same(runs: Pa
     # half a file that a kill left, and an epoch that was noted before its checkpoint was
     (folder / "checkpoint.partial").write_bytes(b"half")
     Run(folder).log("epoch", epoch=2, loss=9.0)
-    cnn_recipe.run(Cnn(**OPTIONS, data_root=data, runs_dir=runs / "killed", resume=folder))
+    cnn_recipe.run(changed(Cnn(), **OPTIONS, data_root=data, runs_dir=runs / "killed", resume=folder))
     whole, resumed = checkpoint(only_run(runs / "whole")), checkpoint(folder)
     assert resumed["epoch"] == whole["epoch"] == 2
     for part in ("network", "ema"):

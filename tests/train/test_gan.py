@@ -51,6 +51,7 @@ from train.gan.publish import GanPublish
 from train.gan.samples import GanSamples
 from train.gan.stylegan2 import StyleGan2Discriminator, StyleGan2Generator, modulated_conv
 from train.measure.even_odds import slices_at_even_odds
+from train.options import changed
 from train.recipes.cnn import Cnn
 from train.recipes.cnn import run as run_cnn
 from train.run import Run
@@ -330,7 +331,8 @@ def test_pairs_of_whoever_is_left_out_are_dropped() -> None:
 @pytest.fixture
 def tiny(tmp_path: Path) -> Gan:
     face_set().save(tmp_path / "faces.npz")
-    return Gan(
+    return changed(
+        Gan(),
         variant="stylegan2-ada",
         faces=tmp_path / "faces.npz",
         size_px=16,
@@ -373,20 +375,20 @@ def test_a_game_writes_every_file(tiny: Gan, capsys: pytest.CaptureFixture[str])
 
     # on other features nothing that was measured before counts
     first = Run(folder).record()["generator_epoch"]
-    gan_recipe.run(replace(tiny, epochs=3, extractor="mobilenet_v2", resume=folder))
+    gan_recipe.run(changed(tiny, epochs=3, extractor="mobilenet_v2", resume=folder))
     rows = Run(folder).events("epoch")
     assert first < Run(folder).record()["generator_epoch"] == 3 and "mobilenet_v2" in rows[2]["features"]
     assert rows[1]["features"] != rows[2]["features"]
 
     # FID of the kept checkpoint, by a named extractor and beside that of genuine halves
-    run_fid(Fid(folder, faces=tiny.faces, runs_dir=tiny.runs_dir))
+    run_fid(Fid(folder, faces=tiny.faces, data=tiny.data))
     measured = json.loads((folder / "report" / "fid.json").read_text())
     assert measured["n_generated"] == measured["n_genuine"] == 12 and len(measured["extractor"]["sha256"]) == 64
     half = measured["halves"]
     assert half["n"] == 6 and half["ratio"] == pytest.approx(half["fid_generated"] / half["fid_genuine"])
 
     # for the models page: the grid of the very generator that was measured, and no picture of the data
-    weights = tiny.runs_dir / "weights"
+    weights = tiny.data.runs_dir / "weights"
     out = publish_recipe.run(GanPublish(folder, weights_dir=weights))
     assert {p.name for p in out.iterdir()} == {"grid.webp", "curves.webp", "record.json"}
     assert not list(weights.glob(".*"))
@@ -418,7 +420,7 @@ def test_a_game_writes_every_file(tiny: Gan, capsys: pytest.CaptureFixture[str])
         publish_recipe.run(GanPublish(folder, weights_dir=weights))
     assert (out / "generator.safetensors").is_file() and not list(weights.glob(".*"))
     # a new game begins from what was published, and says so
-    later = gan_recipe.run(replace(tiny, epochs=1, lr_generator=1e-9, lr_discriminator=1e-9, start=out))
+    later = gan_recipe.run(changed(tiny, epochs=1, lr_generator=1e-9, lr_discriminator=1e-9, start=out))
     went_on, before = Run(later).record(), Run(folder).record()
     assert went_on["begun_from"] == {"run": folder.name, "images": 48, "hours": before["train_hours"]}
     assert went_on["images_seen"] == 64 and went_on["train_hours"] >= before["train_hours"]
@@ -429,27 +431,27 @@ def test_a_game_writes_every_file(tiny: Gan, capsys: pytest.CaptureFixture[str])
     state = torch.load(later / "checkpoint.pt", weights_only=True)["game"]["discriminator"]
     for key, tensor in load_file(out / "discriminator.safetensors").items():
         assert torch.allclose(tensor.float(), state[key], atol=2e-3), key
-    gan_recipe.run(replace(tiny, epochs=2, lr_generator=1e-9, lr_discriminator=1e-9, resume=later))
+    gan_recipe.run(changed(tiny, epochs=2, lr_generator=1e-9, lr_discriminator=1e-9, resume=later))
     resumed = Run(later).record()
     assert resumed["begun_from"] == went_on["begun_from"] and resumed["images_seen"] == 80
-    for broken, words in ((replace(tiny, channels=8), "other options"), (replace(tiny, resume=later), "begun already")):
+    for broken, words in ((changed(tiny, channels=8), "other options"), (changed(tiny, resume=later), "begun already")):
         with pytest.raises(ValueError, match=words):
-            gan_recipe.run(replace(broken, start=out))
+            gan_recipe.run(changed(broken, start=out))
     (out / "discriminator.safetensors").write_bytes(b"cut off")
     with pytest.raises(DataError, match="not the file that was published"):
-        gan_recipe.run(replace(tiny, start=out))
+        gan_recipe.run(changed(tiny, start=out))
     with pytest.raises(ValueError, match="not the faces"):
-        face_set(14).save(tiny.runs_dir / "more.npz")
-        run_fid(Fid(folder, faces=tiny.runs_dir / "more.npz", runs_dir=tiny.runs_dir))
+        face_set(14).save(tiny.data.runs_dir / "more.npz")
+        run_fid(Fid(folder, faces=tiny.data.runs_dir / "more.npz", data=tiny.data))
 
 
 @pytest.mark.parametrize("stop", ["killed", "minutes"])
 def test_a_stopped_game_resumes_bit_for_bit(stop: str, tiny: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
     # that measuring disturbs nothing is part of what is tested
-    whole = gan_recipe.run(replace(tiny, fid_every=0))
-    stopped = replace(tiny, runs_dir=tiny.runs_dir.parent / "stopped")
+    whole = gan_recipe.run(changed(tiny, fid_every=0))
+    stopped = changed(tiny, runs_dir=tiny.data.runs_dir.parent / "stopped")
     if stop == "minutes":
-        folder = gan_recipe.run(replace(stopped, minutes=1e-6))
+        folder = gan_recipe.run(changed(stopped, minutes=1e-6))
         assert len(Run(folder).events("epoch")) == 1
     else:
         said = gan_recipe.say
@@ -464,7 +466,7 @@ def test_a_stopped_game_resumes_bit_for_bit(stop: str, tiny: Gan, monkeypatch: p
             gan_recipe.run(stopped)
         monkeypatch.setattr(gan_recipe, "say", said)
         folder = next(p for p in stopped.runs_dir.iterdir() if p.name.startswith("gan-"))
-    assert gan_recipe.run(replace(stopped, resume=folder)) == folder
+    assert gan_recipe.run(changed(stopped, resume=folder)) == folder
     first, second = (torch.load(f / "checkpoint.pt", weights_only=True)["game"] for f in (whole, folder))
     assert first["steps"] == second["steps"] == 8 and first["ada"] == second["ada"]
     # the resumed epoch began with augmentation at work
@@ -475,16 +477,16 @@ def test_a_stopped_game_resumes_bit_for_bit(stop: str, tiny: Gan, monkeypatch: p
 
 
 def test_a_run_is_gone_on_with_as_it_began(tiny: Gan) -> None:
-    folder = gan_recipe.run(replace(tiny, epochs=1, fid_every=0))
+    folder = gan_recipe.run(changed(tiny, epochs=1, fid_every=0))
     with pytest.raises(DataError, match="other batch_size, r1, steps_per_epoch"):
-        gan_recipe.run(replace(tiny, batch_size=8, resume=folder))
-    face_set(14).save(tiny.runs_dir / "more.npz")
+        gan_recipe.run(changed(tiny, batch_size=8, resume=folder))
+    face_set(14).save(tiny.data.runs_dir / "more.npz")
     with pytest.raises(DataError, match="other faces"):
-        gan_recipe.run(replace(tiny, faces=tiny.runs_dir / "more.npz", resume=folder))
+        gan_recipe.run(changed(tiny, faces=tiny.data.runs_dir / "more.npz", resume=folder))
     with pytest.raises(DataError, match="no run folder"):
-        gan_recipe.run(replace(tiny, resume=tiny.runs_dir))
+        gan_recipe.run(changed(tiny, resume=tiny.data.runs_dir))
     # more epochs are no other game
-    gan_recipe.run(replace(tiny, fid_every=0, resume=folder))
+    gan_recipe.run(changed(tiny, fid_every=0, resume=folder))
     assert [r["epoch"] for r in Run(folder).events("epoch")] == [1, 2]
 
 
@@ -492,7 +494,9 @@ def test_a_run_is_gone_on_with_as_it_began(tiny: Gan) -> None:
 def test_a_detector_that_plays_resumes_bit_for_bit(loss: Loss, tmp_path: Path) -> None:
     genuine, fakes = face_set().crops, face_set(8).crops.flip(2)
     made = spec("resnet32")
-    recipe = Gan(size_px=16, epochs=2, batch_size=4, loss=loss, smoothing=0.1, r1_every=2, spectral_norm=True)
+    recipe = changed(
+        Gan(), size_px=16, epochs=2, batch_size=4, loss=loss, smoothing=0.1, r1_every=2, spectral_norm=True
+    )
 
     def played(name: str, parts: int) -> dict[str, torch.Tensor]:
         run = Run(tmp_path / name)
@@ -548,7 +552,8 @@ def everywhere(samples: list[Sample], *_: object, **__: object) -> dict[str, Fac
 def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
     made_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = Gan(
+    options = changed(
+        Gan(),
         data_root=made_data,
         size_px=16,
         epochs=1,
@@ -566,12 +571,10 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
     assert {"best.safetensors", "val_logits.npz", "report/confusion_matrix.png", "report/figures.json"} <= files
     build(DETECTOR).load_state_dict(load_file(folder / "best.safetensors"), strict=True)
     record = Run(folder).record()
-    data = load_faces(made_data, options.runs_dir, 0, 0)
+    data = load_faces(made_data, options.data.runs_dir, 0, 0)
     assert record["options"]["model"] == DETECTOR and record["data"] == data.fingerprint
 
-    out = samples_recipe.run(
-        GanSamples(folder, tmp_path / "made", 12, 4, 4, data_root=made_data, runs_dir=options.runs_dir, workers=0)
-    )
+    out = samples_recipe.run(GanSamples(folder, tmp_path / "made", 12, 4, 4, data=options.data))
     tars = {f"generated-{split}.tar" for split in ("train", "val", "test")}
     assert {p.name for p in out.iterdir()} == {"faces.csv", "made.json", *tars}
     with (out / "faces.csv").open(newline="") as handle:
@@ -583,18 +586,19 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
         (split, label): 4 for split in ("val", "test") for label in ("fake", "real")
     }
     with pytest.raises(DataError, match="exists"):
-        samples_recipe.run(GanSamples(folder, out, data_root=made_data, runs_dir=options.runs_dir))
+        samples_recipe.run(GanSamples(folder, out, data=options.data))
     with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
         stopped.setattr(samples_recipe, "generate", interrupted)
-        samples_recipe.run(GanSamples(folder, tmp_path / "half", data_root=made_data, runs_dir=options.runs_dir))
+        samples_recipe.run(GanSamples(folder, tmp_path / "half", data=options.data))
     assert {p.name for p in tmp_path.iterdir()} == {"runs", "made"}
 
     monkeypatch.setattr(extra_module, "find_faces", everywhere)
-    extra = load_extra(out, "train", options.runs_dir / "cache", 0)
+    extra = load_extra(out, "train", options.data.runs_dir / "cache", 0)
     sizes = {cv2.imdecode(np.frombuffer(s.read(), np.uint8), cv2.IMREAD_COLOR).shape for s in extra.samples}
     assert sizes == {(240, 240, 3)} and len({s.group for s in extra.samples}) == 12
 
-    cnn = Cnn(
+    cnn = changed(
+        Cnn(),
         model="hybrid",
         data_root=made_data,
         extra=out,
@@ -606,10 +610,10 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
         start="scratch",
         workers=0,
         amp="off",
-        runs_dir=options.runs_dir,
+        runs_dir=options.data.runs_dir,
     )
     trained = run_cnn(cnn)
-    assert run_cnn(replace(cnn, resume=trained)) == trained, "the same options, as JSON gave them back"
+    assert run_cnn(changed(cnn, resume=trained)) == trained, "the same options, as JSON gave them back"
     found = Run(trained).record()
     assert found["extra"] and found["data"] == record["data"] and found["sources"]["train"]["gan-resnet32-16"][1] > 0
 
@@ -617,7 +621,7 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
     monkeypatch.setattr(judge_recipe, "fit_calibration", lambda samples, logits: Calibration(1.0, 0.0))
     capsys.readouterr()
     for judged, split, looks in ((folder, "val", 0), (trained, "val", 0), (trained, "test", 1)):
-        judge = GanJudge(judged, split, out, data_root=made_data, runs_dir=options.runs_dir, workers=0)  # type: ignore[arg-type]
+        judge = GanJudge(judged, split, out, data=options.data)  # type: ignore[arg-type]
         judge_recipe.run(judge)
         figures = json.loads((judged / "report" / f"judged_{split}.json").read_text())
         assert figures["test_looks"] == looks == Run(judged).record().get("test_looks", 0)
@@ -660,7 +664,7 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
         watched.setattr(judge_recipe, "fit_calibration", calibration)
         watched.setattr(judge_recipe, "slices_at_even_odds", slices)
         for judged in (folder, trained):
-            judge_recipe.run(GanJudge(judged, "val", out, data_root=made_data, runs_dir=options.runs_dir, workers=0))
+            judge_recipe.run(GanJudge(judged, "val", out, data=options.data))
     assert {s.source for s in calibrated[1]} - {s.source for s in calibrated[0]} == {"gan-resnet32-16"}
     assert {s.split for samples in calibrated for s in samples} == {"val"}
     assert learned_from(found["extra"], made_by(out)["generator"])
@@ -670,7 +674,7 @@ def test_the_discriminator_becomes_a_detector_and_the_generator_feeds_others(
         judge_recipe._learned(data.val, ("nothing",))
 
     # what the README of the generators says of it, once the checkpoint's FID is known
-    run_fid(Fid(folder, data_root=made_data, runs_dir=options.runs_dir, workers=0))
+    run_fid(Fid(folder, data=options.data))
     publish = GanPublish(folder, detectors=(trained,), weights_dir=tmp_path / "weights")
     published = json.loads((publish_recipe.run(publish) / "record.json").read_text())
     (told,) = published["detectors"]
@@ -735,5 +739,5 @@ def test_latents_do_not_depend_on_the_device_or_on_what_was_drawn_before() -> No
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="skipped: no GPU")
 @pytest.mark.parametrize("amp", ["on", "off"])
 def test_a_game_runs_on_a_gpu(amp: str, tiny: Gan) -> None:
-    folder = gan_recipe.run(replace(tiny, amp=amp))  # type: ignore[arg-type]
+    folder = gan_recipe.run(changed(tiny, amp=amp))  # type: ignore[arg-type]
     assert len(Run(folder).events("epoch")) == 2

@@ -1,6 +1,7 @@
 """Losses, attacks and sharpness-aware steps against cases small enough to compute by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -39,7 +40,7 @@ def sigmoid(x: float) -> float:
 def test_smoothed_and_weighted_loss_by_hand() -> None:
     logits, labels = torch.tensor([0.7, -0.2]), torch.tensor([1.0, 0.0])
     plain = -(math.log(sigmoid(0.7)) + math.log(1 - sigmoid(-0.2))) / 2
-    assert loss_of_logits(logits, labels, Regularisation()).item() == pytest.approx(plain, rel=1e-5)
+    assert loss_of_logits(logits, labels, Regularisation(label_smoothing=0.0)).item() == pytest.approx(plain, rel=1e-5)
     smooth = loss_of_logits(logits, labels, Regularisation(label_smoothing=0.2)).item()
     of_fake = -(0.9 * math.log(sigmoid(0.7)) + 0.1 * math.log(1 - sigmoid(0.7)))
     of_genuine = -(0.1 * math.log(sigmoid(-0.2)) + 0.9 * math.log(1 - sigmoid(-0.2)))
@@ -52,7 +53,7 @@ def test_smoothed_and_weighted_loss_by_hand() -> None:
 def test_a_plain_step_has_the_gradients_of_the_plain_loss() -> None:
     network = small()
     crops, labels = batch()
-    loss, logits = backward(network, crops, labels, Regularisation(), amp=False)
+    loss, logits = backward(network, crops, labels, Regularisation(label_smoothing=0.0), amp=False)
     found = [p.grad.clone() for p in network.parameters()]
     again = small()
     expected = nn.functional.binary_cross_entropy_with_logits(again(crops), labels)
@@ -67,7 +68,7 @@ def test_sam_takes_the_gradient_where_the_loss_is_worst_nearby() -> None:
     # loss of one fake with pixel mean m: log(1 + exp(-w m)); its slope in w is -m sigmoid(-w m)
     crops, labels, weight, rho = torch.full((1, 3, 2, 2), 0.5), torch.ones(1), 0.4, 0.3
     network = Line(weight)
-    backward(network, crops, labels, Regularisation(sam_rho=rho), amp=False)
+    backward(network, crops, labels, Regularisation(label_smoothing=0.0, sam=rho), amp=False)
     # the slope is negative, so the worst place within rho lies below
     worst = weight - rho
     assert network.weight.grad.item() == pytest.approx(-0.5 * sigmoid(-0.5 * worst), rel=1e-5)
@@ -100,9 +101,9 @@ def test_sam_step_over_many_parameters_is_of_length_rho_and_comes_back_exactly()
 @pytest.mark.parametrize(
     "options",
     [
-        Regularisation(sam_rho=0.1),
-        Regularisation(attack="fgsm", epsilon=0.02),
-        Regularisation(attack="pgd", epsilon=0.02),
+        Regularisation(label_smoothing=0.0, sam=0.1),
+        Regularisation(label_smoothing=0.0, adversarial="fgsm", epsilon=0.02 * 255),
+        Regularisation(label_smoothing=0.0, adversarial="pgd", epsilon=0.02 * 255),
     ],
 )
 def test_extra_passes_leave_the_running_statistics_alone(options: Regularisation) -> None:
@@ -155,12 +156,12 @@ def test_attacked_training_sees_a_share_of_each_batch_attacked() -> None:
     network = small()
     seen: list[Tensor] = []
     network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
-    options = Regularisation(attack="fgsm", epsilon=0.02, attacked_share=0.25)
+    options = Regularisation(label_smoothing=0.0, adversarial="fgsm", epsilon=0.02 * 255, attacked=0.25)
     backward(network, crops, labels, options, amp=False)
     attacked_only, trained = seen
     assert attacked_only.shape[0] == 2
     changed = (trained != crops).flatten(1).any(1)
     assert changed.sum() == 2 and (trained - crops).abs().max() <= 0.02 + 1e-6
     seen.clear()
-    backward(network, crops, labels, Regularisation(attack="fgsm", epsilon=0.02, attacked_share=0.0), amp=False)
+    backward(network, crops, labels, replace(options, attacked=0.0), amp=False)
     assert len(seen) == 1 and torch.equal(seen[0], crops)

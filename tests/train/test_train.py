@@ -44,16 +44,18 @@ from train.data.folds import Fold
 from train.data.samples import Sample
 from train.errors import DataError
 from train.learn.loop import wants_amp
+from train.learn.options import Crops, Data, Machine
 from train.measure import scoring
 from train.measure.calibrate import MIN_GENUINE, fit_calibration
 from train.measure.robustness import CHANGES
+from train.options import changed, flat
 from train.recipes.cnn import Cnn
 from train.recipes.publish import Publish
 from train.recipes.sbi import Sbi
 from train.run import Run, command_line, options_record
 from train.store.staging import staging_in
 from train.studies.labels import Labels
-from train.studies.leave_out import BASELINE_OPTIONS, VARIANTS, LeaveOut
+from train.studies.leave_out import BASELINE_BLENDING, VARIANTS, LeaveOut
 from train.studies.small_set import SmallSet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,7 +84,8 @@ def made_data(tmp_path_factory: pytest.TempPathFactory, portrait_path: Path) -> 
 
 @pytest.fixture
 def tiny(made_data: Path, tmp_path: Path) -> Cnn:
-    return Cnn(
+    return changed(
+        Cnn(),
         model="mobilenet_v2",
         data_root=made_data,
         epochs=2,
@@ -113,7 +116,7 @@ def test_a_run_writes_every_file_and_says_what_it_did(tiny: Cnn, capsys: pytest.
     }
     record = json.loads((folder / "run.json").read_text())
     assert record["options"]["epochs"] == 2 and record["start"] == "scratch" and record["images_planned"] == 48
-    assert str(tiny.runs_dir) not in (folder / "run.json").read_text()
+    assert str(tiny.data.runs_dir) not in (folder / "run.json").read_text()
     epochs = Run(folder).events("epoch")
     assert [row["epoch"] for row in epochs] == [1, 2]
     assert all(0 <= row["accuracy"] <= 1 and row["loss"] > 0 for row in epochs)
@@ -124,7 +127,7 @@ def test_a_run_writes_every_file_and_says_what_it_did(tiny: Cnn, capsys: pytest.
 def test_a_killed_run_resumes_bit_for_bit(tiny: Cnn, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = cnn_recipe.run(tiny)
 
-    killed = replace(tiny, runs_dir=tiny.runs_dir.parent / "killed")
+    killed = changed(tiny, runs_dir=tiny.data.runs_dir.parent / "killed")
     said = cnn_recipe.say
 
     def kill_in_second_epoch(text: str) -> None:
@@ -136,7 +139,7 @@ def test_a_killed_run_resumes_bit_for_bit(tiny: Cnn, monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt):
         cnn_recipe.run(killed)
     monkeypatch.setattr(cnn_recipe, "say", said)
-    folder = next(p for p in killed.runs_dir.iterdir() if p.name.startswith("cnn-"))
+    folder = next(p for p in killed.data.runs_dir.iterdir() if p.name.startswith("cnn-"))
     assert cnn_recipe.run(replace(killed, resume=folder)) == folder
     first, second = (torch.load(f / "checkpoint.pt", weights_only=True) for f in (whole, folder))
     assert first["epoch"] == second["epoch"] == 2
@@ -161,7 +164,7 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     monkeypatch.setattr("train.measure.robustness.FACES", 4)
     # the made validation set is too small to teach an epoch anything: calibration must see a rising score
     folder, other, third = (
-        cnn_recipe.run(replace(tiny, epochs=1, model=m)) for m in ("resnet32", "mesoinception4", "meso4")
+        cnn_recipe.run(changed(tiny, epochs=1, model=m)) for m in ("resnet32", "mesoinception4", "meso4")
     )
     scored = scoring.score
     asked: list[str] = []
@@ -178,7 +181,12 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     np.savez(folder / "val_logits.npz", names=val_names, logits=written)
     weights = tmp_path / "weights"
     options = Publish(
-        runs=(folder, other, third), data_root=tiny.data_root, weights_dir=weights, runs_dir=tiny.runs_dir, workers=0
+        runs=(folder, other, third),
+        data_root=tiny.data.data_root,
+        weights_dir=weights,
+        runs_dir=tiny.data.runs_dir,
+        workers=0,
+        evaluate=False,
     )
     assert publish_recipe.run(options)
     validated = [t for t in asked if t.startswith("validation")]
@@ -236,7 +244,7 @@ def test_publishing_calibrates_compares_and_keeps_the_better(
     assert publish_recipe.run(replace(options, force=True))
     assert read_manifest(weights).test_scored == 1 and not [t for t in asked if t.startswith("test")]
     # not even on another machine: they came with the weights, under no names of pictures
-    rmtree(tiny.runs_dir / "scores")
+    rmtree(tiny.data.runs_dir / "scores")
     assert publish_recipe.run(replace(options, force=True))
     assert read_manifest(weights).test_scored == 1 and not [t for t in asked if t.startswith("test")]
     with np.load(weights / "test_scores.npz") as kept:
@@ -324,9 +332,9 @@ def test_twins_alone_teach_from_genuine_faces_alone(
 
 
 def test_sbi_is_cnn_with_other_shares() -> None:
-    changed = {k for k, v in vars(Sbi()).items() if v != vars(Cnn())[k]}
-    assert changed == {"twins", "cross"}
-    assert set(get_args(get_type_hints(Cnn)["augmentation"])) == set(AUGMENTATIONS)
+    others = {k for k, v in flat(Sbi()).items() if v != flat(Cnn())[k]}
+    assert others == {"twins", "cross"}
+    assert set(get_args(get_type_hints(Crops)["augmentation"])) == set(AUGMENTATIONS)
 
 
 @pytest.fixture
@@ -355,7 +363,7 @@ def sources(made_data: Path, monkeypatch: pytest.MonkeyPatch) -> FaceData:
     for module in ("train.studies.leave_out", "train.data.folds"):
         monkeypatch.setattr(f"{module}.FOLDS", {n: Fold(f"is {n}", (n,)) for n in ("a", "b", "c")})
     monkeypatch.setattr("train.studies.leave_out.check_folds", lambda samples: None)
-    monkeypatch.setattr("train.studies.leave_out.load_faces", lambda *_: data)
+    monkeypatch.setattr(Data, "faces", lambda *_, **__: data)
     monkeypatch.setattr("train.measure.calibrate.MIN_GENUINE", 2)
     return data
 
@@ -371,10 +379,8 @@ def few(sources: FaceData, made_data: Path, tmp_path: Path) -> LeaveOut:
         size_px=32,
         batch_size=8,
         start="scratch",
-        amp="off",
-        workers=0,
-        data_root=made_data,
-        runs_dir=tmp_path / "runs",
+        data=Data(made_data, tmp_path / "runs", 0),
+        machine=Machine(amp="off"),
     )
 
 
@@ -390,19 +396,19 @@ def test_leave_out_trains_without_a_fold_and_scores_it(
         return run(options, data)
 
     monkeypatch.setattr(cnn_recipe, "run", watched)
-    assert leave_out_recipe.run(replace(few, plan=True)) is None
-    assert "4 cells" in capsys.readouterr().out and not trained and not few.runs_dir.exists()
+    assert leave_out_recipe.run(changed(few, plan=True)) is None
+    assert "4 networks" in capsys.readouterr().out and not trained and not few.data.runs_dir.exists()
     folder = leave_out_recipe.run(few)
     assert folder is not None
     assert trained == [{"b", "c", "unseen"}] * 2 + [{"a", "b", "unseen"}] * 2
     files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    cells = {f"cells/{v}/{f}.json" for v in ("baseline", "no_twins") for f in ("a", "c")}
+    cells = {f"{v}/{f}/result.json" for v in ("baseline", "no_twins") for f in ("a", "c")}
     assert files == {"run.json", "leave_out.json", "leave_out.md", *cells}
 
     found = json.loads((folder / "leave_out.json").read_text())
     assert set(found["summary"]) == {"baseline", "no_twins"}
     assert "difference" in found["summary"]["no_twins"] and "difference" not in found["summary"]["baseline"]
-    cell = json.loads((folder / "cells/baseline/c.json").read_text())
+    cell = json.loads((folder / "baseline/c/result.json").read_text())
     by_name = {s.name: s for s in sources.train + sources.val}
     scored = [by_name[name] for name in cell["names"]]
     assert {s.source for s, own in zip(scored, cell["own"], strict=True) if own} == {"c"}
@@ -439,7 +445,7 @@ def test_leave_out_measures_generated_faces_without_whom_it_leaves_out(
         return run(options, data)
 
     monkeypatch.setattr(cnn_recipe, "run", watched)
-    measured = replace(few, variants="baseline,generated", folds="a", extra=pack)
+    measured = changed(few, variants="baseline,generated", folds="a", extra=pack)
     folder = leave_out_recipe.run(measured)
     assert folder is not None
     kept = {s.group for s in genuine if s.source != "a"}
@@ -447,15 +453,15 @@ def test_leave_out_measures_generated_faces_without_whom_it_leaves_out(
     page = (folder / "leave_out.md").read_text()
     assert "| generated | extra gan-1 | 1 |" in page and "had itself learned from genuine faces of a." in page
     # finished cells stay; faces of another checkpoint are another cell
-    leave_out_recipe.run(replace(measured, resume=folder))
+    leave_out_recipe.run(changed(measured, resume=folder))
     assert len(trained) == 2
     (pack / "made.json").write_text(json.dumps({"run": "gan-2", "generator": "2" * 64, "learned_from": []}))
-    leave_out_recipe.run(replace(measured, resume=folder))
+    leave_out_recipe.run(changed(measured, resume=folder))
     assert len(trained) == 3
 
 
 def test_the_baseline_is_left_every_fold_and_other_variants_some(few: LeaveOut) -> None:
-    found = replace(few, folds="all", choice_folds="b").cells()
+    found = changed(few, folds="all", choice_folds="b").cells()
     assert found == [("baseline", "a"), ("baseline", "b"), ("no_twins", "b"), ("baseline", "c")]
     study = LeaveOut.__dataclass_fields__
     assert set(str(study["variants"].default).split(",")) < set(VARIANTS)
@@ -470,7 +476,8 @@ def test_leave_out_goes_on_where_it_was_stopped(
     run = cnn_recipe.run
 
     def stopped_in_third(options: Cnn, data: FaceData) -> Path:
-        trained.append((options.twins, options.resume is not None))
+        assert options.resume is not None
+        trained.append((options.blending.twins, Run(options.resume).checkpoint.is_file()))
         done = run(options, data)
         if len(trained) == 3:
             raise KeyboardInterrupt
@@ -479,27 +486,27 @@ def test_leave_out_goes_on_where_it_was_stopped(
     monkeypatch.setattr(cnn_recipe, "run", stopped_in_third)
     with pytest.raises(KeyboardInterrupt):
         leave_out_recipe.run(few)
-    folder = next(p for p in few.runs_dir.iterdir() if p.name.startswith("leave-out-"))
-    before = {p: p.read_bytes() for p in folder.glob("cells/*/*.json")}
+    folder = next(p for p in few.data.runs_dir.iterdir() if p.name.startswith("leave-out-"))
+    before = {p: p.read_bytes() for p in folder.glob("*/*/result.json")}
     assert len(before) == 2
-    assert leave_out_recipe.run(replace(few, resume=folder)) == folder
+    assert leave_out_recipe.run(changed(few, resume=folder)) == folder
     # the cell that was stopped goes on from its own checkpoint; finished ones are left alone
-    assert trained[3:] == [(BASELINE_OPTIONS["twins"], True), (0.0, False)]
+    assert trained[3:] == [(BASELINE_BLENDING.twins, True), (0.0, False)]
     assert all(p.read_bytes() == kept for p, kept in before.items())
     # a variant can be added later, and a fold
-    assert leave_out_recipe.run(replace(few, resume=folder, variants="light", folds="a,b")) == folder
+    assert leave_out_recipe.run(changed(few, resume=folder, variants="light", folds="a,b")) == folder
     assert set(json.loads((folder / "leave_out.json").read_text())["summary"]) == {"baseline", "no_twins", "light"}
     assert len(trained) == 7
     with pytest.raises(DataError, match="other images, size_px"):
-        leave_out_recipe.run(replace(few, resume=folder, images=32, size_px=48))
+        leave_out_recipe.run(changed(few, resume=folder, images=32, size_px=48))
     with pytest.raises(DataError, match="no run folder"):
-        leave_out_recipe.run(replace(few, resume=few.runs_dir))
+        leave_out_recipe.run(changed(few, resume=few.data.runs_dir))
 
 
 def test_the_reference_run_says_its_plan_and_goes_on_where_it_was_killed(
     tiny: Cnn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    part = reference_recipe.Part(replace(tiny, epochs=1, images_per_epoch=8), 100.0)
+    part = reference_recipe.Part(changed(tiny, epochs=1, images_per_epoch=8), 100.0)
     monkeypatch.setattr(reference_recipe, "NETWORKS", ((part, part), (part,)))
     published: list[Publish] = []
     monkeypatch.setattr(publish_recipe, "run", published.append)
@@ -513,12 +520,12 @@ def test_the_reference_run_says_its_plan_and_goes_on_where_it_was_killed(
         return run(options)
 
     monkeypatch.setattr(cnn_recipe, "run", killed_in_third)
-    arguments = ["--data_root", str(tiny.data_root), "--runs_dir", str(tiny.runs_dir), "--workers", "0"]
+    arguments = ["--data_root", str(tiny.data.data_root), "--runs_dir", str(tiny.data.runs_dir), "--workers", "0"]
     assert main(arguments) == 130 and not published
     said = capsys.readouterr()
     assert "The reference run:" in said.out and "h in all" in said.out and "--resume" in said.err
     # the second part starts from the weights of the first
-    first = tiny.runs_dir / next(p.name for p in tiny.runs_dir.glob("reference-*-1-*"))
+    first = tiny.data.runs_dir / next(p.name for p in tiny.data.runs_dir.glob("reference-*-1-*"))
     assert trained[0].start == "scratch" and trained[1].start == str(first / "best.safetensors")
     folder = first.with_name(first.name.removesuffix("-1-mobilenet_v2"))
     assert main([*arguments, "--resume", str(folder)]) == 0
@@ -532,15 +539,15 @@ def test_the_reference_run_says_its_plan_and_goes_on_where_it_was_killed(
 def test_the_reference_run_trains_what_ships() -> None:
     shipped = [_asked(network.training.command) for network in read_manifest().models.values()]
     last = [network[-1].options for network in reference_recipe.NETWORKS]
-    assert [cnn_recipe.settled(replace(o, start="auto")) for o in shipped] == [cnn_recipe.settled(o) for o in last]
+    assert [cnn_recipe.settled(changed(o, start="auto")) for o in shipped] == [cnn_recipe.settled(o) for o in last]
 
 
 @pytest.mark.parametrize(
     "options",
     [
         Cnn(),
-        Cnn(fakes=("140k", "a name"), start="online", sam=0.05, adversarial="pgd", traces=0.5, workers=1),
-        Sbi(model="npr", images_per_epoch=64),
+        changed(Cnn(), fakes=("140k", "a name"), start="online", sam=0.05, adversarial="pgd", traces=0.5, workers=1),
+        changed(Sbi(), model="npr", images_per_epoch=64),
     ],
 )
 def test_a_recorded_command_asks_for_the_same_again(options: Cnn) -> None:
@@ -594,18 +601,23 @@ def test_broken_pictures_are_named_together_and_the_others_are_kept(tmp_path: Pa
 
 
 def test_a_run_is_gone_on_with_as_it_began(tiny: Cnn, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = cnn_recipe.run(replace(tiny, epochs=1, images_per_epoch=8))
+    folder = cnn_recipe.run(changed(tiny, epochs=1, images_per_epoch=8))
     with pytest.raises(DataError, match="with other lr, model"):
-        cnn_recipe.run(replace(tiny, epochs=1, images_per_epoch=8, resume=folder, model="resnet18", lr=0.1))
-    for wrong, words in ((tiny.runs_dir / "nowhere", "no such folder"), (tiny.runs_dir / "cache", "no run folder")):
+        cnn_recipe.run(changed(tiny, epochs=1, images_per_epoch=8, resume=folder, model="resnet18", lr=0.1))
+    for wrong, words in (
+        (tiny.data.runs_dir / "nowhere", "no such folder"),
+        (tiny.data.runs_dir / "cache", "no run folder"),
+    ):
         with pytest.raises(DataError, match=words):
-            cnn_recipe.run(replace(tiny, resume=wrong))
-    assert not (tiny.runs_dir / "nowhere").exists()
+            cnn_recipe.run(changed(tiny, resume=wrong))
+    assert not (tiny.data.runs_dir / "nowhere").exists()
     # what was killed in an epoch has weights, and is not published
     record = {k: v for k, v in Run(folder).record().items() if k != "train_hours"}
     (folder / "run.json").write_text(json.dumps(record))
     with pytest.raises(DataError, match="--resume"):
-        publish_recipe.run(Publish((folder,), data_root=tiny.data_root, weights_dir=tiny.runs_dir / "weights"))
+        publish_recipe.run(
+            Publish((folder,), data_root=tiny.data.data_root, weights_dir=tiny.data.runs_dir / "weights")
+        )
     capsys.readouterr()
 
 
@@ -629,7 +641,7 @@ def test_labels_are_judged_by_a_network_that_saw_nobody_of_them(
     tested = [replace(s, name=f"test/{s.name}", split="test") for s in labelled[:2]]
     faces = {**sources.faces, **{s.name: sources.faces[s.name.removeprefix("test/")] for s in tested}}
     data = replace(sources, train=train, val=relabelled(sources.val), test=tested, faces=faces)
-    monkeypatch.setattr(labels_recipe, "load_faces", lambda *_: data)
+    monkeypatch.setattr(Data, "faces", lambda *_, **__: data)
     seen: list[FaceData] = []
     run = cnn_recipe.run
 
@@ -641,7 +653,7 @@ def test_labels_are_judged_by_a_network_that_saw_nobody_of_them(
         return folder
 
     monkeypatch.setattr(cnn_recipe, "run", watched)
-    options = Labels(**{**vars(tiny), "epochs": 1})
+    options = changed(Labels(), **{**flat(tiny), "epochs": 1})
     folder = labels_recipe.run(options)
     assert folder.name.startswith("labels-mobilenet_v2")
     used = seen[0].train + seen[0].val
@@ -653,8 +665,8 @@ def test_labels_are_judged_by_a_network_that_saw_nobody_of_them(
     page = (folder / "report" / "labels.md").read_text()
     assert "none of utkface" in page and "nobody was asked" in page and "| ethnicity White |" in page
     with pytest.raises(ValueError, match="have seen utkface"):
-        replace(options, start="weights/resnet18.safetensors")
-    monkeypatch.setattr(labels_recipe, "load_faces", lambda *_: sources)
+        changed(options, start="weights/resnet18.safetensors")
+    monkeypatch.setattr(Data, "faces", lambda *_, **__: sources)
     with pytest.raises(DataError, match="utkface"):
         labels_recipe.run(options)
 
@@ -663,7 +675,7 @@ def test_a_plain_recipe_and_ours_get_the_same_few_faces(
     made_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(small_recipe, "fit_calibration", lambda samples, logits: Calibration(1.0, 0.0))
-    options = SmallSet(
+    options = changed(SmallSet(), 
         model="mobilenet_v2", images=20, epochs=1, size_px=32, start="scratch", data_root=made_data, workers=0,
         amp="off", runs_dir=tmp_path / "runs",
     )  # fmt: skip
@@ -678,10 +690,11 @@ def test_a_plain_recipe_and_ours_get_the_same_few_faces(
     monkeypatch.setattr(cnn_recipe, "run", watched)
     folder = small_recipe.run(options)
     (plain, first), (ours, second) = given
-    assert first == second and (plain.twins, plain.batch_size, plain.ema_decay) == (0, 16, 0) and ours.twins > 0
-    assert plain.images_per_epoch == ours.images_per_epoch == 20 and plain.start == ours.start
+    assert first == second and ours.blending.twins > 0
+    assert (plain.blending.twins, plain.schedule.batch_size, plain.schedule.ema_decay) == (0, 16, 0)
+    assert plain.schedule.images_per_epoch == ours.schedule.images_per_epoch == 20 and plain.start == ours.start
     # windows of larger crops have the pixels of the plain recipe's crops
-    assert (plain.size_px, plain.window, ours.size_px) == (32, 1, 48) and round(ours.size_px * ours.window) == 32
+    assert (plain.crops.size_px, plain.crops.window, ours.crops.size_px) == (32, 1, 48) and ours.crops.window_px == 32
     found = json.loads((folder / "report" / "small_set_val.json").read_text())
     gain, arms = found["gain"]["all slices"], found["figures"]
     assert gain["balanced_accuracy"]["value"] == pytest.approx(
@@ -689,24 +702,24 @@ def test_a_plain_recipe_and_ours_get_the_same_few_faces(
     )
     assert gain["auc"]["low"] <= gain["auc"]["value"] <= gain["auc"]["high"]
     # finished arms stay; a look at test is counted
-    assert small_recipe.run(replace(options, resume=folder, split="test")) == folder and len(given) == 2
-    assert small_recipe.run(replace(options, resume=folder, split="test")) == folder
+    assert small_recipe.run(changed(options, resume=folder, split="test")) == folder and len(given) == 2
+    assert small_recipe.run(changed(options, resume=folder, split="test")) == folder
     assert json.loads((folder / "report" / "small_set_test.json").read_text())["test_looks"] == 2
     assert "| all slices |" in capsys.readouterr().out
     with pytest.raises(DataError, match="other epochs"):
-        small_recipe.run(replace(options, resume=folder, epochs=2))
+        small_recipe.run(changed(options, resume=folder, epochs=2))
     with pytest.raises(DataError, match="no run folder"):
-        small_recipe.run(replace(options, resume=folder / "plain"))
+        small_recipe.run(changed(options, resume=folder / "plain"))
 
 
 def test_too_little_validation_cannot_be_published(
     tiny: Cnn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = cnn_recipe.run(replace(tiny, epochs=1))
-    root = str(tiny.data_root)
+    folder = cnn_recipe.run(changed(tiny, epochs=1))
+    root = str(tiny.data.data_root)
     weights = tmp_path / "weights"
     arguments = ["publish", str(folder), "--data_root", root, "--weights_dir", str(weights)]
-    assert main([*arguments, "--runs_dir", str(tiny.runs_dir), "--workers", "0"]) == 1
+    assert main([*arguments, "--runs_dir", str(tiny.data.runs_dir), "--workers", "0"]) == 1
     said = capsys.readouterr().err
     assert str(MIN_GENUINE) in said or "learned nothing" in said
     assert not (weights / "manifest.json").exists() and not list(weights.iterdir())

@@ -20,15 +20,16 @@ import tyro
 
 from train.console import say
 from train.data.extra import learned_from, load_extra, made_by
-from train.data.faces import load_faces
 from train.data.samples import Sample
 from train.errors import DataError
 from train.gan.measure_fid import REPORT as FID_REPORT
+from train.learn.options import Data
 from train.measure import plots
 from train.measure.calibrate import fit_calibration
 from train.measure.even_odds import slices_at_even_odds
 from train.measure.scoring import score_faces
 from train.measure.slices import opponents
+from train.options import Flat
 from train.run import Run, device, write_json
 from train.store.kept_scores import KeptScores, digest, key
 
@@ -52,12 +53,7 @@ class GanJudge:
     """A folder of `gan-samples`, whose faces of that split are judged too."""
     generator_run: Path | None = None
     """The `gan` run that the samples are of, for the FID of the same checkpoint."""
-    data_root: Path | None = None
-    """Folder with the data; else $UNMASK_DATA, else data/."""
-    runs_dir: Path = Path("runs")
-    """Where the cache of found faces is."""
-    workers: int = 2
-    """Processes that prepare pictures."""
+    data: Flat[Data] = Data()
 
 
 def run(options: GanJudge) -> Path:
@@ -68,7 +64,7 @@ def run(options: GanJudge) -> Path:
     settings = record.record()["options"]
     network, where = record.network(), device()
     size_px = int(settings["size_px"])
-    data = load_faces(options.data_root, options.runs_dir, int(settings["seed"]), options.workers)
+    data = options.data.faces(int(settings["seed"]))
     record.check_data(data.fingerprint)
     own = data.test if options.split == "test" else data.val
     if not own:
@@ -77,20 +73,20 @@ def run(options: GanJudge) -> Path:
     generated: list[Sample] = []
     made: dict[str, Any] = {}
     if options.samples:
-        extra = load_extra(options.samples, options.split, options.runs_dir / "cache", options.workers)
+        extra = load_extra(options.samples, options.split, options.data.runs_dir / "cache", options.data.workers)
         generated = extra.samples
         faces |= extra.faces
         made = _made(options, extra.without_face)
         if learned_from(record.record().get("extra"), made["generator"]):
             known = extra
             if options.split == "test":
-                known = load_extra(options.samples, "val", options.runs_dir / "cache", options.workers)
+                known = load_extra(options.samples, "val", options.data.runs_dir / "cache", options.data.workers)
             learned += known.samples
             faces |= known.faces
     asked = {t: s for t, s in ((_OWN, own), (_GENERATED, generated)) if s}
 
     def score(samples: Sequence[Sample]) -> np.ndarray:
-        return score_faces(network, samples, faces, size_px, options.workers, where)
+        return score_faces(network, samples, faces, size_px, options.data.workers, where)
 
     kept = _kept(record, options.split, asked, score, [data.fingerprint, _contents(generated)])
     calibration = fit_calibration(learned, score(learned))

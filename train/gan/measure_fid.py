@@ -1,7 +1,7 @@
 """`python -m train fid RUN`: how near a run's generated faces are to the genuine ones it learned from."""
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,11 +9,12 @@ import torch
 import tyro
 
 from train.console import say
-from train.data.faces import load_faces
 from train.gan.faces import FaceSet
 from train.gan.fid import OURS, Extractor, find_extractor
 from train.gan.play import Gan, genuine_faces, measure_generator, pretrained_of
 from train.gan.players import GENERATOR_FILE, load_generator
+from train.learn.options import Data
+from train.options import Flat, changed, flat
 from train.run import Run, device, write_json
 
 REPORT = "fid.json"
@@ -31,15 +32,10 @@ class Fid:
     """As in `gan`: auto, the name of a published network, or a file with torchvision's Inception-v3."""
     pretrained: Path | None = None
     """Folder of starting weights, as in `gan`."""
-    data_root: Path | None = None
-    """Folder with the data that the run was trained on; else $UNMASK_DATA, else data/."""
     faces: Path | None = None
     """Instead, the file of faces that it was trained on."""
-    runs_dir: Path = Path("runs")
-    """Where the caches are."""
-    workers: int = 2
-    """Processes that prepare pictures."""
     seed: int = 0
+    data: Flat[Data] = Data()
 
 
 def run(options: Fid) -> Path:
@@ -50,20 +46,20 @@ def run(options: Fid) -> Path:
         FaceSet.load(options.faces)
         if options.faces
         else genuine_faces(
-            game_of(record, options.runs_dir, options.workers),
-            load_faces(options.data_root, options.runs_dir, split_seed(record), options.workers),
+            game_of(record, options.data),
+            options.data.faces(split_seed(record)),
         )
     )
     if genuine.key() != record.record()["genuine_key"]:
         raise ValueError(f"these are not the faces that {options.run.name} learned from: name the same data or file")
-    folder = pretrained_of(options.pretrained, options.faces, options.data_root)
+    folder = pretrained_of(options.pretrained, options.faces, options.data.data_root)
     extractor = find_extractor(options.extractor, pretrained=folder)
     where = device()
     generator.to(where)
 
     def measured(by: Extractor) -> dict[str, Any]:
         torch.manual_seed(options.seed)
-        return measure_generator(generator, spec, genuine, by, options.n, options.seed, options.runs_dir)
+        return measure_generator(generator, spec, genuine, by, options.n, options.seed, options.data.runs_dir)
 
     found = measured(extractor)
     ours = find_extractor(OURS)
@@ -98,11 +94,11 @@ def generator_hash(record: Run) -> str:
     return hashlib.sha256((record.folder / GENERATOR_FILE).read_bytes()).hexdigest()
 
 
-def game_of(record: Run, runs_dir: Path, workers: int) -> Gan:
+def game_of(record: Run, data: Data) -> Gan:
     """The options of a run that decide which genuine faces it learned from."""
     stored: dict[str, Any] = record.record()["options"]
-    known = {f.name for f in fields(Gan)}
+    known = flat(Gan())
     values: dict[str, Any] = {
         k: tuple(v) if isinstance(v, list) else v for k, v in stored.items() if k in known and v is not None
     }
-    return Gan(**{**values, "workers": workers, "runs_dir": runs_dir})
+    return replace(changed(Gan(), **values), data=data)

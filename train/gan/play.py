@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from torchvision.utils import save_image
 from detector.models.registry import build
 from train.console import Bar, say
 from train.data.batches import eval_crops, source_weights
-from train.data.faces import FaceData, load_faces, source_counts
+from train.data.faces import FaceData, source_counts
 from train.data.folds import FOLDS, leave_out
 from train.data.samples import Sample
 from train.data.sources import find_data_root
@@ -45,11 +45,13 @@ from train.gan.players import (
 )
 from train.gan.stylegan2 import STD_GROUP
 from train.learn.loop import predict, save_weights_file, wants_amp
+from train.learn.options import Data, Machine
 from train.learn.start import find_pretrained
 from train.measure import plots
 from train.measure.report import write_report
 from train.measure.scoring import EVAL_BATCH
 from train.measure.selection import selection_figures
+from train.options import Flat
 from train.run import Run, device, environment, options_record
 
 GRID = 64
@@ -88,8 +90,6 @@ class Gan:
 
     variant: Variant = "resnet32"
     """resnet32: a DCGAN-like generator against ResNet-32; stylegan2-ada: a compact StyleGAN2, augmented adaptively."""
-    data_root: Path | None = None
-    """Folder with the data; else $UNMASK_DATA, else data/."""
     faces: Path | None = None
     """Instead of a data folder, a file of faces that --export_faces wrote (stylegan2-ada only)."""
     export_faces: Path | None = None
@@ -151,15 +151,9 @@ class Gan:
     extractor: str = "auto"
     """Network whose features are compared: auto (Inception-v3 or else ImageNet's MobileNetV2 if its weights are on
     disk, else our resnet18), the name of a published network, or a file with torchvision's Inception-v3."""
-    pretrained: Path | None = None
-    """Folder of starting weights, where MobileNetV2's are; else $UNMASK_PRETRAINED, else pretrained/ beside data."""
-    amp: Literal["auto", "on", "off"] = "auto"
-    """bfloat16 autocast, as for `cnn`."""
-    workers: int = 2
-    """Processes that prepare pictures."""
     seed: int = 0
-    runs_dir: Path = Path("runs")
-    """Where run folders and caches go."""
+    data: Flat[Data] = Data()
+    machine: Flat[Machine] = Machine()
     start: Path | None = None
     """A folder that `gan-publish --players` wrote: a new run begins from its players."""
     resume: Path | None = None
@@ -230,7 +224,7 @@ def run(options: Gan) -> Path:
     if options.faces:
         genuine = FaceSet.load(options.faces)
     else:
-        data = load_faces(options.data_root, options.runs_dir, options.seed, options.workers)
+        data = options.data.faces(options.seed)
         genuine = genuine_faces(options, data)
     if options.export_faces:
         genuine.save(options.export_faces)
@@ -242,7 +236,7 @@ def run(options: Gan) -> Path:
     torch.manual_seed(options.seed)
     spec = options.generator_spec()
     players = build_generator(spec), build_discriminator(spec, options.spectral_norm)
-    amp = wants_amp(options.amp, where, *players)
+    amp = wants_amp(options.machine.amp, where, *players)
     game = Game(*players, options.game_options(len(genuine.crops), amp), where)
     begun = begin_from(options.start, game, spec, options.spectral_norm) if options.start else None
     if options.resume:
@@ -251,7 +245,7 @@ def run(options: Gan) -> Path:
         before = record.record().get("begun_from")
         begun = Begun(**before) if before else None
     else:
-        record = Run.create(options.runs_dir, f"gan-{options.variant}")
+        record = Run.create(options.data.runs_dir, f"gan-{options.variant}")
     (record.folder / "samples").mkdir(exist_ok=True)
     _write_start(record, options, game, genuine, data, amp, begun)
     say(
@@ -263,7 +257,7 @@ def run(options: Gan) -> Path:
     latents = draw_latents(spec, GRID, options.seed).to(where)
     save_image(genuine.crops[:GRID].float() / 255, record.folder / "samples" / "genuine.png", nrow=8)
     callbacks = Callbacks()
-    folder = pretrained_of(options.pretrained, options.faces, options.data_root)
+    folder = pretrained_of(options.machine.pretrained, options.faces, options.data.data_root)
     extractor = find_extractor(options.extractor, pretrained=folder) if options.fid_every else None
     if extractor:
         callbacks.features = extractor.name
@@ -271,10 +265,10 @@ def run(options: Gan) -> Path:
         callbacks.measure = _measure(options, extractor, genuine, spec, where)
     fakes, fake_weights, val = None, None, None
     if data is not None and options.variant == "resnet32":
-        val = eval_crops(data.val, data.faces, options.size_px, options.workers)
+        val = eval_crops(data.val, data.faces, options.size_px, options.data.workers)
         if options.pack_fakes:
             rows = [s for s in _training(options, data) if s.label == 1]
-            fakes = eval_crops(rows, data.faces, options.size_px, options.workers)
+            fakes = eval_crops(rows, data.faces, options.size_px, options.data.workers)
             fake_weights = source_weights(rows, range(len(rows)))
         judged = _Judged(data, val, where, amp)
         callbacks.judge, callbacks.store = judged.judge, judged.store_in(record)
@@ -324,7 +318,7 @@ def genuine_faces(options: Gan, data: FaceData) -> FaceSet:
     """The genuine training faces that a game with these options is played with."""
     train = _training(options, data)
     chosen = choose_genuine(train, data.faces, options.size_px, options.per_group, options.sources, options.seed)
-    return cut_faces(chosen, data.faces, options.size_px, options.workers)
+    return cut_faces(chosen, data.faces, options.size_px, options.data.workers)
 
 
 def _training(options: Gan, data: FaceData) -> list[Sample]:
@@ -404,7 +398,7 @@ def _measure(
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(options.seed)
             found = measure_generator(
-                averaged, spec, genuine, extractor, options.fid_faces, options.seed, options.runs_dir
+                averaged, spec, genuine, extractor, options.fid_faces, options.seed, options.data.runs_dir
             )
         return {
             "fid": found["fid"],

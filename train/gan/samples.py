@@ -25,11 +25,13 @@ from train.console import Bar, say
 from train.data.batches import eval_crops, source_weights
 from train.data.datasets.pack import TABLE
 from train.data.extra import MADE
-from train.data.faces import FaceData, load_faces
+from train.data.faces import FaceData
 from train.data.samples import SPLITS, Sample, Split
 from train.errors import DataError
 from train.gan.measure_fid import generator_hash, split_seed
 from train.gan.players import draw_latents, generate, load_generator
+from train.learn.options import Data
+from train.options import Flat
 from train.run import Run, device, write_json
 
 _COLUMNS = ("path", "pack", "label", "method", "slice", "group", "split")
@@ -57,13 +59,8 @@ class GanSamples:
     """Range of the JPEG quality."""
     truncation: float = 1.0
     """Below 1: faces nearer to the average one, better but more alike."""
-    data_root: Path | None = None
-    """Folder with the data; else $UNMASK_DATA, else data/."""
-    runs_dir: Path = Path("runs")
-    """Where the cache of found faces is."""
-    workers: int = 2
-    """Processes that prepare pictures."""
     seed: int = 0
+    data: Flat[Data] = Data()
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.n_val < 0 or self.n_test < 0:
@@ -91,7 +88,7 @@ def run(options: GanSamples) -> Path:
         raise DataError(f"{options.out.name}/ exists: name a new folder, or remove it")
     source = f"gan-{spec.variant}-{spec.size_px}"
     method = f"{'DCGAN' if spec.variant == 'resnet32' else 'StyleGAN2-ADA'} (own)"
-    data = load_faces(options.data_root, options.runs_dir, split_seed(record), options.workers)
+    data = options.data.faces(split_seed(record))
     where = device()
     generator.to(where)
     torch.manual_seed(options.seed)
@@ -113,7 +110,7 @@ def run(options: GanSamples) -> Path:
             if split not in chosen:
                 continue
             genuine = chosen[split]
-            crops = eval_crops(genuine, data.faces, spec.size_px, options.workers).permute(0, 2, 3, 1).numpy()
+            crops = eval_crops(genuine, data.faces, spec.size_px, options.data.workers).permute(0, 2, 3, 1).numpy()
             made: list[_Picture] = []
             for start in range(0, len(part), _BATCH):
                 pictures = generate(generator, part[start : start + _BATCH].to(where), options.truncation)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from detector.models.registry import Network
+from train.learn.options import Schedule
 from train.learn.regularise import Regularisation, backward
 from train.learn.stopwatch import Stopwatch
 from train.processes import ALONE, World
@@ -34,16 +35,23 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    epochs: int
-    steps_per_epoch: int
-    lr: float
-    weight_decay: float
+    """What `fit` is asked for: the recipe's groups, and what follows from data and machine."""
+
+    schedule: Schedule
     regularisation: Regularisation
-    ema_decay: float
-    patience: int
-    warmup_steps: int
+    steps_per_epoch: int
     amp: bool
     seed: int
+
+    @property
+    def steps(self) -> int:
+        """Steps of all epochs."""
+        return self.schedule.epochs * self.steps_per_epoch
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps until the learning rate is at its highest."""
+        return min(200, max(1, self.steps // 10))
 
 
 def fit(
@@ -66,11 +74,13 @@ def fit(
     """
     network.to(device).to(memory_format=torch.channels_last)
     shared = world.share(network)
-    optimizer = torch.optim.AdamW(_groups(network, options.weight_decay), lr=options.lr)
-    total = options.epochs * options.steps_per_epoch
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, total, options.warmup_steps))
+    asked = options.schedule
+    optimizer = torch.optim.AdamW(_groups(network, asked.weight_decay), lr=asked.lr)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: lr_factor(step, options.steps, options.warmup_steps)
+    )
     # buffers are averaged too: batch norm's own averages lag behind averaged weights
-    ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(options.ema_decay), use_buffers=True)
+    ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(asked.ema_decay), use_buffers=True)
     first, best, since_best, seconds = 0, -math.inf, 0, 0.0
     state = world.agree(lambda: _read_checkpoint(run.checkpoint))
     if state is not None:
@@ -80,8 +90,8 @@ def fit(
         schedule.load_state_dict(state["schedule"])
         first, best, since_best, seconds = state["epoch"], state["best"], state["since_best"], state["seconds"]
     watch = Stopwatch(seconds)
-    for epoch in range(first, options.epochs):
-        if since_best > options.patience:
+    for epoch in range(first, asked.epochs):
+        if since_best > asked.patience:
             run.log("early_stop", epoch=epoch, best=best)
             break
         # dropout and the like must not depend on whether the run was resumed

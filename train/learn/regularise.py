@@ -7,34 +7,40 @@ minimisation (Foret et al., "Sharpness-Aware Minimization for Efficiently Improv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from train.learn.attacks import Attack, attacked
+from train.learn.attacks import attacked
+from train.options import Group
 
 
-@dataclass(frozen=True, slots=True)
-class Regularisation:
-    """How the loss of a batch is made, and where its gradients are taken.
+@dataclass(frozen=True)
+class Regularisation(Group):
+    """How the loss of a batch is made, and where its gradients are taken."""
 
-    Attributes:
-        label_smoothing: labels are brought this much towards one half.
-        genuine_weight: how much more a genuine face counts than a manipulated one.
-        sam_rho: radius of sharpness-aware minimisation; 0 = off.
-        attack: what a share of each batch goes through; None = nothing.
-        epsilon: strength of the attack, in [0, 1].
-        attacked_share: of the crops of a batch.
-    """
-
-    label_smoothing: float = 0.0
+    dropout: float = 0.2
+    label_smoothing: float = 0.05
+    """Labels are brought this much towards one half."""
     genuine_weight: float = 1.0
-    sam_rho: float = 0.0
-    attack: Attack | None = None
-    epsilon: float = 0.0
-    attacked_share: float = 0.5
+    """How much more a genuine face counts in the loss than a manipulated one: above 1, fewer false alarms."""
+    sam: float = 0.0
+    """Radius of sharpness-aware minimisation (0.05 in its paper); 0 = off. A step then takes twice as long."""
+    adversarial: Literal["off", "fgsm", "pgd"] = "off"
+    """Adversarial training: what a share of each batch goes through. `python -m train attack` measures its effect."""
+    epsilon: float = 1.0
+    """Strength of that attack, in grey levels of 255."""
+    attacked: float = 0.5
+    """Share of a batch that is attacked."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.attacked <= 1:
+            raise ValueError("attacked is a share from 0 to 1")
+        if self.genuine_weight <= 0 or self.sam < 0 or self.epsilon <= 0:
+            raise ValueError("genuine_weight and epsilon must be above 0, sam not below")
 
 
 def loss_of_logits(logits: Tensor, labels: Tensor, options: Regularisation) -> Tensor:
@@ -65,13 +71,13 @@ def backward(
             logits: Tensor = network(inputs)
         return logits
 
-    if options.attack:
+    if options.adversarial != "off":
         crops = _partly_attacked(network, crops, labels, options, amp)
     logits = logits_of(crops)
     loss = loss_of_logits(logits, labels, options)
     loss.backward()
-    if options.sam_rho > 0:
-        with uphill(network, options.sam_rho):
+    if options.sam > 0:
+        with uphill(network, options.sam):
             loss_of_logits(logits_of(crops), labels, options).backward()
     return loss.detach(), logits.detach()
 
@@ -115,8 +121,8 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
 
 def _partly_attacked(network: nn.Module, crops: Tensor, labels: Tensor, options: Regularisation, amp: bool) -> Tensor:
     """A random share of the crops changed so as to raise the loss; the others as they are."""
-    assert options.attack
-    count = round(len(crops) * options.attacked_share)
+    assert options.adversarial != "off"
+    count = round(len(crops) * options.attacked)
     if count == 0:
         return crops
     # an attack leaves the parameters alone, so several processes have no gradients of it to share
@@ -132,5 +138,5 @@ def _partly_attacked(network: nn.Module, crops: Tensor, labels: Tensor, options:
 
     out = crops.clone()
     with frozen_statistics(network):
-        out[rows] = attacked(options.attack, loss_of, crops[rows], options.epsilon)
+        out[rows] = attacked(options.adversarial, loss_of, crops[rows], options.epsilon / 255)
     return out

@@ -15,13 +15,21 @@ class Spanned(Protocol):
     def high(self) -> float | None: ...
 
 
-def spanned(found: Spanned | Mapping[str, Any] | None, form: str = ".3f", without: str = ", no interval") -> str:
+def spanned(
+    found: Spanned | Mapping[str, Any] | None,
+    form: str = ".3f",
+    without: str = ", no interval",
+    *,
+    scale: float = 1.0,
+    unit: str = "",
+) -> str:
     """A value with its interval: "0.873 (0.850 to 0.890)"; empty for None.
 
     Args:
         found: an interval, or what `Interval.to_dict` made of one.
         form: of each number: ".3f", "+.3f", ".1%".
         without: said after a value that has no interval.
+        scale, unit: each number is multiplied by the first and the value followed by the second: 100, " pp".
     """
     if found is None:
         return ""
@@ -29,7 +37,10 @@ def spanned(found: Spanned | Mapping[str, Any] | None, form: str = ".3f", withou
         value, low, high = found["value"], found["low"], found["high"]
     else:
         value, low, high = found.value, found.low, found.high
-    return f"{value:{form}}{without}" if low is None else f"{value:{form}} ({low:{form}} to {high:{form}})"
+    shown = f"{value * scale:{form}}{unit}"
+    if low is None or high is None:
+        return f"{shown}{without}"
+    return f"{shown} ({low * scale:{form}} to {high * scale:{form}})"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

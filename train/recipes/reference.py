@@ -5,6 +5,9 @@ from pathlib import Path
 
 from train.console import say
 from train.data.sources import find_data_root
+from train.learn.options import Blending, Crops, Data, Machine, Schedule
+from train.learn.regularise import Regularisation
+from train.options import Flat
 from train.recipes import cnn, publish
 from train.recipes.cnn import VAL_LOGITS, Cnn
 from train.run import Run, environment, write_json
@@ -20,7 +23,12 @@ class Part:
 
     @property
     def hours(self) -> float:
-        return self.options.epochs * self.options.images_per_epoch / self.faces_a_second / 3600
+        return self.faces / self.faces_a_second / 3600
+
+    @property
+    def faces(self) -> int:
+        """Seen in all epochs."""
+        return self.options.schedule.epochs * self.options.schedule.images_per_epoch
 
 
 NETWORKS: tuple[tuple[Part, ...], ...] = (
@@ -28,35 +36,24 @@ NETWORKS: tuple[tuple[Part, ...], ...] = (
         Part(
             Cnn(
                 model="efficientnet_b0",
-                size_px=192,
-                window=0.75,
-                epochs=14,
-                images_per_epoch=11_008,
-                batch_size=64,
-                lr=5e-4,
-                augmentation="standard",
-                twins=0.25,
-                dropout=0.3,
-                weight_decay=0.05,
-                patience=14,
+                schedule=Schedule(
+                    epochs=14, images_per_epoch=11_008, batch_size=64, lr=5e-4, weight_decay=0.05, patience=14
+                ),
+                crops=Crops(size_px=192, window=0.75, augmentation="standard"),
+                blending=Blending(twins=0.25),
+                regularisation=Regularisation(dropout=0.3),
             ),
             33.0,
         ),
         Part(
             Cnn(
                 model="efficientnet_b0",
-                size_px=224,
-                window=0.75,
-                whole_epochs=1,
-                epochs=9,
-                images_per_epoch=13_952,
-                batch_size=64,
-                lr=3e-4,
-                augmentation="standard",
-                twins=0.15,
-                dropout=0.3,
-                weight_decay=0.05,
-                patience=16,
+                schedule=Schedule(
+                    epochs=9, images_per_epoch=13_952, batch_size=64, lr=3e-4, weight_decay=0.05, patience=16
+                ),
+                crops=Crops(size_px=224, window=0.75, whole_epochs=1, augmentation="standard"),
+                blending=Blending(twins=0.15),
+                regularisation=Regularisation(dropout=0.3),
             ),
             25.0,
         ),
@@ -65,17 +62,11 @@ NETWORKS: tuple[tuple[Part, ...], ...] = (
         Part(
             Cnn(
                 model="resnet18",
-                size_px=192,
-                window=0.75,
-                whole_epochs=2,
-                epochs=17,
-                images_per_epoch=13_952,
-                batch_size=64,
-                lr=6e-4,
-                augmentation="standard",
-                twins=0.25,
-                weight_decay=0.05,
-                patience=20,
+                schedule=Schedule(
+                    epochs=17, images_per_epoch=13_952, batch_size=64, lr=6e-4, weight_decay=0.05, patience=20
+                ),
+                crops=Crops(size_px=192, window=0.75, whole_epochs=2, augmentation="standard"),
+                blending=Blending(twins=0.25),
             ),
             48.0,
         ),
@@ -84,17 +75,11 @@ NETWORKS: tuple[tuple[Part, ...], ...] = (
         Part(
             Cnn(
                 model="mobilenet_v2",
-                size_px=192,
-                window=0.75,
-                whole_epochs=2,
-                epochs=13,
-                images_per_epoch=13_952,
-                batch_size=64,
-                lr=8e-4,
-                augmentation="standard",
-                twins=0.25,
-                weight_decay=0.03,
-                patience=20,
+                schedule=Schedule(
+                    epochs=13, images_per_epoch=13_952, batch_size=64, lr=8e-4, weight_decay=0.03, patience=20
+                ),
+                crops=Crops(size_px=192, window=0.75, whole_epochs=2, augmentation="standard"),
+                blending=Blending(twins=0.25),
             ),
             52.0,
         ),
@@ -107,14 +92,8 @@ NETWORKS: tuple[tuple[Part, ...], ...] = (
 class Reference:
     """Train every network of the bundle, then publish the set if it is better than the one that is there."""
 
-    data_root: Path | None = None
-    """Folder with the data; else $UNMASK_DATA, else data/."""
-    pretrained: Path | None = None
-    """Folder of starting weights; else $UNMASK_PRETRAINED, else pretrained/ beside the data."""
-    runs_dir: Path = Path("runs")
-    """Where run folders go."""
-    workers: int = 2
-    """Processes that prepare pictures."""
+    data: Flat[Data] = Data()
+    machine: Flat[Machine] = Machine()
     resume: Path | None = None
     """A folder of the reference run to go on with: what is finished stays, and at most one epoch is done again."""
 
@@ -124,18 +103,15 @@ def run(options: Reference) -> Path:
 
     Its parts are run folders beside it, named after it and numbered.
     """
-    find_data_root(options.data_root)
+    find_data_root(options.data.data_root)
     parts = [part for network in NETWORKS for part in network]
     say("The reference run:")
     for part in parts:
         o = part.options
-        say(
-            f"  {o.model}: {o.epochs * o.images_per_epoch:,} faces at {o.size_px} px, about {part.hours:.1f} h on two "
-            f"CPU cores"
-        )
+        say(f"  {o.model}: {part.faces:,} faces at {o.crops.size_px} px, about {part.hours:.1f} h on two CPU cores")
     hours = sum(part.hours for part in parts)
     say(f"  then calibration, one look at the test slices, and weights/: about {hours + 0.3:.1f} h in all")
-    folder = Run.begin("reference", options.runs_dir, "reference", options.resume, {})
+    folder = Run.begin("reference", options.data.runs_dir, "reference", options.resume, {})
     folder.write_record(recipe="reference", environment=environment())
     say(f"into {folder.folder.name}/ and folders beside it (stopped, `python -m train --resume` takes it)")
     members: list[str] = []
@@ -153,10 +129,8 @@ def run(options: Reference) -> Path:
                     replace(
                         part.options,
                         start=str(Run(done).best) if done else part.options.start,
-                        data_root=options.data_root,
-                        pretrained=options.pretrained,
-                        runs_dir=options.runs_dir,
-                        workers=options.workers,
+                        data=options.data,
+                        machine=options.machine,
                         resume=place,
                     )
                 )
@@ -166,7 +140,10 @@ def run(options: Reference) -> Path:
         write_json(folder.folder / MEMBERS, members)
     publish.run(
         publish.Publish(
-            runs=(folder.folder,), data_root=options.data_root, runs_dir=options.runs_dir, workers=options.workers
+            runs=(folder.folder,),
+            data_root=options.data.data_root,
+            runs_dir=options.data.runs_dir,
+            workers=options.data.workers,
         )
     )
     return folder.folder

@@ -16,16 +16,18 @@ from torch import Tensor, nn
 
 from train.console import Bar, say
 from train.data.batches import eval_crops
-from train.data.faces import load_faces
 from train.data.samples import Sample
 from train.learn.attacks import Attack, attacked
 from train.learn.loop import to_device
+from train.learn.options import Data
 from train.measure.metrics import auc_interval, rate_interval
 from train.measure.robustness import drawn_faces
 from train.measure.scoring import EVAL_BATCH
-from train.measure.tables import spanned
-from train.run import Run, device, environment, options_record, write_json
+from train.measure.tables import spanned, table
+from train.options import Flat
+from train.run import Run, device, environment, options_record, write_json, write_text
 from train.store.leaderboard import paired_auc
+from train.studies.sweep import members_of
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,7 @@ class AttackRuns:
     """One step, or several smaller ones."""
     epsilons: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     """Largest changes of a pixel, in grey levels of 255; none (0) is always measured too."""
-    data_root: Path | None = None
-    """Folder with the data that the runs were trained on; else $UNMASK_DATA, else data/."""
-    runs_dir: Path = Path("runs")
-    """Where the report goes and the cache of found faces is."""
-    workers: int = 2
-    """Processes that prepare pictures."""
+    data: Flat[Data] = Data()
 
     def __post_init__(self) -> None:
         if not self.runs or any(e < 0 for e in self.epsilons):
@@ -51,12 +48,9 @@ class AttackRuns:
 
 
 def run(options: AttackRuns) -> Path:
-    """Prints a table and writes it into a run folder; returns that."""
+    """The run's folder, which holds the table."""
     where = device()
-    members = [Run.finished(folder) for folder in options.runs]
-    data = load_faces(options.data_root, options.runs_dir, int(members[0].options["seed"]), options.workers)
-    for member in members:
-        member.check_data(data.fingerprint)
+    members, data = members_of(options.runs, options.data)
     samples = drawn_faces(data.val, np.random.default_rng(0))
     labels = torch.tensor([float(s.label) for s in samples])
     found: list[list[np.ndarray]] = []
@@ -64,7 +58,7 @@ def run(options: AttackRuns) -> Path:
     with Bar("Attacking") as bar:
         for member in members:
             network = member.network()
-            crops = eval_crops(samples, data.faces, member.options["size_px"], options.workers)
+            crops = eval_crops(samples, data.faces, member.options["size_px"], options.data.workers)
             batches = list(zip(crops.split(EVAL_BATCH), labels.split(EVAL_BATCH), strict=True))
             found.append([])
             for level in levels:
@@ -74,10 +68,11 @@ def run(options: AttackRuns) -> Path:
                 bar.at(sum(map(len, found)), len(members) * len(levels))
     rows = _rows(samples, members, found, levels)
     said = {**options_record(options), "runs": [member.name for member in members]}
-    record_run = Run.create(options.runs_dir, "attack")
+    record_run = Run.create(options.data.runs_dir, "attack")
     record_run.write_record(recipe="attack", options=said, environment=environment())
     write_json(record_run.report / "attack.json", {"method": options.method, "faces": len(samples), "rows": rows})
-    _show(rows, options.method, len(samples))
+    write_text(record_run.report / "attack.md", markdown(rows, options.method, len(samples)))
+    say((record_run.report / "attack.md").read_text(encoding="utf-8"))
     return record_run.folder
 
 
@@ -137,10 +132,24 @@ def _rows(
     return rows
 
 
-def _show(rows: Sequence[dict[str, Any]], method: str, faces: int) -> None:
-    say(f"{method} on {faces} validation faces; accuracy and false alarms at logit 0; 95 % intervals over groups")
-    say(f"{'run':44} {'epsilon':>7} {'AUC':>22} {'accuracy':>22} {'false alarms':>22} {'AUC - first':>24}")
-    for row in rows:
-        cells = [spanned(row[k]) for k in ("auc", "accuracy", "false_alarms")]
-        gain = spanned(row["auc_minus_first"]) if "auc_minus_first" in row else ""
-        say(f"{row['run'][:44]:44} {row['epsilon_grey_levels']:7g} " + " ".join(f"{c:>22}" for c in (*cells, gain)))
+def markdown(rows: Sequence[dict[str, Any]], method: str, faces: int) -> str:
+    """The table for people."""
+    head = ("run", "epsilon", "AUC", "accuracy", "false alarms", "AUC minus first")
+    shown = [
+        [
+            row["run"],
+            f"{row['epsilon_grey_levels']:g}",
+            *(spanned(row[k]) for k in ("auc", "accuracy", "false_alarms")),
+            spanned(row.get("auc_minus_first"), "+.3f"),
+        ]
+        for row in rows
+    ]
+    lines = [
+        "# Networks under attack",
+        "",
+        f"{method} on {faces} validation faces, epsilon in grey levels of 255; accuracy and false alarms at logit 0; "
+        "95 % intervals over groups.",
+        "",
+        *table(head, shown),
+    ]
+    return "\n".join(lines) + "\n"

@@ -6,15 +6,12 @@ network that has seen a million pictures before is not compared with one that ha
 the distance between its rows shows what a start is worth (the bridge). Nobody gets pictures made for it: npr too is
 trained without its traces.
 
-runs/compare-<time>/
-  run.json                     the protocol
-  <model>-<start>-<seed>/      a run folder of `cnn` each; with result.json when it is finished
-  report/compare.{md,csv,json} written anew after every network
+A sweep (`train/studies/sweep.py`): <model>-<start>-<seed>/ is a run folder of `cnn`, and report/compare.{md,csv,json}
+are written anew after every network.
 """
 
 import csv
 import json
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,20 +22,21 @@ import numpy as np
 
 from detector.models.registry import MODELS, build, spec_of
 from train.console import say
-from train.data.faces import FaceData, load_faces
+from train.data.faces import FaceData
 from train.data.samples import Sample
 from train.data.sources import find_data_root
 from train.errors import DataError
+from train.learn.options import Blending, Crops, Data, Machine, Schedule, short_ema_decay
 from train.learn.start import find_pretrained, starting_file
 from train.measure.selection import paired_gain_of_runs, selection_intervals
-from train.measure.tables import spanned
-from train.recipes import cnn
-from train.recipes.cnn import Cnn
-from train.run import Run, environment, options_and_data, options_record, write_json, write_text
+from train.measure.tables import spanned, table
+from train.options import Flat
+from train.recipes.cnn import VAL_LOGITS, Cnn
+from train.run import Run, write_json, write_text
 from train.store.leaderboard import cpu_ms_a_face
+from train.studies.sweep import RESULT, Arm, Going, Sweep, expected_seconds
 
 BRIDGE = "resnet18"
-RESULT = "result.json"
 NOTE = (
     "Ranks hold within one start. Networks of different starts saw different pictures before this protocol began, so a "
     f"difference between their rows says nothing about the architectures; where {BRIDGE} has two rows, the "
@@ -46,7 +44,7 @@ NOTE = (
     "too: below the table stands what each is. Intervals: 95 %, over groups of validation faces, not over seeds. A "
     "rank means something only where the interval of the distance to the first excludes zero."
 )
-_OUTSIDE_PROTOCOL = ("models", "trunks", "scratch_too", "seeds", "workers")
+_ADDABLE = ("models", "trunks", "scratch_too", "seeds")
 _MAIN = ("score", "auc_slices", "auc_unseen", "tpr_at_2")
 _DISTANCES = ("score_minus_first", "score_minus_scratch")
 
@@ -79,18 +77,10 @@ class Compare:
     """Highest learning rate of networks that start from weights: one that wants another is at a disadvantage."""
     scratch_lr: float = 5e-4
     """The same of networks from scratch, which have further to go; ranks never cross starts."""
-    data_root: Path | None = None
-    """Folder with the data; else $UNMASK_DATA, else data/."""
-    pretrained: Path | None = None
-    """Folder of starting weights; else $UNMASK_PRETRAINED, else pretrained/ beside the data."""
-    amp: Literal["auto", "on", "off"] = "auto"
-    """bfloat16 autocast, as in `cnn`."""
-    workers: int = 2
-    """Processes that prepare pictures."""
-    runs_dir: Path = Path("runs")
-    """Where the run folder goes and the cache of found faces is."""
-    resume: Path | None = None
-    """A run folder to go on with: what is finished stays. Networks, trunks and seeds may be added."""
+    data: Flat[Data] = Data()
+    machine: Flat[Machine] = Machine()
+    going: Flat[Going] = Going()
+    """Networks, trunks and seeds may be added to a comparison."""
 
     def __post_init__(self) -> None:
         for name in self.models:
@@ -135,100 +125,78 @@ def planned(options: Compare, pretrained: Path | None) -> list[Entry]:
     return [Entry(name, start, seed) for seed in options.seeds for name, start in dict.fromkeys(pairs)]
 
 
-def run(options: Compare) -> Path:
-    """Trains what is not finished yet and writes the tables; returns the run folder."""
-    root = find_data_root(options.data_root)
-    entries = planned(options, find_pretrained(options.pretrained, root))
+def run(options: Compare) -> Path | None:
+    """The run's folder, which holds the tables; None when only the plan was asked for."""
+    entries = planned(options, find_pretrained(options.machine.pretrained, find_data_root(options.data.data_root)))
     # splits must be the same for every seed
-    data = load_faces(options.data_root, options.runs_dir, 0, options.workers)
-    record = _opened(options, data)
-    say(f"{len(entries)} runs of {options.epochs * options.images_per_epoch:,} faces, into {record.folder.name}/")
+    faces = options.data.faces(0)
+    study = Sweep("compare", "compare", options, options.data, options.going, faces.fingerprint, may_differ=_ADDABLE)
+    arms = [Arm(entry.key, protocol(options, entry), lambda: faces) for entry in entries]
+    if options.going.plan:
+        expected_seconds(study.to_do(arms))
+        return None
     speed: dict[str, float] = {}
-    for number, entry in enumerate(entries, 1):
-        folder = record.folder / entry.key
-        if (folder / RESULT).is_file():
-            say(f"{number} of {len(entries)}, {entry.key}: finished before")
-            if number < len(entries):
-                continue
-        else:
-            say(f"{number} of {len(entries)}, {entry.key}:")
-            _train(options, entry, folder, data)
-        results = _finished(record.folder)
+
+    def write(record: Run, done: Arm | None, following: Arm | None) -> None:
+        results = _results(record.folder)
         for name in {r["model"] for r in results} - speed.keys():
             # all by this process: figures of speed of different days say little about each other
             speed[name] = cpu_ms_a_face(build(name), options.size_px)
-        _write(record, data, results, speed)
+        _write(record, faces, results, speed)
+
+    record = study.run(arms, _measured, write)
     say((record.report / "compare.md").read_text(encoding="utf-8"))
     return record.folder
 
 
-def protocol(options: Compare, entry: Entry, folder: Path) -> Cnn:
+def protocol(options: Compare, entry: Entry) -> Cnn:
     """The one protocol: nothing but network, start with its learning rate, and seed differs."""
-    steps = options.epochs * math.ceil(options.images_per_epoch / options.batch_size)
-    return Cnn(
-        model=entry.model,
-        start=entry.start,
-        seed=entry.seed,
-        size_px=options.size_px,
+    schedule = Schedule(
         epochs=options.epochs,
         images_per_epoch=options.images_per_epoch,
         batch_size=options.batch_size,
         lr=options.scratch_lr if entry.start == "scratch" else options.lr,
-        traces=0.0,
-        # an average over more than a tenth of a short run would still be full of random weights
-        ema_decay=min(0.998, max(0.0, 1 - 10 / steps)),
         patience=options.epochs,
-        data_root=options.data_root,
-        pretrained=options.pretrained,
-        amp=options.amp,
-        workers=options.workers,
-        runs_dir=options.runs_dir,
-        resume=folder,
+    )
+    decay = short_ema_decay(options.epochs * schedule.steps_per_epoch(0), schedule.ema_decay)
+    return Cnn(
+        model=entry.model,
+        start=entry.start,
+        seed=entry.seed,
+        data=options.data,
+        machine=options.machine,
+        schedule=replace(schedule, ema_decay=decay),
+        crops=Crops(size_px=options.size_px),
+        blending=Blending(traces=0.0),
     )
 
 
-def _opened(options: Compare, data: FaceData) -> Run:
-    """The run's folder, which must be of the same protocol when it is gone on with."""
-    said = {k: v for k, v in options_record(replace(options, resume=None)).items() if k not in _OUTSIDE_PROTOCOL}
-    now = {**said, "data": data.fingerprint}
-    record = Run.begin("compare", options.runs_dir, "compare", options.resume, now, options_and_data)
-    record.write_record(recipe="compare", options=said, environment=environment(), data=data.fingerprint)
-    return record
-
-
-def _train(options: Compare, entry: Entry, folder: Path, data: FaceData) -> None:
-    (folder / "report").mkdir(parents=True, exist_ok=True)
-    member = Run(folder)
-    network = build(entry.model)
+def _measured(arm: Arm, run: Run, failed: FloatingPointError | None) -> dict[str, Any]:
+    """The costs of a network and how far it was trained; its figures are in its run."""
+    network = build(arm.options.model)
     tensors = network.state_dict().values()
+    written, epochs = run.record(), run.events("epoch")
+    planned_images, of = written["images_planned"], arm.options.schedule.epochs
     result: dict[str, Any] = {
-        "model": entry.model,
-        "seed": entry.seed,
+        "model": arm.options.model,
+        "seed": arm.options.seed,
         "parameters": sum(p.numel() for p in network.parameters()),
         # as the store keeps them: half precision
         "megabytes": sum(t.numel() * (2 if t.is_floating_point() else t.element_size()) for t in tensors) / 1e6,
-    }
-    del network
-    try:
-        cnn.run(protocol(options, entry, folder), data)
-    except FloatingPointError as error:
-        # that a network does not learn under this protocol is a result too
-        result["failed"] = str(error)
-    written = member.record()
-    epochs = member.events("epoch")
-    result |= {
         "start": written["start_kind"],
         "start_words": written["start"],
-        "images_seen": written["images_planned"] * len(epochs) // options.epochs,
+        "images_seen": planned_images * len(epochs) // of,
         "hours": written.get("train_hours"),
     }
+    if failed is not None:
+        # that a network does not learn under this protocol is a result too
+        result["failed"] = str(failed)
     if epochs:
-        faces = written["images_planned"] / options.epochs
-        result["images_s"] = faces / statistics.median(row["train_s"] for row in epochs)
-    write_json(folder / RESULT, result)
+        result["images_s"] = planned_images / of / statistics.median(row["train_s"] for row in epochs)
+    return result
 
 
-def _finished(folder: Path) -> list[dict[str, Any]]:
+def _results(folder: Path) -> list[dict[str, Any]]:
     """Results of all finished runs, those of earlier calls too."""
     paths = sorted(folder.glob(f"*/{RESULT}"))
     return [{**json.loads(path.read_text(encoding="utf-8")), "folder": path.parent.name} for path in paths]
@@ -310,7 +278,7 @@ def compared(
 
 
 def _logits(folder: Path, val: Sequence[Sample]) -> np.ndarray:
-    with np.load(folder / "val_logits.npz", allow_pickle=False) as kept:
+    with np.load(folder / VAL_LOGITS, allow_pickle=False) as kept:
         if kept["names"].tolist() != [s.name for s in val]:
             raise DataError(f"{folder.name} was validated on other faces: start a new comparison")
         return np.asarray(kept["logits"])
@@ -320,6 +288,16 @@ def markdown(said: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
     """The table for people, with the protocol above it and what may be read from it."""
     options = said["protocol"]
     columns = [k for k in _MAIN if any(k in row.get("figures", {}) for row in rows)]
+    head = ["start", "rank", "model", "M parameters", "MB", "ms a face (CPU)", "images/s in training"]
+    shown = []
+    for row in rows:
+        figures = row.get("figures", {})
+        cells = [spanned(figures.get(k)) for k in columns]
+        if "failed" in row:
+            cells = [f"did not train: {row['failed']}", *[""] * (len(columns) - 1)]
+        first = [row["start"], row["rank"] or "", row["model"], f"{row['parameters'] / 1e6:.2f}", row["megabytes"]]
+        first += [f"{row['cpu_ms_a_face']:.1f}", row.get("images_s", "")]
+        shown.append([*first, *cells, spanned(row.get("score_minus_first"), "+.3f")])
     lines = [
         "# Networks under one protocol",
         "",
@@ -333,26 +311,14 @@ def markdown(said: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
         "",
         NOTE,
         "",
-        "| start | rank | model | M parameters | MB | ms a face (CPU) | images/s in training | "
-        + " | ".join((*columns, "score minus first"))
-        + " |",
-        "|---" * (8 + len(columns)) + "|",
+        *table([*head, *columns, "score minus first"], shown),
+        "",
+        *(
+            f"- {row['model']}, {row['start']}: {row['start_words']}{_worth(row)}"
+            for row in rows
+            if row["start"] != "scratch"
+        ),
     ]
-    for row in rows:
-        figures = row.get("figures", {})
-        cells = [spanned(figures[k]) if k in figures else "" for k in columns]
-        if "failed" in row:
-            cells = [f"did not train: {row['failed']}", *[""] * (len(columns) - 1)]
-        behind = spanned(row["score_minus_first"], "+.3f") if "score_minus_first" in row else ""
-        first = [row["start"], row["rank"] or "", row["model"], f"{row['parameters'] / 1e6:.2f}", row["megabytes"]]
-        first += [f"{row['cpu_ms_a_face']:.1f}", row.get("images_s", "")]
-        lines.append("| " + " | ".join(str(c) for c in (*first, *cells, behind)) + " |")
-    starts = [
-        f"- {row['model']}, {row['start']}: {row['start_words']}" + _worth(row)
-        for row in rows
-        if row["start"] != "scratch"
-    ]
-    lines += ["", *starts]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -25,9 +25,11 @@ from train.learn.heads import Choice, fit_choice
 from train.measure.by_source import KEPT_BY, MIN_FACES
 from train.measure.calibrate import fit_curve
 from train.measure.selection import selection_intervals
+from train.measure.tables import spanned, table
 from train.run import Run, environment, options_record, write_json, write_text
 from train.studies.leave_out import without_fold
-from train.studies.left_out_figures import BASELINE, Cell, cell_figures, summary, table
+from train.studies.left_out_figures import BASELINE, Cell, cell_figures, page, summary
+from train.studies.sweep import chosen
 
 _BASE = Choice()
 
@@ -76,11 +78,7 @@ class Heads:
 
 def run(options: Heads) -> Path:
     """The run's folder, which holds heads.json and heads.md."""
-    known = [*CHOICES, CONFOUNDS]
-    names = known if options.variants == "all" else options.variants.split(",")
-    unknown = sorted(set(names) - set(known))
-    if unknown:
-        raise ValueError(f"no variant {', '.join(unknown)}; there are: {', '.join(known)}")
+    names = chosen(options.variants, {**CHOICES, CONFOUNDS: None}, "variant")
     cached = CachedFaces.read(options.features, options.data_root, options.seed, more=options.more)
     check_folds(cached.data.train)
     record = Run.create(options.runs_dir, "heads")
@@ -107,7 +105,7 @@ def run(options: Heads) -> Path:
     title = f"Heads on {options.features.name}: {counts}."
     write_text(
         record.folder / "heads.md",
-        table(summed, figures, changes, title) + _validation_table(validation) + _sources_table(figures),
+        page(summed, figures, changes, title) + _validation_table(validation) + _sources_table(figures),
     )
     say((record.folder / "heads.md").read_text(encoding="utf-8"))
     return record.folder
@@ -145,28 +143,15 @@ def _changes(choice: Choice) -> dict[str, Any]:
 
 
 def _validation_table(validation: dict[str, dict[str, Any]]) -> str:
-    lines = [
-        "",
-        "Validation, with 95 % intervals over groups.",
-        "",
-        "| variant | score | unseen | caught at 2 % | slices |",
-        "|---|---|---|---|---|",
-    ]
-    for name, row in validation.items():
-        shown = [_shown(row.get(k)) for k in ("score", "auc_unseen", "tpr_at_2", "auc_slices")]
-        lines.append(f"| {name} | {' | '.join(shown)} |")
-    return "\n".join(lines) + "\n"
+    columns = ("score", "auc_unseen", "tpr_at_2", "auc_slices")
+    rows = [[name, *(spanned(row.get(k)) for k in columns)] for name, row in validation.items()]
+    shown = table(["variant", "score", "unseen", "caught at 2 %", "slices"], rows)
+    return "\n".join(["", "Validation, with 95 % intervals over groups.", "", *shown]) + "\n"
 
 
 def _sources_table(figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """False alarms of every genuine source that was left out, at edges that validation set."""
-    lines = [
-        "",
-        f"Genuine sources of at least {MIN_FACES} faces, each judged by a head and an edge that never saw it.",
-        "",
-        "| variant | sources | mean | nine of ten at most | worst | at most 4 % |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows = []
     for name, by_fold in figures.items():
         counts = {
             source: row["genuine"]
@@ -178,12 +163,17 @@ def _sources_table(figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> st
         if shares:
             values, worst = np.array(list(shares.values())), max(shares, key=lambda s: shares[s])
             high = np.quantile(values, KEPT_BY, method="inverted_cdf")
-            lines.append(
-                f"| {name} | {len(shares)} | {values.mean():.1%} | {high:.1%} | {shares[worst]:.1%} ({worst}) "
-                f"| {(values <= 0.04).mean():.0%} |"
+            kept = (values <= 0.04).mean()
+            rows.append(
+                [
+                    name,
+                    len(shares),
+                    f"{values.mean():.1%}",
+                    f"{high:.1%}",
+                    f"{shares[worst]:.1%} ({worst})",
+                    f"{kept:.0%}",
+                ]
             )
-    return "\n".join(lines) + "\n"
-
-
-def _shown(row: dict[str, Any] | None) -> str:
-    return "" if row is None else f"{row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+    head = ["variant", "sources", "mean", "nine of ten at most", "worst", "at most 4 %"]
+    text = f"Genuine sources of at least {MIN_FACES} faces, each judged by a head and an edge that never saw it."
+    return "\n".join(["", text, "", *table(head, rows)]) + "\n"

@@ -16,7 +16,7 @@ import numpy as np
 
 from detector.calibration import edges
 from train.console import say
-from train.data.faces import FaceData, load_faces
+from train.data.faces import FaceData
 from train.data.folds import Fold, leave_out
 from train.data.samples import Sample
 from train.errors import DataError
@@ -41,7 +41,6 @@ class Labels(Cnn):
     recipe: ClassVar[str] = "labels"
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.start not in _STARTS:
             raise ValueError(f"start is one of {', '.join(_STARTS)}: weights of ours have seen {LABELLED}")
         if self.extra:
@@ -50,14 +49,14 @@ class Labels(Cnn):
 
 def run(options: Labels) -> Path:
     """The run's folder."""
-    options = replace(options, size_px=settled(options).size_px)
-    data = load_faces(options.data_root, options.runs_dir, options.seed, options.workers)
+    size_px = settled(options).crops.size_px
+    data = options.data.faces(options.seed)
     rest, labelled = without_labelled(data)
     say(f"{LABELLED} is left out: {len(rest.train)} faces to train on, {len(labelled)} genuine ones to judge")
     folder = cnn.run(options, rest)
     record = Run(folder)
     raw = score_faces(
-        record.network(), labelled, data.faces, options.size_px, options.workers, device(), f"Scoring {LABELLED}"
+        record.network(), labelled, data.faces, size_px, options.data.workers, device(), f"Scoring {LABELLED}"
     )
     with np.load(folder / VAL_LOGITS, allow_pickle=False) as saved:
         val = saved["logits"]
@@ -69,7 +68,7 @@ def run(options: Labels) -> Path:
         "source": LABELLED,
         "faces": len(labelled),
         "model": options.model,
-        "images_seen": record.record()["images_planned"] * len(record.events("epoch")) // options.epochs,
+        "images_seen": record.record()["images_planned"] * len(record.events("epoch")) // options.schedule.epochs,
         "validation_score": round(float(record.record()["best_score"]), 4),
         "threshold_faces": sum(s.label == 0 and s.source in rest.unseen for s in rest.val),
         "worth": LABELS_WORTH,
@@ -80,7 +79,7 @@ def run(options: Labels) -> Path:
     lines = [
         "# False alarms by age and ethnicity label",
         "",
-        f"{options.model} at {options.size_px} px, {found['images_seen']:,} faces seen in training, none of {LABELLED} "
+        f"{options.model} at {size_px} px, {found['images_seen']:,} faces seen in training, none of {LABELLED} "
         f"and none of a person in it (validation score {found['validation_score']:.3f}). At the threshold, which 2 % "
         f"of {found['threshold_faces']} genuine validation faces of other unseen sources pass, all {len(labelled)} "
         f"genuine faces of {LABELLED}: {spanned(all_of_it, '.1%')} raise an alarm. {LABELS_WORTH}",

@@ -1,4 +1,4 @@
-"""What was tried: left-out faces as each variant scored them, to figures, paired differences and tables. Pure.
+"""Left-out faces as each variant scored them, to figures, paired differences and tables. Pure.
 
 A cell is one variant trained without one fold. Its figures are of the fold's faces only; a fold of one class borrows
 the other class from validation, from sources that never train, for its AUC alone.
@@ -23,6 +23,7 @@ from train.measure.metrics import (
     rate_interval,
 )
 from train.measure.selection import MIN_PER_CLASS
+from train.measure.tables import spanned, table
 
 BASELINE = "baseline"
 ROUNDS = 1000
@@ -222,13 +223,13 @@ def summary(cells: Mapping[str, Mapping[str, Cell]]) -> dict[str, Any]:
     return found
 
 
-def table(
+def page(
     summed: Mapping[str, Any],
     figures: Mapping[str, Mapping[str, Mapping[str, Any]]],
     changes: Mapping[str, Mapping[str, Any]],
     title: str,
 ) -> str:
-    """The page of what was tried, in Markdown: variants, then folds.
+    """The page of a study in Markdown: variants, then folds.
 
     Args:
         summed: of `summary`.
@@ -236,8 +237,24 @@ def table(
         changes: variant -> options that differ from the baseline.
         title: what was trained, and how.
     """
+    rows = []
+    for variant, row in summed.items():
+        what = ", ".join(f"{k} {v}" for k, v in changes[variant].items()) or "-"
+        shown = [variant, what, str(len(row["mean_over"]))]
+        for name in FIGURES:
+            shown += [_number(row["mean"].get(name), name), _difference(row.get("difference", {}).get(name), name)]
+        rows.append([*shown, f"{row['hours']:.2f}"])
+        if "mean_of_all" in row:
+            of_all = [part for name in FIGURES for part in (_number(row["mean_of_all"].get(name), name), "")]
+            rows.append([f"{variant}, all its folds", what, str(len(row["folds"])), *of_all, ""])
+    by_fold = []
+    for fold in dict.fromkeys(fold for by_fold in figures.values() for fold in by_fold):
+        some = next(found[fold] for found in figures.values() if fold in found)
+        shown = [f"{fold} *" if some["borrowed"] else fold, str(some["genuine"]), str(some["manipulated"])]
+        by_fold.append([*shown, *(_short(found[fold]) if fold in found else "" for found in figures.values())])
+    changes_of = [part for title in ("AUC", "false alarms", "caught") for part in (title, "change")]
     lines = [
-        "# What was tried",
+        "# Variants on sources left out",
         "",
         title,
         "",
@@ -245,33 +262,13 @@ def table(
         "and groups. Threshold: passed by 2 % of validation's genuine faces of unseen sources, as in use. Test "
         "slices were not read.",
         "",
-        "| variant | what differs | folds | AUC | change | false alarms | change | caught | change | hours |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for variant, row in summed.items():
-        what = ", ".join(f"{k} {v}" for k, v in changes[variant].items()) or "-"
-        shown = [variant, what, str(len(row["mean_over"]))]
-        for name in FIGURES:
-            shown += [_number(row["mean"].get(name), name), _difference(row.get("difference", {}).get(name), name)]
-        shown.append(f"{row['hours']:.2f}")
-        lines.append(f"| {' | '.join(shown)} |")
-        if "mean_of_all" in row:
-            of_all = [part for name in FIGURES for part in (_number(row["mean_of_all"].get(name), name), "")]
-            lines.append(f"| {' | '.join([f'{variant}, all its folds', what, str(len(row['folds'])), *of_all, ''])} |")
-    folds = list(dict.fromkeys(fold for by_fold in figures.values() for fold in by_fold))
-    lines += [
+        *table(["variant", "what differs", "folds", *changes_of, "hours"], rows),
         "",
         "Each fold: faces left out, AUC, false alarms at the threshold and share caught, of each variant. A star: the "
         "fold has one class only, the other is borrowed from validation, from sources that never train.",
         "",
-        f"| fold | genuine | manipulated | {' | '.join(figures)} |",
-        f"|---|---|---|{'---|' * len(figures)}",
+        *table(["fold", "genuine", "manipulated", *figures], by_fold),
     ]
-    for fold in folds:
-        some = next(by_fold[fold] for by_fold in figures.values() if fold in by_fold)
-        shown = [f"{fold} *" if some["borrowed"] else fold, str(some["genuine"]), str(some["manipulated"])]
-        shown += [_short(by_fold[fold]) if fold in by_fold else "" for by_fold in figures.values()]
-        lines.append(f"| {' | '.join(shown)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -282,21 +279,13 @@ def _number(value: float | None, name: str) -> str:
 
 
 def _difference(row: Mapping[str, Any] | None, name: str) -> str:
-    if row is None:
-        return ""
-    scale, digits, unit = (1, 3, "") if name == "auc" else (100, 1, " pp")
-    value, low, high = (None if v is None else v * scale for v in (row["value"], row["low"], row["high"]))
-    if low is None or high is None:
-        return f"{value:+.{digits}f}{unit}, no interval"
-    return f"{value:+.{digits}f}{unit} ({low:+.{digits}f} to {high:+.{digits}f})"
+    return spanned(row, "+.3f") if name == "auc" else spanned(row, "+.1f", scale=100, unit=" pp")
 
 
 def _short(figures: Mapping[str, Any]) -> str:
     parts = []
     for name in FIGURES:
-        row = figures.get(name)
-        if row is None:
-            continue
-        spread = "no interval" if row["low"] is None else f"{_number(row['low'], name)} to {_number(row['high'], name)}"
-        parts.append(f"{name.replace('_', ' ')} {_number(row['value'], name)} ({spread})")
+        if name in figures:
+            form = ".3f" if name == "auc" else ".1%"
+            parts.append(f"{name.replace('_', ' ')} {spanned(figures[name], form, ' (no interval)')}")
     return "; ".join(parts)

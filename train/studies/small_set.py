@@ -9,10 +9,7 @@ and weigh sources, which does the plain recipe a favour.
 
 Slices are those of validation until `--resume RUN --split test` asks for the test slices: a look that is counted.
 
-runs/small-set-<time>/
-  run.json                       the options, and looks at test
-  plain/, ours/                  a run folder of `cnn` each
-  report/small_set_<split>.{json,md}
+A sweep (`train/studies/sweep.py`) of two arms, plain/ and ours/; report/small_set_<split>.{json,md} hold the tables.
 """
 
 from collections.abc import Sequence
@@ -23,9 +20,10 @@ from typing import Any, Literal
 import numpy as np
 
 from train.console import say
-from train.data.faces import FaceData, load_faces
+from train.data.faces import FaceData
 from train.data.samples import Sample
 from train.errors import DataError
+from train.learn.options import Crops, Data, Machine, Schedule, short_ema_decay
 from train.measure.calibrate import fit_calibration
 from train.measure.even_odds import slices_at_even_odds
 from train.measure.metrics import (
@@ -38,11 +36,12 @@ from train.measure.metrics import (
 )
 from train.measure.scoring import score_faces
 from train.measure.slices import opponents
-from train.measure.tables import spanned
-from train.recipes import cnn
+from train.measure.tables import spanned, table
+from train.options import Flat, changed
 from train.recipes.cnn import VAL_LOGITS, Cnn, settled
-from train.run import Run, device, environment, options_and_data, options_record, write_json, write_text
+from train.run import Run, device, write_json, write_text
 from train.store.leaderboard import paired_auc
+from train.studies.sweep import Arm, Going, Sweep, expected_seconds
 
 PLAIN, OURS = "plain", "ours"
 ARMS: dict[str, dict[str, Any]] = {
@@ -78,19 +77,10 @@ class SmallSet:
     """test: a look at the test slices, when nothing is chosen any more; it is counted."""
     start: str = "auto"
     """As for `cnn`. Weights of ours have seen more than these faces."""
-    data_root: Path | None = None
-    """Folder with the data; else $UNMASK_DATA, else data/."""
-    pretrained: Path | None = None
-    """Folder of starting weights; else $UNMASK_PRETRAINED, else pretrained/ beside the data."""
-    amp: Literal["auto", "on", "off"] = "auto"
-    """bfloat16 autocast, as for `cnn`."""
-    workers: int = 2
-    """Processes that prepare pictures."""
     seed: int = 0
-    runs_dir: Path = Path("runs")
-    """Where the run folder goes and the cache of found faces is."""
-    resume: Path | None = None
-    """A run folder to go on with, given the same options; `split` may differ."""
+    data: Flat[Data] = Data()
+    machine: Flat[Machine] = Machine()
+    going: Flat[Going] = Going()
 
     def __post_init__(self) -> None:
         if self.images < 2 or self.epochs < 1:
@@ -98,47 +88,47 @@ class SmallSet:
         for arm in ARMS:
             self.arm(arm)
 
-    def arm(self, name: str, folder: Path | None = None) -> Cnn:
+    def arm(self, name: str) -> Cnn:
         """What `cnn` is asked to do for one of the two."""
         own = Cnn(
             model=self.model,
-            epochs=self.epochs,
-            images_per_epoch=self.images,
-            size_px=self.size_px,
             start=self.start,
-            data_root=self.data_root,
-            pretrained=self.pretrained,
-            amp=self.amp,
-            workers=self.workers,
             seed=self.seed,
-            runs_dir=self.runs_dir,
+            data=self.data,
+            machine=self.machine,
             # both see the schedule to its end
-            patience=self.epochs,
-            resume=folder,
+            schedule=Schedule(epochs=self.epochs, images_per_epoch=self.images, patience=self.epochs),
+            crops=Crops(size_px=self.size_px),
         )
-        made = replace(own, **ARMS[name])
+        made = changed(own, **ARMS[name])
         if name == OURS:
-            # an average over more than a tenth of a short run would still be full of its beginning
-            steps = self.epochs * max(1, self.images // made.batch_size)
-            decay = min(made.ema_decay, max(0.0, 1 - 10 / steps))
-            made = replace(made, ema_decay=decay, size_px=round(self.size_px * 1.5 / 16) * 16)
+            steps = self.epochs * max(1, self.images // made.schedule.batch_size)
+            decay = short_ema_decay(steps, made.schedule.ema_decay)
+            made = changed(made, ema_decay=decay, size_px=round(self.size_px * 1.5 / 16) * 16)
         return settled(made)
 
 
-def run(options: SmallSet) -> Path:
-    """The run's folder."""
-    data = load_faces(options.data_root, options.runs_dir, options.seed, options.workers)
-    few = replace(data, train=drawn(data.train, options.images, options.seed))
-    own = data.test if options.split == "test" else data.val
+def run(options: SmallSet) -> Path | None:
+    """The run's folder; None when only the plan was asked for."""
+    faces = options.data.faces(options.seed)
+    few = replace(faces, train=drawn(faces.train, options.images, options.seed))
+    own = faces.test if options.split == "test" else faces.val
     if not own:
         raise DataError(f"these data have no {options.split} split: nothing to judge on")
-    record = _opened(options, few)
-    for arm in ARMS:
-        folder = record.folder / arm
-        (folder / "report").mkdir(parents=True, exist_ok=True)
-        if not (folder / VAL_LOGITS).is_file():
-            say(f"{arm}:")
-            cnn.run(options.arm(arm, folder), few)
+    study = Sweep(
+        "small-set", "small-set", options, options.data, options.going, few.fingerprint, may_differ=("split",)
+    )
+    arms = [Arm(name, options.arm(name), lambda: few) for name in ARMS]
+    if options.going.plan:
+        expected_seconds(study.to_do(arms))
+        return None
+
+    def measure(arm: Arm, run: Run, failed: FloatingPointError | None) -> dict[str, Any]:
+        if failed is not None:
+            raise failed
+        return {"hours": run.record()["train_hours"]}
+
+    record = study.run(arms, measure, lambda *_: None)
     looks = record.count_test_evaluation() if options.split == "test" else record.test_evaluations()
     logits = {arm: _calibrated(record.folder / arm, own, few, options) for arm in ARMS}
     found = {
@@ -218,6 +208,24 @@ def paired_accuracy(samples: Sequence[Sample], new: np.ndarray, old: np.ndarray,
 
 def markdown(options: SmallSet, found: dict[str, Any]) -> str:
     """The table for people."""
+    rows = []
+    for name, gain in found["gain"].items():
+        plain, ours = (found["figures"][arm][name] for arm in (PLAIN, OURS))
+        star = "" if plain.get("against", "own") == "own" else " *"
+        rows.append(
+            [
+                f"{name}{star}",
+                plain["genuine"],
+                plain["manipulated"],
+                f"{plain['balanced_accuracy']:.1%}",
+                f"{ours['balanced_accuracy']:.1%}",
+                spanned(gain["balanced_accuracy"], "+.3f"),
+                f"{plain['auc']:.3f}",
+                f"{ours['auc']:.3f}",
+                spanned(gain["auc"], "+.3f"),
+            ]
+        )
+    head = ["slice", "genuine", "manipulated", "accuracy, plain", "ours", "gain", "AUC, plain", "ours", "gain"]
     lines = [
         "# A small training set",
         "",
@@ -226,26 +234,11 @@ def markdown(options: SmallSet, found: dict[str, Any]) -> str:
         f"{found['split']} at {found['decided_at']}. Gains of ours over plain: paired bootstrap over groups, 95 %. A "
         "star: against all genuine faces of the split.",
         "",
-        "| slice | genuine | manipulated | accuracy, plain | ours | gain | AUC, plain | ours | gain |",
-        "|---|---|---|---|---|---|---|---|---|",
+        *table(head, rows),
+        "",
+        "Accuracy is the mean over both classes.",
     ]
-    for name, gain in found["gain"].items():
-        plain, ours = (found["figures"][arm][name] for arm in (PLAIN, OURS))
-        star = "" if plain.get("against", "own") == "own" else " *"
-        lines.append(
-            f"| {name}{star} | {plain['genuine']} | {plain['manipulated']} | {plain['balanced_accuracy']:.1%} "
-            f"| {ours['balanced_accuracy']:.1%} | {spanned(gain['balanced_accuracy'], '+.3f')} | {plain['auc']:.3f} "
-            f"| {ours['auc']:.3f} | {spanned(gain['auc'], '+.3f')} |"
-        )
-    return "\n".join([*lines, "", "Accuracy is the mean over both classes."]) + "\n"
-
-
-def _opened(options: SmallSet, few: FaceData) -> Run:
-    said = {k: v for k, v in options_record(options).items() if k not in ("split", "workers", "resume")}
-    now = {**said, "data": few.fingerprint}
-    record = Run.begin("small-set", options.runs_dir, "small-set", options.resume, now, options_and_data)
-    record.write_record(recipe="small-set", options=said, environment=environment(), data=few.fingerprint)
-    return record
+    return "\n".join(lines) + "\n"
 
 
 def _calibrated(folder: Path, samples: Sequence[Sample], data: FaceData, options: SmallSet) -> np.ndarray:
@@ -255,5 +248,5 @@ def _calibrated(folder: Path, samples: Sequence[Sample], data: FaceData, options
     with np.load(folder / VAL_LOGITS, allow_pickle=False) as saved:
         calibration = fit_calibration(data.val, saved["logits"])
     size_px = int(finished.options["size_px"])
-    raw = score_faces(finished.network(), samples, data.faces, size_px, options.workers, where, folder.name)
+    raw = score_faces(finished.network(), samples, data.faces, size_px, options.data.workers, where, folder.name)
     return np.asarray(calibration(raw))

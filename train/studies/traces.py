@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import tyro
 
 from train.console import Bar, say
-from train.data.faces import load_faces
+from train.learn.options import Data
 from train.measure.tables import spanned
-from train.run import Run, device
+from train.options import Flat
+from train.run import device
+from train.studies.sweep import members_of
 from train.studies.trace_response import ENOUGH, QUALITIES, SCALES, gate, measure_response, write_response
 
 
@@ -22,19 +24,12 @@ class Traces:
 
     run: Annotated[Path, tyro.conf.Positional]
     """Run folder of `cnn`, usually one that was trained with --traces."""
-    data_root: Path | None = None
-    """Folder with the data that the run was trained on; else $UNMASK_DATA, else data/."""
-    runs_dir: Path = Path("runs")
-    """Where the cache of found faces is."""
-    workers: int = 2
-    """Processes that look for faces that are not in the cache."""
+    data: Flat[Data] = Data()
 
 
 def run(options: Traces) -> Path:
     """Prints a table and the gate, and writes both into the run's report; returns the run folder."""
-    finished = Run.finished(options.run)
-    data = load_faces(options.data_root, options.runs_dir, int(finished.options["seed"]), options.workers)
-    finished.check_data(data.fingerprint)
+    (finished,), data = members_of([options.run], options.data)
     where = device()
     with Bar("Traces") as bar:
         rows = measure_response(finished.network(), data.val, data.faces, finished.options["size_px"], where, bar.at)

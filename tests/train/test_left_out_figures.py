@@ -11,9 +11,9 @@ from train.studies.left_out_figures import (
     Cell,
     cell_figures,
     mean_figures,
+    page,
     paired_differences,
     summary,
-    table,
 )
 
 
@@ -104,11 +104,11 @@ def test_the_page_says_what_differs_and_by_how_much() -> None:
     summed = summary(cells)
     assert summed["no_twins"]["folds"] == ["one"] and summed["no_twins"]["hours"] == 0.5
     figures = {v: {f: cell_figures(c) for f, c in by_fold.items()} for v, by_fold in cells.items()}
-    page = table(summed, figures, {BASELINE: {}, "no_twins": {"twins": 0.0}}, "a network")
-    assert "| baseline | - | 1 |" in page and "| no_twins | twins 0.0 | 1 |" in page
-    assert "| baseline, all its folds | - | 2 |" in page and "no_twins, all" not in page
-    assert "-30.0 pp (" in page and "| 40.0% |" in page
-    assert page.count("\n| two | 10 | 10 |") == 1
+    text = page(summed, figures, {BASELINE: {}, "no_twins": {"twins": 0.0}}, "a network")
+    assert "| baseline | - | 1 |" in text and "| no_twins | twins 0.0 | 1 |" in text
+    assert "| baseline, all its folds | - | 2 |" in text and "no_twins, all" not in text
+    assert "-30.0 pp (" in text and "| 40.0% |" in text
+    assert text.count("\n| two | 10 | 10 |") == 1
 
 
 def test_bootstrap_draws_count_as_scikit_learn_does() -> None:
