@@ -165,6 +165,7 @@ def measure(options: Options, folder: Path) -> dict[str, Any]:
         "machine": _machine(cores),
         "load_before": load,
         "models": detector.name,
+        "networks": {name: found.sha256 for name, found in published.items()},
         "network": network,
         "backends": detector.backends,
         "import_s": import_s,

@@ -23,23 +23,17 @@ from detector.types import FileVerdict, VideoVerdict
 from train.console import Bar, say
 from train.data.datasets.clips import Clip, read_clips
 from train.data.detections import find_faces
-from train.data.faces import load_faces
 from train.data.samples import Sample
 from train.data.sources import find_data_root
 from train.errors import DataError
+from train.learn.options import Data
 from train.measure.metrics import auc
 from train.measure.same_frames import Moment, frame_figures, store_frames
 from train.measure.scoring import score
 from train.measure.slices import clip_figures
+from train.options import Flat
 from train.run import Run, environment, write_json
-from train.store.documents import (
-    choices_table,
-    clip_bands_text,
-    keep_product,
-    resaved_table,
-    slices_table,
-    write_documents,
-)
+from train.store.documents import choices_table, clip_bands_text, resaved_table, slices_table, write_documents
 from train.store.kept_scores import TEST_SCORES
 from train.store.leaderboard import (
     TEST,
@@ -51,6 +45,7 @@ from train.store.leaderboard import (
     scores_on_test,
     write_plots,
 )
+from train.store.product import keep_evaluation, keep_speed
 from train.store.published import fingerprint_of_networks, seed_of_networks
 
 if TYPE_CHECKING:
@@ -65,34 +60,31 @@ ALLOWED = 0.02
 class Evaluate:
     """Every figure of the published weights, and the same faces through the training loader and the product."""
 
-    data_root: Path | None = None
-    """Folder with the data; else $UNMASK_DATA, else data/."""
+    more: tuple[Path, ...] = ()
+    """Folders of `python -m train sources`, beside the data, as they were given to `publish`."""
     weights_dir: Path | None = None
     """Published set; weights/ by default."""
-    runs_dir: Path = Path("runs")
-    """Where the report and the cache of found faces go."""
     slices: tuple[str, ...] = WHOLE_IMAGE
     """Slices of pictures that also go through the product; "all" for every one."""
     clips: bool = True
     """Whether the test clips go through the product too."""
     max_frames: int = 0
     """Frames a clip; 0 = as many as the product looks at, which its bands are calibrated for."""
-    workers: int = 2
-    """Processes that prepare pictures."""
     keep: bool = False
     """Keep what was measured of the product and of re-saved copies beside the weights, with the speed that `make bench`
-    wrote into the runs folder if there is any, and write weights/README.md anew."""
+    wrote into the runs folder of these networks, and write weights/README.md anew. `publish` does so at its end."""
+    data: Flat[Data] = Data()
 
 
 def run(options: Evaluate) -> Path:
-    """Prints the tables and writes them into a run folder."""
+    """The run's folder, which holds the tables."""
     # video and heatmap packages, which a machine that only trains may lack
     from detector.pipeline import MAX_FRAMES, Detector
 
     manifest = read_manifest(options.weights_dir or default_folder())
     entry = manifest.entry("default")
     # splits that were drawn must be those of the training
-    data = load_faces(options.data_root, options.runs_dir, seed_of_networks(manifest), options.workers)
+    data = options.data.faces(seed_of_networks(manifest), more=options.more)
     if data.fingerprint != fingerprint_of_networks(manifest):
         say(
             "These are other data than the networks were trained on: nobody has checked whether the two share pictures "
@@ -100,14 +92,15 @@ def run(options: Evaluate) -> Path:
         )
     if not data.test:
         raise DataError("these data have no test split: nothing to evaluate on")
-    scores, looked = scores_on_test(manifest, data, options.runs_dir, manifest.folder / TEST_SCORES, options.workers)
+    runs_dir, workers = options.data.runs_dir, options.data.workers
+    scores, looked = scores_on_test(manifest, data, runs_dir, manifest.folder / TEST_SCORES, workers)
     if looked:
         say("The test logits of these weights were not at hand: this was one more look at test.")
     of_default = choice_logits(manifest, member_logits(manifest, scores, TEST), entry.name).tolist()
     by_loader = {s.name: v for s, v in zip(scores.samples(TEST, data.test), of_default, strict=True)}
     detector = Detector(weights_dir=options.weights_dir)
     chosen = [s for s in data.test if "all" in options.slices or s.source in options.slices]
-    record = Run.create(options.runs_dir, "evaluate")
+    record = Run.create(runs_dir, "evaluate")
     choices, curves = board(manifest, data, scores)
     if curves.resaved_faces is None:
         say("These weights were published before copies that are saved again were scored: validation faces are taken.")
@@ -119,11 +112,11 @@ def run(options: Evaluate) -> Path:
     write_plots(manifest, data, scores, record.report)
     pictures = _pictures(detector, chosen)
     rows = _compare(data.test, chosen, by_loader, pictures)
-    every = read_clips(find_data_root(options.data_root)) if options.clips else []
+    every = read_clips(find_data_root(options.data.data_root)) if options.clips else []
     clips = [c for c in every if c.split == "test"]
     frames = options.max_frames or MAX_FRAMES
     verdicts = _verdicts(detector, clips, frames)
-    by_moment = _loaded_frames(manifest, clips, frames, options.workers) if clips else {}
+    by_moment = _loaded_frames(manifest, clips, frames, workers) if clips else {}
     clip_rows = _clips(clips, verdicts, data.test, by_loader, by_moment)
     bands = _clip_bands(clips, verdicts, {c.person for c in every if c.split != "test"})
     found = {
@@ -137,7 +130,7 @@ def run(options: Evaluate) -> Path:
     write_json(record.report / "evaluate.json", found)
     if options.keep:
         keep_resaved(manifest, measured)
-        _keep(manifest, found, options.runs_dir / "bench.json")
+        _keep(manifest, found, runs_dir / "bench.json")
     say("\n".join([*choices_table(choices), "", *slices_table(choices[entry.name].slices)]))
     say("\n".join(["", *resaved_table(choices[entry.name].resaved)]))
     say(f"\n{'slice':16} {'faces':>6} {'verdict':>8} {'loader':>8} {'product':>8}  AUC of the same faces")
@@ -167,9 +160,9 @@ def keep_resaved(manifest: Manifest, measured: Results) -> None:
 
 
 def _keep(manifest: Manifest, found: Mapping[str, Any], bench: Path) -> None:
-    keep_product(manifest.folder, evaluation=found)
-    if bench.is_file():
-        keep_product(manifest.folder, speed=json.loads(bench.read_text(encoding="utf-8")))
+    keep_evaluation(manifest, found)
+    if not bench.is_file() or not keep_speed(manifest, json.loads(bench.read_text(encoding="utf-8"))):
+        say("The speed of these networks is not known yet: `make bench` measures it, and this command keeps it.")
     write_documents(manifest)
 
 

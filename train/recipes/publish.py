@@ -24,11 +24,13 @@ from train.data.datasets.clips import read_clips
 from train.data.faces import FaceData, load_faces
 from train.data.sources import find_data_root
 from train.errors import DataError
+from train.learn.options import Data
 from train.learn.start import find_pretrained
 from train.measure import scoring
 from train.measure.limits import measure_limits
 from train.measure.selection import selection_figures
 from train.measure.slices import false_alarms
+from train.recipes import evaluate
 from train.recipes.clips import clip_sections, with_clips
 from train.store import results
 from train.store.build import Built, build_set, members_of
@@ -58,6 +60,8 @@ class Publish:
     """Where the cache of found faces is, and test logits until they are published."""
     workers: int = 2
     """Processes that prepare pictures."""
+    evaluate: bool = True
+    """Also measure the product with the new set on pictures and clips of the test split, as `evaluate --keep` does."""
 
 
 def run(options: Publish) -> bool:
@@ -88,6 +92,9 @@ def run(options: Publish) -> bool:
         install(folder, target, manifest)
     write_documents(read_manifest(target))
     say(f"Published {manifest.default} of {', '.join(manifest.models)} into {target.name}/.")
+    if options.evaluate and data.test:
+        of = Data(options.data_root, options.runs_dir, options.workers)
+        evaluate.run(evaluate.Evaluate(more=options.more, weights_dir=target, keep=True, data=of))
     return True
 
 

@@ -3,7 +3,6 @@
 Nothing in these files is typed by hand.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,16 +12,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from detector.manifest import Entry, Manifest, TrainedEnsemble, TrainedNetwork
 from detector.resaved import CLASSES
-from detector.results import Choice, Figure, Measured, Results, Shrunk, read_results
-from detector.types import CHANGES, FalseAlarms
+from detector.results import Choice, Figure, Measured, Results, Shrunk, SourceAlarms, read_results
+from detector.types import CHANGES, Band, FalseAlarms, Share
 from train.data.mirrors.catalogue import read_sources
 from train.measure.slices import POOLED
 from train.measure.tables import amount, spanned, table, times_as_fast
 from train.run import write_text
 from train.store.goals import goals
+from train.store.product import read_product
 
-PRODUCT = "product.json"
-"""Beside published weights: what `evaluate --keep` and the benchmark measured of the product itself."""
 _PROMISED = {"weak": "10 %", "strong": "2 %", "very_strong": "0.5 %"}
 _RATE = ".1%"
 
@@ -37,19 +35,8 @@ def write_documents(manifest: Manifest) -> None:
     measured = read_results(manifest)
     for name in manifest.names():
         write_text(folder / f"{name}.md", card(manifest, measured, name))
-    write_text(manifest.folder / "README.md", weights_readme(manifest, measured, read_product(manifest.folder)))
+    write_text(manifest.folder / "README.md", weights_readme(manifest, measured, read_product(manifest)))
     write_text(manifest.folder / "DATA.md", data_page(manifest, measured))
-
-
-def read_product(folder: Path) -> dict[str, Any]:
-    """What was kept of the product; empty where nothing was."""
-    path = folder / PRODUCT
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-
-def keep_product(folder: Path, **found: Any) -> None:
-    """Adds what was measured of the product to what is kept; what is there already stays unless named again."""
-    write_text(folder / PRODUCT, json.dumps({**read_product(folder), **found}, indent=1) + "\n")
 
 
 def card(manifest: Manifest, measured: Results | None, name: str) -> str:
@@ -57,7 +44,10 @@ def card(manifest: Manifest, measured: Results | None, name: str) -> str:
     entry = manifest.entry(name)
     choice = measured.choices.get(name) if measured else None
     published = entry.published
-    manipulated = {t: m for t, m in choice.slices.items() if m.manipulated} if choice else {}
+    slices = choice.slices if choice else {}
+    by_source = measured.curves.by_source.get(name) if measured else None
+    # a figure without an interval is of too few persons or videos to stand here
+    told = {t: m for t, m in slices.items() if "auc" in m.figures and m.figures["auc"].low is not None}
     return _render(
         "card.md.jinja",
         name=name,
@@ -65,13 +55,13 @@ def card(manifest: Manifest, measured: Results | None, name: str) -> str:
         network=published if isinstance(published, TrainedNetwork) else None,
         combination=_combination(published) if isinstance(published, TrainedEnsemble) else "",
         choice=choice,
-        alarms=_alarms(entry.false_alarms),
-        by_source=_by_source(measured, name),
-        slices=_slices(manipulated),
+        alarms=_alarms(entry.false_alarms, entry.clip_false_alarms, by_source),
+        by_source=by_source,
+        strongest=_strongest(entry),
+        slices=_slices(told),
         changed=_changed(choice),
         resaved=_resaved(choice),
         resaved_faces=measured.curves.resaved_faces if measured else None,
-        videos=_videos(entry, measured),
     )
 
 
@@ -229,25 +219,26 @@ def _combination(ensemble: TrainedEnsemble) -> str:
     }[ensemble.kind]
 
 
-def _alarms(found: FalseAlarms) -> str:
-    head = ["band", "promised", "measured", "interval", "n"]
-    rows = [
-        [f"{_word(band)} or stronger", _PROMISED[band], f"{s.rate:.1%}", f"{s.low:.1%} to {s.high:.1%}", s.n]
-        for band, s in found.items()
-    ]
+def _alarms(
+    faces: FalseAlarms, persons: FalseAlarms | None = None, sources: Mapping[Band, SourceAlarms] | None = None
+) -> str:
+    """False alarms of each band on faces, and on persons of videos and on single sources where these are given."""
+    head = ["band", "promised", "measured" if persons is None else "faces", "interval", "n"]
+    head += [] if persons is None else ["videos", "interval", "n"]
+    head += ["sources", "nine of ten", "worst"] if sources else []
+    rows = []
+    for band, share in faces.items():
+        cells: list[object] = [f"{_word(band)} or stronger", _PROMISED[band], *_share(share)]
+        cells += [] if persons is None else _share(persons.get(band))
+        if sources:
+            s = sources[band]
+            cells += [len(s.sources), f"{s.high:.1%}", f"{s.worst:.1%} ({s.worst_source})"]
+        rows.append(cells)
     return "\n".join(table(head, rows)) if rows else ""
 
 
-def _by_source(measured: Results | None, name: str) -> str:
-    """What each genuine source shows at edges that the others set; empty for a set that does not say it."""
-    found = measured.curves.by_source.get(name, {}) if measured else {}
-    head = ["band", "sources", "mean", "nine of ten have at most", "worst", "keep the promise"]
-    rows = [
-        [f"{_word(band)} or stronger", len(s.sources), f"{s.mean:.1%}", f"{s.high:.1%}",
-         f"{s.worst:.1%} ({s.worst_source})", f"{s.kept:.0%}"]
-        for band, s in found.items()
-    ]  # fmt: skip
-    return "\n".join(table(head, rows)) if rows else ""
+def _share(share: Share | None) -> list[object]:
+    return ["", "", ""] if share is None else [f"{share.rate:.1%}", f"{share.low:.1%} to {share.high:.1%}", share.n]
 
 
 def _in_made_files(title: str, found: Mapping[str, Mapping[Any, Figure]]) -> str:
@@ -309,14 +300,8 @@ def _labels_used(measured: Results | None) -> str:
 
 def _videos(entry: Entry, measured: Results | None) -> str:
     if entry.published.clips is None:
-        return "Not measured on clips: no video gets more than weak."
-    cap, alarms = entry.clips.cap, entry.clip_false_alarms
-    if cap is None:
-        strongest = "Every band was shown."
-    elif cap.needed:
-        strongest = f"No video gets more than {_word(cap.band)}: to show the next takes {cap.needed} genuine persons."
-    else:
-        strongest = f"No video gets more than {_word(cap.band)}: beyond it there were more false alarms than promised."
+        return _strongest(entry)
+    alarms = entry.clip_false_alarms
     fit = measured.curves.clips.get(entry.name) if measured else None
     lines = []
     if fit:
@@ -332,8 +317,8 @@ def _videos(entry: Entry, measured: Results | None) -> str:
             "whichever is higher."
         )
     lines.append(
-        f"{strongest} Genuine persons judged by edges that they took no part in (95 % interval by Wilson), and made "
-        "files of them:"
+        f"{_strongest(entry)} Genuine persons judged by edges that they took no part in (95 % interval by Wilson), and "
+        "made files of them:"
     )
     made = measured.choices[entry.name].by_persons if measured and entry.name in measured.choices else {}
     head = ["band", "one person", "interval", "n", *(f"{n} persons" for n in made)]
@@ -343,6 +328,18 @@ def _videos(entry: Entry, measured: Results | None) -> str:
         for band, s in alarms.items()
     ]  # fmt: skip
     return "\n".join([" ".join(lines), "", *table(head, rows)])
+
+
+def _strongest(entry: Entry) -> str:
+    """The strongest band that a video can get, and why no stronger one."""
+    if entry.published.clips is None:
+        return "Not measured on clips: no video gets more than weak."
+    cap = entry.clips.cap
+    if cap is None:
+        return "Every band was shown for videos."
+    if cap.needed:
+        return f"No video gets more than {_word(cap.band)}: to show the next takes {cap.needed} genuine persons."
+    return f"No video gets more than {_word(cap.band)}: beyond it there were more false alarms than promised."
 
 
 def _product_pictures(evaluation: Mapping[str, Any] | None) -> str:
