@@ -433,20 +433,12 @@ def ends_early(file: BinaryIO) -> bool:
     return position > size or not boxes & {b"moov", b"meta"}
 
 
-class TimedFile(io.RawIOBase):
-    """A file that seems to end once `has_time()` says no.
+class _Wrapped(io.RawIOBase):
+    """A file whose bytes come changed or not at all: everything but reading is the file's own."""
 
-    Decoders that take a file piece by piece (JPEG, PNG, GIF, every video) stop there in their own thread and in their
-    own ordinary way; those that decode the whole at once are bounded by the limits on size.
-    """
-
-    def __init__(self, file: BinaryIO, has_time: Callable[[], bool]) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         super().__init__()
         self._file = file
-        self._has_time = has_time
-
-    def read(self, size: int = -1, /) -> bytes:
-        return self._file.read(size) if self._has_time() else b""
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         return self._file.seek(offset, whence)
@@ -461,12 +453,26 @@ class TimedFile(io.RawIOBase):
         return True
 
 
-class _FromPage(io.RawIOBase):
+class TimedFile(_Wrapped):
+    """A file that seems to end once `has_time()` says no.
+
+    Decoders that take a file piece by piece (JPEG, PNG, GIF, every video) stop there in their own thread and in their
+    own ordinary way; those that decode the whole at once are bounded by the limits on size.
+    """
+
+    def __init__(self, file: BinaryIO, has_time: Callable[[], bool]) -> None:
+        super().__init__(file)
+        self._has_time = has_time
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._file.read(size) if self._has_time() else b""
+
+
+class _FromPage(_Wrapped):
     """A TIFF whose header points to another of its directories first."""
 
     def __init__(self, file: BinaryIO, offset: int) -> None:
-        super().__init__()
-        self._file = file
+        super().__init__(file)
         file.seek(0)
         head = file.read(16)
         order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
@@ -482,18 +488,6 @@ class _FromPage(io.RawIOBase):
             if 0 <= i < len(data):
                 data[i] = value
         return bytes(data)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
 
 def no_picture(head: bytes) -> MediaError:

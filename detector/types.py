@@ -197,13 +197,7 @@ class FaceVerdict:
             **self.face.to_dict(),
             "size_px": round(self.face.size_px, 1),
             "sharpness": round(self.sharpness, 1),
-            "status": self.status,
-            "reason": self.reason,
-            "band": self.band,
-            "prob_fake": _rounded(self.prob_fake),
-            "range": self.range.to_dict() if self.range else None,
-            "scores": [s.to_dict() for s in self.scores],
-            "votes": self.votes,
+            **_said(self),
             "resaved": [r.to_dict() for r in self.resaved],
         }
 
@@ -288,13 +282,7 @@ class Person:
     def to_dict(self) -> dict[str, Any]:
         return {
             "number": self.number,
-            "status": self.status,
-            "reason": self.reason,
-            "band": self.band,
-            "prob_fake": _rounded(self.prob_fake),
-            "range": self.range.to_dict() if self.range else None,
-            "scores": [s.to_dict() for s in self.scores],
-            "votes": self.votes,
+            **_said(self),
             "on_screen_s": round(self.on_screen_s, 2),
             "usable_frames": self.usable_frames,
             "worst_window_s": [round(t, 2) for t in self.worst_window_s] if self.worst_window_s else None,
@@ -674,6 +662,19 @@ class VideoVerdict(FileVerdict):
             "band_cap": self.band_cap.to_dict() if self.band_cap else None,
             "persons": [p.to_dict() for p in self.persons],
         }
+
+
+def _said(found: FaceVerdict | Person) -> dict[str, Any]:
+    """What a face and a person have in common, as plain values."""
+    return {
+        "status": found.status,
+        "reason": found.reason,
+        "band": found.band,
+        "prob_fake": _rounded(found.prob_fake),
+        "range": found.range.to_dict() if found.range else None,
+        "scores": [score.to_dict() for score in found.scores],
+        "votes": found.votes,
+    }
 
 
 def _rounded(value: float | None, digits: int = 4) -> float | None:

@@ -8,10 +8,10 @@ an order statistic of what each source asks for. Pure functions.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
+
+from detector.results import SourceAlarms
 
 KEPT_BY = 0.9
 """Share of further sources that keep an edge's promise."""
@@ -21,34 +21,6 @@ keeps the promise itself."""
 MIN_FACES = 10
 """Of fewer faces nobody can say what share of them alarms: such a source counts in the mean, not by itself."""
 _ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class SourceAlarms:
-    """Shares of genuine faces above an edge that was set without their source.
-
-    Attributes:
-        rate: the promise.
-        mean: over all sources.
-        high: nine of ten sources with enough faces have at most this share.
-        worst: the highest share, and
-        worst_source: whose it is.
-        kept: share of the sources that keep the promise.
-        sources: name -> [faces, of them above the edge], of those with enough faces.
-    """
-
-    rate: float
-    mean: float
-    high: float
-    worst: float
-    worst_source: str
-    kept: float
-    sources: dict[str, tuple[int, int]]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, shares in four decimals."""
-        rounded = {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(self).items()}
-        return {**rounded, "sources": {name: list(counts) for name, counts in self.sources.items()}}
 
 
 def edge_for_most(scores: np.ndarray, sources: np.ndarray, rate: float, kept_by: float = KEPT_BY) -> float | None:
@@ -96,7 +68,7 @@ def left_out_alarms(
         set_edge: scores, sources and rates to edges, as `train.measure.calibrate.edges_for_sources`.
 
     Returns:
-        None where fewer than two sources have faces enough.
+        Shares in four decimals; None where fewer than two sources have faces enough.
     """
     names = np.unique(sources)
     shares: dict[str, float] = {}
@@ -115,10 +87,10 @@ def left_out_alarms(
     worst = list(counts)[int(judged.argmax())]
     return SourceAlarms(
         rate=rate,
-        mean=float(np.mean(list(shares.values()))),
-        high=float(np.quantile(judged, KEPT_BY, method="inverted_cdf")),
-        worst=shares[worst],
+        mean=round(float(np.mean(list(shares.values()))), 4),
+        high=round(float(np.quantile(judged, KEPT_BY, method="inverted_cdf")), 4),
+        worst=round(shares[worst], 4),
         worst_source=worst,
-        kept=float((judged <= TOLERANCE * rate + _ROUNDING).mean()),
+        kept=round(float((judged <= TOLERANCE * rate + _ROUNDING).mean()), 4),
         sources=counts,
     )

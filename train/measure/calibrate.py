@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from detector.calibration import BAND_RATES, Calibration, FalseAlarmCurve
+from detector.results import SourceAlarms
+from detector.types import Band
 from train.data.samples import Sample
 from train.errors import DataError
 from train.measure.by_source import edge_for_most, left_out_alarms
@@ -72,7 +74,7 @@ def fit_curve(samples: Sequence[Sample], calibrated: np.ndarray, unseen: set[str
     return FalseAlarmCurve(CURVE_RATES, tuple(rounded_up(v) for v in found))
 
 
-def alarms_by_source(samples: Sequence[Sample], calibrated: np.ndarray, unseen: set[str]) -> dict[str, Any]:
+def alarms_by_source(samples: Sequence[Sample], calibrated: np.ndarray, unseen: set[str]) -> dict[Band, SourceAlarms]:
     """Of each band, what every unseen validation source shows at an edge that the others set; empty for one source."""
     sources = np.array([s.source for s in samples])
     rows = np.array([s.label == 0 and s.source in unseen for s in samples])
@@ -80,7 +82,7 @@ def alarms_by_source(samples: Sequence[Sample], calibrated: np.ndarray, unseen: 
         band: left_out_alarms(calibrated[rows], sources[rows], rate, edges_for_sources)
         for band, rate in BAND_RATES.items()
     }
-    return {band: alarms.to_dict() for band, alarms in found.items() if alarms is not None}
+    return {band: alarms for band, alarms in found.items() if alarms is not None}
 
 
 def edges_for_sources(scores: np.ndarray, sources: np.ndarray, rates: Sequence[float]) -> list[float]:

@@ -224,7 +224,7 @@ def build_set(
         built.raw[network.sha256] = raw
         calibration = _rounded(fit_calibration(data.val, raw))
         built.calibrated[name] = calibration(raw)
-        built.by_source[name] = _by_source(data, built.calibrated[name])
+        built.by_source[name] = alarms_by_source(data.val, built.calibrated[name], data.unseen)
         built.models[name] = replace(
             network,
             calibration=calibration,
@@ -245,14 +245,6 @@ def _deletion(engine: Engine, data: FaceData) -> Deletion | None:
     chosen = in_turns([s for s in data.val if s.label], _DELETED)[:_DELETED]
     crops = [crop_face(read_image(s.read()), data.faces[s.name], engine.size_px) for s in chosen]
     return deletion_test(engine.logits_and_cam, crops, np.random.default_rng(0))
-
-
-def _by_source(data: FaceData, calibrated: np.ndarray) -> Mapping[Any, SourceAlarms]:
-    found = alarms_by_source(data.val, calibrated, data.unseen)
-    return {
-        band: SourceAlarms(**{**row, "sources": {name: (n, k) for name, (n, k) in row["sources"].items()}})
-        for band, row in found.items()
-    }
 
 
 def _data_of(members: Sequence[Member], data: FaceData) -> Data:
@@ -282,7 +274,7 @@ def _combine(built: Built, data: FaceData) -> None:
     for kind, fitted in fit_ensembles(data.val, logits, votes, data.unseen).items():
         built.calibrated[kind] = fitted.calibrated
         curve = fit_curve(data.val, fitted.calibrated, data.unseen)
-        built.by_source[kind] = _by_source(data, fitted.calibrated)
+        built.by_source[kind] = alarms_by_source(data.val, fitted.calibrated, data.unseen)
         built.ensembles[kind] = _ensemble(built.folder, fitted, tuple(names), curve)
 
 

@@ -11,8 +11,9 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from train.data.mirrors.catalogue import Source
 from train.data.mirrors.pictures import (
     MIN_FACE_PX,
     MIN_GALLERY_FACE_PX,
+    FaceCrop,
     compression_of,
     cut_faces,
     encode,
@@ -165,9 +167,20 @@ def _write(out: Path, path: str, data: bytes) -> None:
     target.write_bytes(data)
 
 
+def _stored_of(source: Source, blob: Blob, data: bytes) -> Callable[..., Stored]:
+    """`Stored` with what is the same for all that is made of a file."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    return partial(Stored, source=source.key, blob=blob.sha, sha256=sha256, file=blob.path)
+
+
+def _of_crop(crop: FaceCrop) -> dict[str, Any]:
+    side = crop.image.shape[0]
+    return {"width": side, "height": side, "face_px": round(crop.face_px, 1), "outside": round(crop.outside, 4)}
+
+
 def _store_picture(source: Source, blob: Blob, data: bytes, out: Path, plain: bool) -> list[Stored]:
     whole = read_image(data)
-    sha256 = hashlib.sha256(data).hexdigest()
+    stored = _stored_of(source, blob, data)
     image, compression = same_history(whole, compression_of(data), source.jpeg, blob.sha)
     smallest = MIN_GALLERY_FACE_PX if source.take == "gallery" else MIN_FACE_PX
     rows: list[Stored] = []
@@ -176,42 +189,14 @@ def _store_picture(source: Source, blob: Blob, data: bytes, out: Path, plain: bo
         for number, crop in enumerate(found):
             path = f"faces/{_name(source, blob, f'-{tile}-{number}')}.jpg"
             _write(out, path, encode(crop.image))
-            side = crop.image.shape[0]
-            rows.append(
-                Stored(
-                    "face",
-                    source.key,
-                    path,
-                    blob.sha,
-                    sha256,
-                    blob.path,
-                    side,
-                    side,
-                    round(crop.face_px, 1),
-                    round(crop.outside, 4),
-                    compression,
-                    faces=len(found),
-                )
-            )
+            rows.append(stored("face", path=path, **_of_crop(crop), compression=compression, faces=len(found)))
     # pictures of galleries without a face are mostly drawings and toys
     if not source.part and (rows or (plain and source.take == "pictures")):
         picture = whole_picture(image)
         path = f"pictures/{_name(source, blob)}.jpg"
         _write(out, path, encode(picture))
-        rows.append(
-            Stored(
-                "picture",
-                source.key,
-                path,
-                blob.sha,
-                sha256,
-                blob.path,
-                picture.shape[1],
-                picture.shape[0],
-                compression=compression,
-                faces=len(rows),
-            )
-        )
+        height, width = picture.shape[:2]
+        rows.append(stored("picture", path=path, width=width, height=height, compression=compression, faces=len(rows)))
     return rows
 
 
@@ -222,7 +207,7 @@ def _store_clip(source: Source, blob: Blob, data: bytes, out: Path) -> list[Stor
 
     if sniff_kind(data[:4096]) != "video":
         raise ValueError("no video")
-    sha256 = hashlib.sha256(data).hexdigest()
+    stored = _stored_of(source, blob, data)
     rows: list[Stored] = []
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
@@ -231,23 +216,8 @@ def _store_clip(source: Source, blob: Blob, data: bytes, out: Path) -> list[Stor
             for number, crop in enumerate(cut_faces(image, _detect(image), limit=1)):
                 path = f"faces/{_name(source, blob, f'-{index:02d}-{number}')}.jpg"
                 _write(out, path, encode(crop.image))
-                side = crop.image.shape[0]
                 rows.append(
-                    Stored(
-                        "face",
-                        source.key,
-                        path,
-                        blob.sha,
-                        sha256,
-                        blob.path,
-                        side,
-                        side,
-                        round(crop.face_px, 1),
-                        round(crop.outside, 4),
-                        "video",
-                        time_s=round(time_s, 3),
-                        faces=1,
-                    )
+                    stored("face", path=path, **_of_crop(crop), compression="video", time_s=round(time_s, 3), faces=1)
                 )
         if source.part:
             clip_data = cut_clip(clip, source.part)
@@ -257,19 +227,6 @@ def _store_clip(source: Source, blob: Blob, data: bytes, out: Path) -> list[Stor
         info = probe(clip)
     path = f"videos/{_name(source, blob)}.mp4"
     _write(out, path, clip_data)
-    rows.append(
-        Stored(
-            "clip",
-            source.key,
-            path,
-            blob.sha,
-            sha256,
-            blob.path,
-            info.width,
-            info.height,
-            compression=info.codec,
-            fps=info.fps,
-            faces=len(rows),
-        )
-    )
+    of_clip = {"width": info.width, "height": info.height, "compression": info.codec, "fps": info.fps}
+    rows.append(stored("clip", path=path, **of_clip, faces=len(rows)))
     return rows
