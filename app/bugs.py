@@ -3,10 +3,20 @@
 import logging
 import traceback
 
+from detector import DetectorError
+
 logger = logging.getLogger("unmask.app")
 
 BUG_MESSAGE = "Something went wrong on our side. Try the file again; if it happens again, please report it."
 BUSY_MESSAGE = "Too many files are waiting right now. Try again in a minute."
+
+
+def failure(where: str, error: Exception) -> str:
+    """The line that a person reads of work that failed; a bug is logged."""
+    if isinstance(error, DetectorError):
+        return str(error)
+    log_bug(where, error)
+    return BUG_MESSAGE
 
 
 def log_bug(where: str, error: BaseException) -> None:

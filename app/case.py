@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from app.album import Album
-from app.bugs import BUG_MESSAGE, BUSY_MESSAGE, log_bug
+from app.bugs import BUSY_MESSAGE, failure
 from app.calm import Calm, left_in_words
 from app.copies import MarkedCopy
 from app.networks import Worker
@@ -177,11 +177,8 @@ class Case:
             )
         except Cancelled:
             self.state = "stopped"
-        except DetectorError as error:
-            self.state, self.error = "failed", str(error)
         except Exception as error:
-            log_bug("an analysis", error)
-            self.state, self.error = "failed", BUG_MESSAGE
+            self.state, self.error = "failed", failure("an analysis", error)
         else:
             if not self._stop.is_set():
                 self.verdict = verdict

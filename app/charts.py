@@ -93,6 +93,17 @@ def key_times(person: Person, count: int = 5) -> tuple[float, ...]:
     return tuple(sorted(chosen))
 
 
+def _plain_layout(theme: str) -> dict[str, object]:
+    """What every figure is drawn on."""
+    return {
+        "dragmode": False,
+        "hovermode": "closest",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "Inter, sans-serif", "size": 14, "color": SOFT[theme]},
+    }
+
+
 def _title(text: str) -> dict[str, object]:
     """Of an axis, no larger than its figures."""
     return {"text": text, "font": {"size": 14}}
@@ -149,13 +160,9 @@ def bars(groups: Sequence[tuple[str, Sequence[Bar]]], axis_title: str, start: fl
             hovertemplate="%{fullData.name}, %{customdata}: %{x:.3f}<extra></extra>",
         )
     figure.update_layout(
+        **_plain_layout(theme),
         height=120 + plot_px,
         margin={"l": 8, "r": 12, "t": 8, "b": 8},
-        dragmode=False,
-        hovermode="closest",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "Inter, sans-serif", "size": 14, "color": SOFT[theme]},
         # above the axis, which stands at the top: the chart is longer than a screen
         legend={
             "orientation": "h", "y": 1 + 64 / plot_px, "yanchor": "bottom", "x": 0,
@@ -215,13 +222,9 @@ def lines(
             hovertemplate="%{fullData.name}: %{y:.3f} at %{x:.3f}<extra></extra>",
         )
     figure.update_layout(
+        **_plain_layout(theme),
         height=420,
         margin={"l": 8, "r": 12, "t": 8, "b": 56},
-        dragmode=False,
-        hovermode="closest",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "Inter, sans-serif", "size": 14, "color": SOFT[theme]},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"size": 14, "color": INK[theme]}},
     )
     grid = {"range": [-0.01, 1.01], "fixedrange": True, "gridcolor": "rgba(128,138,160,0.25)", "zeroline": False}

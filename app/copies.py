@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from app.bugs import BUG_MESSAGE, BUSY_MESSAGE, log_bug
-from detector import Cancelled, DetectorError, FileVerdict
+from app.bugs import BUSY_MESSAGE, failure
+from detector import Cancelled, FileVerdict
 
 if TYPE_CHECKING:
     from detector import Detector
@@ -87,11 +87,8 @@ class MarkedCopy:
             )
         except Cancelled:
             self.state = "stopped"
-        except DetectorError as error:
-            self.state, self.error = "failed", str(error)
         except Exception as error:
-            log_bug("a marked copy", error)
-            self.state, self.error = "failed", BUG_MESSAGE
+            self.state, self.error = "failed", failure("a marked copy", error)
         else:
             self.data = out.getvalue()
             self.state = "stopped" if self._stop.is_set() else "done"

@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from app import charts
-from detector import Face, Person, Thresholds, TimelinePoint
+from detector import Face, Person, Thresholds
+from tests.fakes.verdicts import person
 
 _EDGES = Thresholds(weak=0.5, strong=0.7, very_strong=0.9)
 _STRICT = Thresholds(weak=0.9, strong=0.985, very_strong=0.9987)
@@ -14,22 +15,9 @@ _FACE = Face((0.0, 0.0, 50.0, 60.0), (), 0.9)
 
 def _person(probs: list[float | None], number: int = 1, times: list[float] | None = None, **changes: object) -> Person:
     times = times or [float(i) for i in range(len(probs))]
-    rated = [(p, t) for p, t in zip(probs, times, strict=True) if p is not None]
-    values: dict[str, object] = {
-        "number": number,
-        "status": "ok",
-        "reason": None,
-        "band": "strong",
-        "prob_fake": 0.8,
-        "range": None,
-        "scores": (),
-        "on_screen_s": float(len(probs)),
-        "usable_frames": len(rated),
-        "worst_window_s": (1.0, 2.0),
-        "worst_time_s": max(rated)[1] if rated else None,
-        "timeline": tuple(TimelinePoint(t, _FACE, p, p) for p, t in zip(probs, times, strict=True)),
-    }
-    return Person(**{**values, **changes})  # type: ignore[arg-type]
+    worst = max(((p, t) for p, t in zip(probs, times, strict=True) if p is not None), default=None)
+    points = [(t, _FACE, p) for t, p in zip(times, probs, strict=True)]
+    return person(points, number, **{"worst_time_s": worst[1] if worst else None, **changes})
 
 
 @pytest.mark.parametrize("edges", [_EDGES, _STRICT, Thresholds(0.02, 0.03, 0.04)])

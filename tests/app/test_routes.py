@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import streamlit
 from starlette.applications import Starlette
 
 from app import networks
@@ -210,6 +211,6 @@ def test_a_large_file_waits_on_disk_and_goes_with_the_last_check_of_it(
     assert closer.source == case.source and case.source.exists()
     shelf().drop(closer.id)
     assert not list(clean_temp.iterdir())
-    monkeypatch.setattr("streamlit.get_option", {"server.maxUploadSize": 0, "server.baseUrlPath": ""}.get)
+    monkeypatch.setattr(streamlit, "get_option", {"server.maxUploadSize": 0, "server.baseUrlPath": ""}.get)
     assert _ask("POST", "/unmask/files?name=a.jpg", clip, X_Unmask_Ticket=ticket).status == 413
     assert not list(clean_temp.iterdir())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import app.shelf as shelf_module
 from app import networks
 from app.calm import Calm, left_in_words
 from app.case import Case
@@ -72,7 +73,7 @@ def test_only_sessions_that_are_there_may_bring_files() -> None:
 def test_the_oldest_finished_checks_make_room(
     line: networks.Worker, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.shelf._MAX_CHECKS", 3)
+    monkeypatch.setattr(shelf_module, "_MAX_CHECKS", 3)
     shelf = Shelf(60.0)
     cases = [_case(line, f"{i}.jpg", photo) for i in range(5)]
     done = threading.Event()

@@ -3,38 +3,20 @@
 import pytest
 
 from app import track, words
-from detector import BandCap, Coverage, Face, Person, Thresholds, TimelinePoint, VideoVerdict
+from detector import BandCap, Coverage, Face, Person, VideoVerdict
+from tests.fakes.verdicts import about, person
 
-_EDGES = Thresholds(weak=0.5, strong=0.7, very_strong=0.9)
 _FACE = Face((64.0, 36.0, 128.0, 108.0), (), 0.9)
 
 
 def _person(probs: list[float | None], times: list[float], number: int = 1, **changes: object) -> Person:
-    values: dict[str, object] = {
-        "number": number,
-        "status": "ok",
-        "reason": None,
-        "band": "strong",
-        "prob_fake": 0.8,
-        "range": None,
-        "scores": (),
-        "on_screen_s": float(len(probs)),
-        "usable_frames": len(probs),
-        "worst_window_s": (1.0, 2.0),
-        "worst_time_s": times[0],
-        "timeline": tuple(TimelinePoint(t, _FACE, p, p) for p, t in zip(probs, times, strict=True)),
-    }
-    return Person(**{**values, **changes})  # type: ignore[arg-type]
+    seen = {"worst_window_s": (1.0, 2.0), "worst_time_s": times[0]}
+    return person([(t, _FACE, p) for t, p in zip(times, probs, strict=True)], number, **{**seen, **changes})
 
 
 def _video(*persons: Person, share: float = 1.0, duration_s: float = 10.0, cap: BandCap | None = None) -> VideoVerdict:
     coverage = Coverage(10, duration_s, share * duration_s, share)
-    return VideoVerdict(
-        file="a.mp4", sha256="0" * 64, kind="video", status="ok", reason=None, message=None, band="strong",
-        prob_fake=0.8, range=None, width=640, height=360, coverage=coverage, ensemble="average", models=(),
-        thresholds=_EDGES, version="1", weights_date="2026-12-02", date="2026-12-03T10:00:00Z", persons=persons,
-        band_cap=cap,
-    )  # fmt: skip
+    return VideoVerdict(**about("video", "strong", coverage=coverage), persons=persons, band_cap=cap)
 
 
 def _kinds(verdict: VideoVerdict) -> list[tuple[str, float, float]]:

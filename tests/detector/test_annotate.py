@@ -24,11 +24,10 @@ from detector.types import (
     FaceVerdict,
     ImageVerdict,
     Person,
-    Thresholds,
-    TimelinePoint,
     VideoVerdict,
 )
 from detector.video import iter_frames, iter_sound, iter_span, probe
+from tests.fakes import verdicts
 
 GREY = (110, 120, 130)
 QUARTER_TURN = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
@@ -80,42 +79,12 @@ def even(seconds: float, fps: float = 25.0) -> list[float]:
 
 
 def person(number: int, points: Sequence[tuple[float, Box, float | None]], band: Band | None = "strong") -> Person:
-    return Person(
-        number=number,
-        status="ok" if band else "no_verdict",
-        reason=None if band else "too_few_frames",
-        band=band,
-        prob_fake=0.81 if band else None,
-        range=None,
-        scores=(),
-        on_screen_s=1.0,
-        usable_frames=len(points),
-        worst_window_s=None,
-        worst_time_s=None,
-        timeline=tuple(TimelinePoint(t, Face(box, (), 0.99), p, p) for t, box, p in points),
-    )
+    return verdicts.person([(t, Face(box, (), 0.99), p) for t, box, p in points], number, band)
 
 
-def common(kind: Any, band: Band | None, size: tuple[int, int]) -> dict[str, Any]:
-    return {
-        "file": "x",
-        "sha256": "",
-        "kind": kind,
-        "status": "ok" if band else "no_verdict",
-        "reason": None if band else "too_few_frames",
-        "message": None,
-        "band": band,
-        "prob_fake": 0.81 if band else None,
-        "range": None,
-        "width": size[0],
-        "height": size[1],
-        "ensemble": "x",
-        "models": (),
-        "thresholds": Thresholds(0.5, 0.7, 0.9),
-        "version": "1",
-        "weights_date": "2026-12-02",
-        "date": "2026-12-03T10:00:00Z",
-    }
+def common(kind: Any, band: Band | None, size: tuple[int, int], coverage: Coverage | None = None) -> dict[str, Any]:
+    reason = None if band else "too_few_frames"
+    return verdicts.about(kind, band, reason=reason, width=size[0], height=size[1], coverage=coverage)
 
 
 def verdict(
@@ -126,8 +95,7 @@ def verdict(
 ) -> VideoVerdict:
     looks = len({p.time_s for one in persons for p in one.timeline}) if frames is None else frames
     return VideoVerdict(
-        **common("video", persons[0].band if persons else None, size),
-        coverage=Coverage(looks, duration_s, duration_s, 1.0),
+        **common("video", persons[0].band if persons else None, size, Coverage(looks, duration_s, duration_s, 1.0)),
         persons=persons,
     )
 
@@ -367,7 +335,7 @@ def photo_verdict(size: tuple[int, int]) -> ImageVerdict:
         )
         for i, (box, band) in enumerate(boxes, 1)
     )
-    return ImageVerdict(**common("image", "very_strong", size), coverage=None, faces=faces)
+    return ImageVerdict(**common("image", "very_strong", size), faces=faces)
 
 
 @pytest.mark.parametrize("detector", [None, Hot])

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 import detector.annotate
+import detector.annotate as annotate_module
 from detector import (
     SCHEMA_VERSION,
     Coverage,
@@ -547,7 +548,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
             out.write_text("copy")
         return Annotated((), "none")
 
-    monkeypatch.setattr("detector.annotate.annotate", annotate)
+    monkeypatch.setattr(annotate_module, "annotate", annotate)
 
 
 @pytest.mark.parametrize("letter", ["x", "\u05d0", "\U0001f600"])
@@ -580,7 +581,7 @@ def test_no_output_stops_a_batch(
             raise RuntimeError("a bug of one copy")
         return annotate(source, *more, **named)
 
-    monkeypatch.setattr("detector.annotate.annotate", full)
+    monkeypatch.setattr(annotate_module, "annotate", full)
     (media / "z.jpg").write_text("strong")
     files = [media / name for name in ("a.jpg", "sub/b.jpg", "two\nlines.jpg", "z.jpg")]
     assert cli(*files, "--annotated", out, "--overwrite") == 1

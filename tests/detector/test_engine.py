@@ -19,7 +19,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from detector import converted, runtime
+from detector import converted, runtime, weights
 from detector.calibration import sigmoid
 from detector.converted import Converted, cache_dir, key_of
 from detector.engine import Engine
@@ -220,7 +220,7 @@ def test_a_network_without_such_a_map_gives_none(tmp_path: Path, monkeypatch: py
         made.backbone = WithBend(made.backbone)
         return made
 
-    monkeypatch.setattr("detector.weights.build", bent)
+    monkeypatch.setattr(weights, "build", bent)
     ready = Engine(stored_set, "one", engine)
     crops = list(np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), dtype=np.uint8))
     logits, cam = ready.logits_and_cam(crops)

@@ -21,16 +21,6 @@ from detector.resaved import changed_copy
 
 
 @pytest.fixture(scope="module")
-def detector() -> Detector:
-    return Detector()
-
-
-@pytest.fixture(scope="module")
-def samples(repo_root: Path) -> Path:
-    return repo_root / "app" / "samples"
-
-
-@pytest.fixture(scope="module")
 def edited(samples: Path) -> np.ndarray:
     return read_image(samples / "astronaut_edited.jpg")
 

@@ -15,16 +15,6 @@ from detector.manifest import Deletion
 from detector.pipeline import RANGED_FACES
 
 
-@pytest.fixture(scope="module")
-def detector() -> Detector:
-    return Detector()
-
-
-@pytest.fixture(scope="module")
-def samples(repo_root: Path) -> Path:
-    return repo_root / "app" / "samples"
-
-
 def png(image: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")

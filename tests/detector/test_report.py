@@ -35,6 +35,7 @@ from detector.types import (
     VideoVerdict,
 )
 from detector.words import crowd_line, edges_line, no_verdict_message
+from tests.fakes import verdicts
 
 FORBIDDEN = re.compile(r"\b(real|fake|authentic|proven|certain)\w*|100 ?%|[/\\]|Traceback", re.IGNORECASE)
 ENTRY = SimpleNamespace(
@@ -66,13 +67,10 @@ def face(
 def person(number: int = 1, band: Band | None = "strong", scores: tuple[Score, ...] = ()) -> Person:
     seen = Face((10.0, 10.0, 90.0, 110.0), (), 0.99)
     timeline = tuple(TimelinePoint(0.5 * i, seen, 0.8 if i % 4 else None, 0.8) for i in range(32))
-    return Person(
-        number=number,
-        status="ok" if band else "no_verdict",
-        reason=None if band else "too_few_frames",
-        band=band,
-        prob_fake=0.81 if band else None,
-        range=None,
+    return verdicts.person(
+        (),
+        number,
+        band,
         scores=scores if band else (),
         on_screen_s=14.2,
         usable_frames=24 if band else 2,
@@ -83,26 +81,7 @@ def person(number: int = 1, band: Band | None = "strong", scores: tuple[Score, .
 
 
 def common(kind: Kind, band: Band | None, reason: str | None = None) -> dict[str, Any]:
-    return {
-        "file": "x",
-        "sha256": "0" * 64,
-        "kind": kind,
-        "status": "ok" if band else "no_verdict",
-        "reason": reason,
-        "message": REASONS[reason] if reason else None,
-        "band": band,
-        "prob_fake": 0.81 if band else None,
-        "range": None,
-        "width": 640,
-        "height": 480,
-        "coverage": None,
-        "ensemble": "average",
-        "models": (),
-        "thresholds": Thresholds(0.5, 0.7, 0.9),
-        "version": "1.0",
-        "weights_date": "2026-12-02",
-        "date": "2026-12-03T10:00:00Z",
-    }
+    return verdicts.about(kind, band, reason=reason, message=REASONS[reason] if reason else None, height=480)
 
 
 def photo(band: Band | None = "strong", reason: str | None = None, **changes: Any) -> ImageVerdict:

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import train.measure.clips as clips_measured
+from detector import pipeline
 from detector.aggregate import MIN_FRAMES, ClipRule, PersonScore, person_score
 from detector.calibration import BAND_RATES, Calibration, FalseAlarmCurve, edges, sigmoid, thresholds
 from detector.errors import WeightsError
@@ -181,7 +183,7 @@ def test_files_are_judged_by_edges_that_their_persons_took_no_part_in() -> None:
 
 def test_composed_files_alarm_no_more_often_than_promised(monkeypatch: pytest.MonkeyPatch) -> None:
     """Genuine persons whose scores are somewhat higher than the curve of faces says."""
-    monkeypatch.setattr("train.measure.clips.FILES", 150)
+    monkeypatch.setattr(clips_measured, "FILES", 150)
     logits = 0.4 + np.random.default_rng(0).exponential(size=160)
     edge = edges(FACES)["weak"]
     assert (logits > edge).mean() > 0.1, "by the edges of faces alone they would alarm too often"
@@ -319,8 +321,8 @@ def made_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Pat
     manifest = read_manifest(weights)
     data = replace(manifest.data, fingerprint=fingerprint(load_samples(root, 0)))
     write_manifest(weights, replace(manifest, data=data))
-    monkeypatch.setattr("detector.pipeline.Detector", FakeDetector)
-    monkeypatch.setattr("train.measure.clips.FILES", 30)
+    monkeypatch.setattr(pipeline, "Detector", FakeDetector)
+    monkeypatch.setattr(clips_measured, "FILES", 30)
     FakeDetector.asked = 0
     return root, weights
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from detector.types import Face
+from train.data import batches
 from train.data.augment import AUGMENTATIONS, Augmentation, change_colour, degrade, jitter_frame, rescale
 from train.data.batches import Draw, EvalFaces, PairedBatches, TrainFaces, source_weights, twins_of
 from train.data.datasets.clips import read_clips
@@ -481,7 +482,7 @@ def test_a_dataset_keeps_few_pictures_and_reads_each_once(tmp_path: Path, monkey
     first = dataset[Draw(0, 5)][0]
     dataset[Draw(0, 5, twin=True)]
     assert read == ["r0"]
-    monkeypatch.setattr("train.data.batches._HELD_BYTES", 2 * 240 * 240 * 3)
+    monkeypatch.setattr(batches, "_HELD_BYTES", 2 * 240 * 240 * 3)
     for i in (1, 2, 0):
         again = dataset[Draw(i, 5)][0]
     assert read == ["r0", "r1", "r2", "r0"]

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from detector import persons
 from detector.calibration import Calibration
 from detector.engine import Engine
 from detector.errors import UnknownModelError
@@ -333,7 +334,7 @@ class FakeFilm:
 @pytest.fixture
 def film(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeFilm]:
     fake = FakeFilm()
-    monkeypatch.setattr("detector.persons.follow_persons", fake)
+    monkeypatch.setattr(persons, "follow_persons", fake)
     yield fake
 
 
