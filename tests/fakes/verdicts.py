@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from detector import Face, Kind, Person, Thresholds, TimelinePoint
-from detector.types import Band
+from detector import Face, Person, Thresholds, TimelinePoint
+from detector.types import Band, Kind
 
 EDGES = Thresholds(weak=0.5, strong=0.7, very_strong=0.9)
 
