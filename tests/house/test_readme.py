@@ -20,7 +20,7 @@ from train.store.goals import goals
 def test_the_documents_of_the_weights_are_those_of_their_figures(repo_root: Path, tmp_path: Path) -> None:
     folder = repo_root / "weights"
     manifest = read_manifest()
-    for name in ("results.csv", "curves.json", "product.json"):
+    for name in ("manifest.json", "results.csv", "curves.json", "product.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     write_documents(replace(manifest, folder=tmp_path))
     made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*.md")}
