@@ -10,12 +10,13 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from app.album import Album
 from app.bugs import BUSY_MESSAGE, failure
 from app.calm import Calm, left_in_words
 from app.copies import MarkedCopy
+from app.look import Look
 from app.networks import Worker
 from app.stills import Stills
 from detector import Cancelled, DetectorError, FileVerdict, VideoVerdict
@@ -44,20 +45,6 @@ class Progress:
     what: str
     left: str = ""
     steps: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a video is looked at when that is not as usual: a part of it, in seconds, or more frames."""
-
-    start_s: float | None = None
-    end_s: float | None = None
-    max_frames: int | None = None
-
-    def options(self) -> dict[str, Any]:
-        """What `Detector.file` is told."""
-        given = {"start_s": self.start_s, "end_s": self.end_s, "max_frames": self.max_frames}
-        return {name: value for name, value in given.items() if value is not None}
 
 
 class Case:

@@ -17,7 +17,7 @@ _SERIES = {
     "dark": ("#4FC3BA", "#EE8A43", "#7FA8D1", "#E0BE4F", "#E5656A"),
 }
 """Colours of networks beside each other; with more than five, dashes and symbols tell them apart."""
-_MIN_ZONE = 0.18
+_MIN_ZONE = 0.22
 """Smallest part of the scale that a band gets: strict edges lie so near to 100 % that nothing could be read there."""
 
 
@@ -48,7 +48,7 @@ class Scale:
 
 
 def scale_of(thresholds: Thresholds) -> Scale:
-    """The scale for these band edges, no band narrower than 18 %."""
+    """The scale for these band edges, no band narrower than 22 %."""
     probs = (0.0, thresholds.weak, thresholds.strong, thresholds.very_strong, 1.0)
     widths = [b - a for a, b in pairwise(probs)]
     narrow: set[int] = set()

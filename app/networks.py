@@ -1,5 +1,6 @@
 """The published networks, and the one line of a server in which all sessions wait for them."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -58,9 +59,16 @@ class Worker(queue.Worker):
 
 
 def preload() -> None:
-    """Have the default networks loaded before anybody asks for them; without weights nothing happens."""
+    """Have the pages and the default networks loaded before anybody asks for them; without weights no networks."""
+    worker().submit(_import_pages)
     if published() is not None:
         worker().submit(_load_default)
+
+
+def _import_pages() -> None:
+    """What the first visitor's page would import, seconds of work on a busy machine."""
+    import_module("app.views.verify")
+    import_module("detector.annotate")
 
 
 def _load_default() -> None:

@@ -29,6 +29,8 @@ from detector.uploads import Upload
 _PICTURE_S = 120.0
 """How long a picture may take before its request is given up; the browser may ask again."""
 _LOOK_S = 0.03
+_WAIT_S = 0.24
+"""How long whoever waits for the end of a check is kept waiting for news."""
 # what belongs to a user stays out of every cache, and is never taken for a page
 _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
@@ -99,6 +101,12 @@ async def _progress(request: Request) -> Response:
     case = _case(request)
     if case is None:
         return _gone()
+    if "wait" in request.query_params:
+        # the end of a check is told when it comes, not when it is next asked for
+        for _ in range(round(_WAIT_S / _LOOK_S)):
+            if not case.busy or await request.is_disconnected():
+                break
+            await asyncio.sleep(_LOOK_S)
     now, verdict = case.progress, case.verdict
     found = {
         "state": case.state,

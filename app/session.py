@@ -13,7 +13,8 @@ from urllib.request import url2pathname
 import streamlit as st
 
 from app import networks
-from app.case import Case, Look
+from app.case import Case
+from app.look import Look
 from app.shelf import shelf
 from detector.uploads import Upload
 

@@ -31,6 +31,8 @@ class Subject:
     noun: str
     number: int
     band: Band | None
+    prob: float | None
+    voted: bool
     estimate: str
     range: ProbRange | None
     scores: tuple[Score, ...]
@@ -61,20 +63,46 @@ def subjects(verdict: FileVerdict) -> tuple[Subject, ...]:
 
 def _of_face(face: FaceVerdict) -> Subject:
     detail = reason_of_one(face.reason) or f"{round(face.face.size_px)}\u00a0px"
-    return Subject("Face", face.number, face.band, _estimate(face), face.range, face.scores, detail, None)
+    return Subject(
+        "Face",
+        face.number,
+        face.band,
+        face.prob_fake,
+        _voted(face),
+        _estimate(face),
+        face.range,
+        face.scores,
+        detail,
+        None,
+    )
 
 
 def _of_person(person: Person) -> Subject:
     detail = reason_of_one(person.reason) or f"on screen {seconds(person.on_screen_s)}"
     best = person.best_point.time_s if person.best_point else None
-    return Subject("Person", person.number, person.band, _estimate(person), person.range, person.scores, detail, best)
+    return Subject(
+        "Person",
+        person.number,
+        person.band,
+        person.prob_fake,
+        _voted(person),
+        _estimate(person),
+        person.range,
+        person.scores,
+        detail,
+        best,
+    )
+
+
+def _voted(found: FaceVerdict | Person) -> bool:
+    return found.votes is not None
 
 
 def _estimate(found: FaceVerdict | Person) -> str:
     """A score, or how many networks where they vote: a vote is a count."""
     if found.prob_fake is None:
         return ""
-    return report.estimate(found) if found.votes is not None else f"score {score(found.prob_fake)}"
+    return report.estimate(found) if _voted(found) else f"score {score(found.prob_fake)}"
 
 
 def reason_of_one(reason: str | None) -> str:

@@ -5,6 +5,15 @@ const WORDS = {
   NotReadableError: "Another program uses the camera. Close it, then press Start again.",
 };
 
+// Its buttons are written as the page's own are.
+function dress(inside) {
+  if (!inside?.head || inside.getElementById("unmask")) return;
+  const font = new URL("app/static/inter-latin-wght-normal.woff2", document.baseURI);
+  inside.head.append(el("style", { id: "unmask" }, `
+    @font-face { font-family: Inter; font-weight: 100 900; src: url("${font}") format("woff2"); }
+    button { font: 500 15px/1.3 Inter, sans-serif !important; letter-spacing: 0 !important; text-transform: none !important; border-radius: 8px !important; min-height: 40px; }`));
+}
+
 export default function ({ data, parentElement }) {
   if (late(parentElement, data.turn)) return;
   const root = parentElement.querySelector(".root");
@@ -15,6 +24,7 @@ export default function ({ data, parentElement }) {
   const listen = () => {
     if (!root.isConnected) return;
     for (const frame of document.querySelectorAll("iframe[title*=webrtc]")) {
+      dress(frame.contentDocument);
       const devices = frame.contentWindow?.navigator?.mediaDevices;
       if (!devices || devices.heard) continue;
       const open = devices.getUserMedia.bind(devices);

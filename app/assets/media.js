@@ -16,8 +16,8 @@ function svg(tag, attributes, ...children) {
 }
 
 class Media {
-  constructor(root, data) {
-    Object.assign(this, { root, data, looked: false, network: data.networks[0]?.name, url: `${data.base}/check/${data.check}` });
+  constructor(root, data, ask) {
+    Object.assign(this, { root, data, ask, looked: false, network: data.networks[0]?.name, url: `${data.base}/check/${data.check}` });
     this.number = data.people[0]?.number ?? null;
     this.time = data.video ? data.people[0]?.best ?? data.middle : null;
     this.times = [...new Set(data.people.flatMap((person) => person.points.map((point) => point.t)))].sort((a, b) => a - b);
@@ -50,10 +50,11 @@ class Media {
     const bar = el("div", { class: "controls" });
     if (data.video && this.times.length > 1) bar.append(this.playButton());
     bar.append(this.caption);
-    this.keep = el("a", { class: "button quiet", download: "" }, "Save this frame");
+    this.keep = el("a", { class: "button quiet", download: "" }, "Save frame");
     if (data.video) bar.append(this.keep);
+    bar.append(this.closerButton());
     if (data.networks.length) bar.append(this.lookButton());
-    parts.push(bar, this.legend());
+    parts.push(bar, this.legend(), this.closer());
     if (data.video && this.times.length) parts.push(this.timeline());
     if (data.people.length > 1) parts.push(this.cards());
     this.root.replaceChildren(...parts);
@@ -121,7 +122,7 @@ class Media {
     const faces = this.facesAt(time), caption = time == null ? "Photo" : `Frame at ${seconds(time)}`;
     const { data } = this, source = time == null ? `${this.url}/frame` : `${this.url}/frame?t=${time}`;
     const dress = () => {
-      this.caption.textContent = caption;
+      this.caption.textContent = time == null ? "" : caption;
       this.keep.href = source;
       this.keep.download = `${data.stem}${time == null ? "" : `-${time.toFixed(1)}s`}.unmask.jpg`;
       this.stage.setAttribute("aria-label", `${caption}, ${faces.length} ${faces.length === 1 ? "face" : "faces"} marked`);
@@ -219,6 +220,102 @@ class Media {
     this.heat.hidden = false;
     this.lens.title = `By ${method}`;
     this.note.textContent = "";
+  }
+
+  // ---- another look at a part
+  closerButton() {
+    this.lend = el("button", { type: "button", class: "quiet", "aria-expanded": "false" }, "Look closer");
+    this.lend.onclick = () => this.showCloser(this.panel.hidden);
+    return this.lend;
+  }
+  closer() {
+    const { data } = this;
+    // parts of the picture's width and height, in percent: left, top, right, bottom
+    const number = (name, label, value, max, step) => {
+      const input = el("input", { type: "number", min: 0, max, step, value, id: `closer-${name}` });
+      input.oninput = () => this.layPart();
+      return { input, row: el("div", {}, el("label", { for: `closer-${name}` }, label), input) };
+    };
+    const sides = [["left", "Left", 0], ["top", "Top", 0], ["right", "Right", 100], ["bottom", "Bottom", 100]].map(([name, label, value]) => number(name, `${label}, %`, value, 100, 1));
+    this.sides = sides.map(({ input }) => input);
+    const groups = [el("div", { class: "fields" }, ...sides.map(({ row }) => row))];
+    if (data.video) {
+      this.from = number("from", "From, s", 0, data.duration, 0.1);
+      this.to = number("to", "To, s", Math.round(10 * data.duration) / 10, data.duration, 0.1);
+      this.many = el("select", { id: "closer-frames" }, ...data.frames.map((count) => el("option", { value: count }, String(count))));
+      this.many.onchange = () => this.layPart();
+      groups.unshift(el("div", { class: "fields" }, this.from.row, this.to.row, el("div", {}, el("label", { for: "closer-frames" }, "Frames"), this.many)));
+    }
+    this.go = el("button", { type: "button", class: "main" }, "Check this part");
+    this.go.onclick = () => {
+      this.go.disabled = true;
+      this.ask({ region: this.region(), start: data.video ? Number(this.from.input.value) : null, end: data.video ? Number(this.to.input.value) : null,
+        frames: data.video ? Number(this.many.value) : null });
+    };
+    const away = el("button", { type: "button" }, "Close");
+    away.onclick = () => { this.showCloser(false); this.lend.focus(); };
+    const how = data.video
+      ? "Another check of this file: a part of its time, more of its frames, or a part of the picture. Drag a frame on the picture, or set the numbers."
+      : "Another check of a part of this picture, for a face that was missed or judged beside others. Drag a frame on the picture, or set the numbers.";
+    this.panel = el("div", { class: "closer", role: "group", "aria-label": "Look closer", hidden: true }, el("p", { class: "small" }, how),
+      ...groups, el("div", { class: "row" }, this.go, away));
+    this.part = el("div", { class: "part", "aria-hidden": "true" }, ...["nw", "ne", "sw", "se"].map((corner) => el("i", { class: corner })));
+    this.pick = el("div", { class: "pick", hidden: true }, this.part);
+    this.pick.onpointerdown = (event) => this.drag(event);
+    this.fit.append(this.pick);
+    return this.panel;
+  }
+  showCloser(yes) {
+    this.panel.hidden = this.pick.hidden = !yes;
+    this.lend.setAttribute("aria-expanded", String(yes));
+    if (!yes) return;
+    this.halt();
+    // a photo's first proposal is the chosen face with much room, or the middle
+    if (!this.data.video && this.region() === null) {
+      const [x0, y0, x1, y1] = this.person ? this.at(this.person, this.time).box : [0.4, 0.4, 0.6, 0.6];
+      const w = x1 - x0, h = y1 - y0;
+      this.setPart([x0 - w, y0 - h, x1 + w, y1 + h]);
+    } else this.layPart();
+  }
+  region() {
+    const [x0, y0, x1, y1] = this.sides.map((side) => Math.min(Math.max(Number(side.value) / 100 || 0, 0), 1));
+    return x0 <= 0 && y0 <= 0 && x1 >= 1 && y1 >= 1 ? null : [x0, y0, x1, y1];
+  }
+  setPart(part) {
+    this.sides.forEach((side, i) => { side.value = Math.round(100 * Math.min(Math.max(part[i], 0), 1)); });
+    this.layPart();
+  }
+  layPart() {
+    const [x0, y0, x1, y1] = this.region() ?? [0, 0, 1, 1], { data } = this;
+    Object.assign(this.part.style, { left: `${100 * x0}%`, top: `${100 * y0}%`, width: `${100 * Math.max(x1 - x0, 0)}%`, height: `${100 * Math.max(y1 - y0, 0)}%` });
+    const large = x1 - x0 >= 0.02 && y1 - y0 >= 0.02;
+    let other = this.region() !== null, times = true;
+    if (data.video) {
+      const from = Number(this.from.input.value), to = Number(this.to.input.value);
+      times = from >= 0 && from < to;
+      other = other || from > 0 || to < data.duration - 0.05 || Number(this.many.value) !== data.frames[0];
+    }
+    this.go.disabled = !(large && times && other);
+  }
+  // A corner is moved, the part is moved, or a new one is drawn from where the pointer went down.
+  drag(event) {
+    event.preventDefault();
+    const area = this.pick.getBoundingClientRect();
+    const at = (move) => [(move.clientX - area.left) / area.width, (move.clientY - area.top) / area.height];
+    const [x, y] = at(event), before = this.region() ?? [0, 0, 1, 1];
+    const corner = event.target.className.length === 2 ? event.target.className : "";
+    const inside = event.target === this.part && this.region() !== null;
+    this.pick.setPointerCapture(event.pointerId);
+    this.pick.onpointermove = (move) => {
+      const [nx, ny] = at(move);
+      if (inside) {
+        const dx = Math.min(Math.max(nx - x, -before[0]), 1 - before[2]), dy = Math.min(Math.max(ny - y, -before[1]), 1 - before[3]);
+        return this.setPart([before[0] + dx, before[1] + dy, before[2] + dx, before[3] + dy]);
+      }
+      const [ax, ay] = corner ? [before[corner[1] === "w" ? 2 : 0], before[corner[0] === "n" ? 3 : 1]] : [x, y];
+      this.setPart([Math.min(ax, nx), Math.min(ay, ny), Math.max(ax, nx), Math.max(ay, ny)]);
+    };
+    this.pick.onpointerup = this.pick.onpointercancel = () => { this.pick.onpointermove = null; };
   }
 
   // ---- timeline
@@ -342,8 +439,8 @@ class Media {
   }
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const before = shown.get(parentElement);
   if (before?.data.check === data.check) return;
-  shown.set(parentElement, new Media(parentElement.querySelector(".root"), data));
+  shown.set(parentElement, new Media(parentElement.querySelector(".root"), data, (look) => setTriggerValue("look", look)));
 }

@@ -41,7 +41,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   landmarks();
   if (data.place !== state.place) {
     state.place = data.place;
-    if (data.aloud) state.aloud.textContent = data.aloud;
+    state.aloud.textContent = data.aloud;
     // after the page itself has been drawn: the reader goes on at its heading, not at the top of the window
     const focus = (tries) => {
       const heading = document.querySelector("[data-testid=stMain] .um h1");

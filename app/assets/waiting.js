@@ -16,7 +16,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       el("div", { class: "card" }, steps, bar, left, aloud, cancel),
       el("div", { class: "card frame" }, picture)));
 
-  let over = false, spoken = 0;
+  let over = false, spoken = 0, watched = false;
   cancel.onclick = async () => {
     over = true;
     cancel.disabled = true;
@@ -27,7 +27,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
   const look = async () => {
     if (over || !root.isConnected) return;
-    const now = await json(`${data.base}/check/${data.check}`).catch(() => null);
+    const now = await json(`${data.base}/check/${data.check}${watched ? "?wait=1" : ""}`).catch(() => null);
     if (over || !root.isConnected) return;
     if (now && (!now.ok || (now.state !== "waiting" && now.state !== "running"))) {
       setTriggerValue("over", data.check);
@@ -45,7 +45,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
         aloud.textContent = `Checking ${data.name}. ${now.left || now.what}`;
       }
     }
-    watching.set(parentElement, setTimeout(look, 200));
+    watched = true;
+    // a server that does not answer is asked less often
+    watching.set(parentElement, setTimeout(look, now ? 10 : 1000));
   };
   look();
 }

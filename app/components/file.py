@@ -5,9 +5,9 @@ import html
 import streamlit as st
 
 from app import charts, networks, session
-from app.case import Case, Look
+from app.case import Case
 from app.components.frame import small
-from detector import VideoVerdict, report
+from detector import report
 
 
 def file_row(case: Case) -> None:
@@ -18,15 +18,13 @@ def file_row(case: Case) -> None:
             f'<div class="um-file"><b>{html.escape(case.name)}</b><span>{html.escape(facts)}</span></div>',
             width="stretch",
         )
-        if isinstance(case.verdict, VideoVerdict):
-            _closer_popover(case, case.verdict)
         networks_popover(case)
         several = len(session.checks()) > 1
         st.button("All checks" if several else "Check another", on_click=session.go, args=(None,), key="another")
 
 
 def file_facts(case: Case) -> list[str]:
-    """Length, size in pixels and in bytes, and the begin of the hash, as far as they are known."""
+    """Length, size in pixels and in bytes, how it was looked at if not as usual, and the begin of the hash."""
     facts = []
     verdict = case.verdict
     if verdict is not None:
@@ -35,34 +33,12 @@ def file_facts(case: Case) -> list[str]:
             facts.append(charts.seconds(verdict.coverage.duration_s))
         if verdict.width and verdict.height:
             facts.append(f"{verdict.width} × {verdict.height}")
+    facts += case.look.in_words
     size = case.size_bytes
     facts.append(f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB" if size >= 1000 else f"{size} bytes")
     if verdict is not None and verdict.sha256:
         facts.append(f"SHA-256 {verdict.sha256[:8]}…")
     return facts
-
-
-_FRAMES = (32, 64, 128, 256)
-
-
-def _closer_popover(case: Case, verdict: VideoVerdict) -> None:
-    """A part of a video, or more of its frames: another check beside this one."""
-    coverage, address = verdict.coverage, case.id
-    end = coverage.duration_s if coverage is not None and coverage.duration_s else 3600.0
-
-    def asked() -> None:
-        start_s, end_s = st.session_state.closer_from, st.session_state.closer_to
-        whole = start_s <= 0 and end_s >= end
-        frames = int(st.session_state.closer_frames)
-        look = Look(max_frames=frames) if whole or end_s <= start_s else Look(float(start_s), float(end_s), frames)
-        session.look_closer(address, look)
-
-    with st.popover("Look closer", type="tertiary"), st.form("closer", border=False):
-        small("Another check of this file: a part of it, or more of its frames. More frames take longer.")
-        st.number_input("From, in seconds", 0.0, float(end), 0.0, 0.5, key="closer_from")
-        st.number_input("To, in seconds", 0.0, float(end), float(end), 0.5, key="closer_to")
-        st.selectbox("Frames to look at", _FRAMES, key="closer_frames")
-        st.form_submit_button("Check this part", on_click=asked, width="stretch")
 
 
 def networks_popover(case: Case | None = None) -> None:

@@ -8,13 +8,19 @@ from app.components.script import script
 from app.routes import prefix
 
 _intake = script("intake")
+_KEY = "intake"
 KINDS = "JPEG, PNG, WebP, HEIC, AVIF, TIFF, GIF · MP4, MOV, MKV, WebM, AVI and more"
 
 
 def intake(zone: bool) -> None:
     """Takes files wherever they are dropped or pasted; `zone` draws the place to drop them."""
     limit = session.upload_limit_mb()
-    came = _intake(
+
+    def brought() -> None:
+        # before the page is drawn: what came is shown at once, and not after another run
+        session.take([str(address) for address in st.session_state[_KEY].get("brought") or ()])
+
+    _intake(
         data={
             "turn": session.next_turn(),
             "zone": zone,
@@ -24,12 +30,9 @@ def intake(zone: bool) -> None:
             "too_large": f"larger than {limit} MB" + (": open it by its path" if session.is_local() else ""),
             "kinds": f"{KINDS}, up to {limit} MB",
         },
-        key="intake",
-        on_brought_change=lambda: None,
+        key=_KEY,
+        on_brought_change=brought,
     )
-    if came.brought:
-        session.take([str(address) for address in came.brought])
-        draw_again()
 
 
 def path_popover() -> None:

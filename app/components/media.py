@@ -4,8 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from app import session
 from app.case import Case
 from app.components.script import script
+from app.look import FRAMES, look_of
 from app.routes import prefix
 from app.track import picture_of
 from detector import FileVerdict, report
@@ -19,10 +21,19 @@ _CAVEAT = (
 
 
 def media_card(case: Case, verdict: FileVerdict) -> None:
-    """Picture, boxes, where a network looked, timeline and the faces to choose from."""
+    """Picture, boxes, where a network looked, timeline, the faces to choose from, and another look at a part."""
     found = picture_of(verdict)
     judged = any(person["band"] != "none" for person in found["people"])
     networks = [{"name": m.name, "words": report.network_name(m.name)} for m in verdict.models] if judged else []
+    key, address = f"media-{case.id}", case.id  # a part of the page outlives its check, and must not hold the file
+    coverage = verdict.coverage
+    end_s = (coverage.duration_s or 3600.0) if coverage is not None and found["video"] else None
+
+    def asked() -> None:
+        look = look_of(st.session_state[key].get("look"), end_s)
+        if look is not None:
+            session.look_closer(address, look)
+
     with st.container(border=True, key="um-media"):
         _media(
             data={
@@ -34,6 +45,9 @@ def media_card(case: Case, verdict: FileVerdict) -> None:
                 "playable": case.playable is not None,
                 "networks": networks,
                 "caveat": _CAVEAT,
+                "duration": end_s,
+                "frames": FRAMES,
             },
-            key=f"media-{case.id}",
+            key=key,
+            on_look_change=asked,
         )

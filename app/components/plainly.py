@@ -66,8 +66,9 @@ def plainly(manifest: "Manifest") -> None:
     rows = ""
     if results is not None and manifest.default in results.choices:
         rows = "".join(
-            f"<tr><th scope='row'>{html.escape(one.kind)}</th><td class='num'>{_of_hundred(one.share)}</td>"
-            f"<td class='num'>{one.n}</td></tr>"
+            f"<tr><th scope='row'>{html.escape(one.kind)}</th><td class='num'>"
+            f"<span class='um-share' aria-hidden='true'><i style='width:{100 * one.share:.0f}%'></i></span>"
+            f"{_of_hundred(one.share)}</td><td class='num'>{one.n}</td></tr>"
             for one in found_by_kind(results.choices[manifest.default].slices)
         )
     table = (

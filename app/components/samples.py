@@ -8,8 +8,9 @@ import streamlit as st
 
 from app import session
 from app.case import Case
+from app.look import Look
 from app.pictures import jpeg
-from detector import DetectorError, FileVerdict
+from detector import DetectorError, FileVerdict, VideoVerdict
 
 _DIR = Path(__file__).parents[1] / "samples"
 
@@ -19,6 +20,7 @@ class Sample:
     """A file to try.
 
     Attributes:
+        title, text: of its card; a file without a card is the original of another.
         altered: what this project did to it; empty for a genuine picture.
         cut: the part of the picture that its card shows, as parts of width and height: x0, y0, x1, y1.
     """
@@ -27,36 +29,43 @@ class Sample:
     title: str
     text: str
     altered: str
-    cut: tuple[float, float, float, float]
+    cut: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 
 
 SAMPLES = (
-    Sample("astronaut.jpg", "Portrait", "Genuine. NASA, public domain, as published.", "", (0.0, 0.0, 1.0, 0.56)),
+    Sample("hopper.jpg", "Portrait", "Genuine. US Navy, 1984, public domain.", "", (0.0, 0.06, 1.0, 0.66)),
     Sample(
         "astronaut_edited.jpg",
         "Edited face",
-        "This project moved, reshaped and recoloured the face.",
+        "This project moved, reshaped and recoloured the face: found.",
         "The face in this picture was altered by this project.",
-        (0.22, 0.03, 0.72, 0.31),
+        (0.08, 0.0, 0.9, 0.48),
     ),
     Sample(
         "clip.mp4",
         "Edited clip",
-        "Genuine but for two seconds. Does this version find them?",
+        "Genuine but for two seconds: the timeline shows which.",
         "The face in this clip was altered by this project, from 2 to 4 s.",
-        (0.0, 0.0, 1.0, 1.0),
     ),
+    Sample(
+        "two_portraits.jpg",
+        "Retouched face",
+        "The right one has larger eyes and a smaller mouth: missed.",
+        "The right face was retouched by this project: larger eyes, a narrower mouth.",
+        (0.0, 0.05, 1.0, 0.95),
+    ),
+    Sample("astronaut.jpg", "", "", ""),
 )
 
 
 def samples() -> None:
-    """A card for each sample."""
-    there = [sample for sample in SAMPLES if (_DIR / sample.file).is_file()]
+    """A card for each sample that has one."""
+    there = [sample for sample in SAMPLES if sample.title and (_DIR / sample.file).is_file()]
     if not there:
         return
-    st.html('<div class="um"><h2 class="um-h2">Or try one of these</h2></div>')
+    st.html('<div class="um"><h2 class="um-h2">Or try one of these, of which the truth is known</h2></div>')
     with st.container(key="um-samples"):
-        for column, sample in zip(st.columns(3), there, strict=False):
+        for column, sample in zip(st.columns(len(there)), there, strict=True):
             with (
                 column,
                 st.container(border=True, key=f"um-sample-{sample.file.partition('.')[0]}", height="stretch"),
@@ -67,8 +76,13 @@ def samples() -> None:
 def lesson(case: Case, verdict: FileVerdict) -> str:
     """What a sample's verdict teaches, since the truth is known; empty for every other file."""
     sample = next((sample for sample in SAMPLES if sample.file == case.name), None)
-    if sample is None or case.source != (_DIR / sample.file).read_bytes():
+    if sample is None or case.look != Look() or case.source != (_DIR / sample.file).read_bytes():
         return ""
+    return lesson_of(sample, verdict)
+
+
+def lesson_of(sample: Sample, verdict: FileVerdict) -> str:
+    """What this verdict on a sample teaches."""
     if not sample.altered:
         if verdict.band == "little":
             return "This picture is genuine, and nothing was found. A manipulation of a new kind can look the same."
@@ -77,6 +91,8 @@ def lesson(case: Case, verdict: FileVerdict) -> str:
         return f"{sample.altered} This version finds it."
     if verdict.band == "weak":
         return f"{sample.altered} This version finds little of it: weak evidence."
+    if isinstance(verdict, VideoVerdict) and any(person.stands_out for person in verdict.persons):
+        return f"{sample.altered} The band stays “little”, but this version says which part stands out: look there."
     return f"{sample.altered} This version misses it: “little evidence” does not clear a file."
 
 

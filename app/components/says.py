@@ -15,7 +15,10 @@ def says_html(verdict: FileVerdict) -> str:
     provenance = verdict.provenance
     if provenance is None:
         return ""
-    parts = ['<h2 class="um-h3">What the file says</h2>', f"<p><b>{_text(provenance.summary)}</b></p>"]
+    summary = _text(provenance.summary)
+    if provenance.marks or provenance.credentials.state != "none":
+        summary = f"<b>{summary}</b>"
+    parts = ['<h2 class="um-h3">What the file says</h2>', f"<p>{summary}</p>"]
     apart = disagreement(verdict)
     if apart:
         parts.append(f'<p class="um-apart">{_text(apart)}</p>')

@@ -53,6 +53,6 @@ _NETWORK = (
 )
 _LICENCES = (
     "The program's licence is in the file LICENSE beside its source. The typeface is Inter, under the SIL Open Font "
-    "License 1.1. The sample portrait is NASA's, in the public domain. What each network was trained on, and under "
-    "which terms, stands on its card on the Models page."
+    "License 1.1. The sample portraits are NASA's and the US Navy's, in the public domain. What each network was "
+    "trained on, and under which terms, stands on its card on the Models page."
 )

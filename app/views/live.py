@@ -58,7 +58,7 @@ def _loading() -> None:
     with one_line_errors("live"):
         if networks.worker().ready(session.models()) is not None:
             draw_again()
-        with st.container(border=True, key="um-verdict"):
+        with st.container(border=True, key="um-live-said"):
             st.html('<div class="um"><p class="um-eyebrow">Getting ready</p><p>Loading the networks…</p></div>')
 
 
@@ -72,7 +72,6 @@ def _stream(detector: "Detector") -> None:
     with st.container(key="um-two"):
         left, right = st.columns([1.4, 1], gap="medium")
         with left, st.container(border=True, key="um-live"):
-            _refusal(data={"turn": session.next_turn()}, key="camera_refusal")
             stream = webrtc_streamer(  # type: ignore[call-overload]  # its types name other dictionaries
                 key="live",
                 mode=WebRtcMode.SENDRECV,
@@ -93,12 +92,13 @@ def _stream(detector: "Detector") -> None:
                     "style": {"width": "100%", "background": "#11161F"},
                 },
             )
+            _refusal(data={"turn": session.next_turn()}, key="camera_refusal")
             if not session.is_local() and not _ice_servers():
                 small(
                     "From another computer this needs https and, through most networks, a relay server "
                     "(UNMASK_ICE_SERVERS); on your own computer it works as it is."
                 )
-        with right, st.container(border=True, key="um-verdict"):
+        with right, st.container(border=True, key="um-live-said"):
             camera = stream.video_processor if stream.state.playing else None
             if isinstance(camera, Camera):
                 st.session_state.camera = camera
@@ -141,12 +141,11 @@ def _watch() -> None:
             return
         rows = "".join(_row(face) for face in state.faces)
         rows = rows or "<p>No face in the picture.</p>"
-        latency = "" if state.latency_s is None else f" · {1000 * state.latency_s:.0f} ms behind"
-        pace = f"{camera.frames_per_second:.0f} frames a second · {state.per_second:.1f} analysed a second{latency}"
-        st.html(
-            f'<div class="um"><p class="um-eyebrow">In the picture now</p>{rows}'
-            f'<p class="um-small um-live-pace">{pace}</p></div>'
-        )
+        latency = "" if state.latency_s is None else f", {1000 * state.latency_s:.0f} ms behind"
+        pace = f"{camera.frames_per_second:.0f} pictures a second, {state.per_second:.1f} judged a second{latency}"
+        st.html(f'<div class="um"><p class="um-eyebrow">In the picture now</p>{rows}</div>')
+        with st.expander("Figures"):
+            st.html(f'<div class="um"><p class="um-small um-live-pace">{pace}</p></div>')
 
 
 def _row(face: "LiveFace") -> str:

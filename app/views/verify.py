@@ -12,10 +12,11 @@ from app.components.file import file_row, networks_popover
 from app.components.frame import privacy_line, small
 from app.components.intake import intake, path_popover
 from app.components.media import media_card
+from app.components.partial import partial_line
 from app.components.samples import lesson_line, samples
 from app.components.verdict import verdict_card
 from app.components.waiting import waiting
-from detector import DetectorError, FileVerdict
+from detector import BANDS, DetectorError, FileVerdict, report
 
 
 def page() -> None:
@@ -52,9 +53,10 @@ def _start() -> None:
             "That check is no longer kept: Unmask was started anew, or the page had been closed for more than "
             f"{minutes} minutes. Drop the file again."
         )
-    small(
-        "You get one of four bands of evidence (little, weak, strong, very strong) or “no verdict”, with the reasons "
-        "and how often that is wrong. It is a lead, not proof."
+    bands = "".join(f'<span class="{band}">{report.band_word(band)}</span>' for band in BANDS)
+    st.html(
+        '<div class="um"><p class="um-small">You get one of four bands of evidence, or “no verdict”, with the reasons '
+        f'and how often that is wrong. It is a lead, not proof.</p><div class="um-bands">{bands}</div></div>'
     )
     intake(zone=True)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="um-under-drop"):
@@ -87,10 +89,11 @@ def _result(case: Case, verdict: FileVerdict) -> None:
         verdict_card(case, verdict)
         return
     lesson_line(case, verdict)
+    partial_line(case, verdict)
     with st.container(key="um-two"):
         left, right = st.columns([5, 7], gap="medium")
         with left:
             verdict_card(case, verdict)
         with right:
             media_card(case, verdict)
-    details(verdict)
+            details(verdict)

@@ -22,6 +22,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
+from app import charts
 from detector import SCHEMA_VERSION
 
 pytestmark = pytest.mark.browser
@@ -102,6 +103,12 @@ def real_app(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with _server([str(streamlit), "run", "app/main.py"], repo_root, log) as address:
         yield address, log
     assert not _failures(log)
+
+
+@pytest.fixture(scope="module")
+def published(repo_root: Path) -> bool:
+    """Whether there are networks to judge with."""
+    return (repo_root / "weights" / "manifest.json").is_file()
 
 
 def _failures(log: Path) -> list[str]:
@@ -278,7 +285,7 @@ def test_a_button_without_a_name_is_found(browser: Browser) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 320])
-def test_everybody_can_use_every_page_and_state(
+def test_everybody_can_use_every_state_of_a_check(
     browser: Browser, fake_address: str, repo_root: Path, portrait_path: Path, width: int, theme: str
 ) -> None:
     """axe-core on whatever a reader can reach by clicks; 320 px is also a window of 640 at 200 %."""
@@ -310,9 +317,16 @@ def test_everybody_can_use_every_page_and_state(
         for section in ("Numbers", "How to read this", "What this result was made with"):
             page.get_by_text(section, exact=True).click()
         page.get_by_role("button", name="Where the network looked").click()
+        page.get_by_role("button", name="Look closer").click()
         page.get_by_role("button", name="Save…").click()
         check(page, "photo with everything open")
         page.keyboard.press("Escape")
+        start(page)
+        _drop(page, repo_root / "app" / "samples" / "clip.mp4", "cut.mp4")
+        _drawn(page)
+        page.get_by_role("button", name="Check the rest").wait_for()
+        page.get_by_role("button", name="Look closer").click()
+        check(page, "video that was cut short")
         start(page)
         _drop(page, repo_root / "app" / "samples" / "clip.mp4")
         _drawn(page)
@@ -326,14 +340,24 @@ def test_everybody_can_use_every_page_and_state(
         _drop(page, portrait_path, "bug.jpg")
         page.get_by_role("heading", name="No result").wait_for()
         check(page, "a bug")
+    assert not {state: found for state, found in problems.items() if found}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 320])
+def test_everybody_can_use_every_other_page(browser: Browser, fake_address: str, width: int, theme: str) -> None:
+    problems: dict[str, list[str]] = {}
+    with _visit(browser, fake_address, width, theme) as page:
         for link in ("Models", "About"):
             page.locator(".st-key-um-nav").get_by_role("link", name=link).click()
             page.get_by_role("heading", level=1, name=link).wait_for()
-            check(page, link)
-            if link == "Models":
-                page.get_by_text("For researchers").click()
-                page.get_by_role("heading", name="Model cards").wait_for()
-                check(page, "tables for researchers")
+            problems[link] = _violations(page)
+            _no_sideways_scroll(page)
+        page.locator(".st-key-um-nav").get_by_role("link", name="Models").click()
+        page.get_by_text("For researchers").click()
+        page.get_by_role("heading", name="Model cards").wait_for()
+        problems["tables for researchers"] = _violations(page)
+        _no_sideways_scroll(page)
     assert not {state: found for state, found in problems.items() if found}
 
 
@@ -377,6 +401,128 @@ def test_photo_map_copy_and_save(browser: Browser, fake_address: str, portrait_p
         with page.expect_download() as download:
             page.get_by_role("button", name="Marked photo").click()
         assert Path(download.value.path()).read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_a_part_of_a_photo_is_drawn_or_typed_and_checked(
+    browser: Browser, fake_address: str, portrait_path: Path, artifacts_dir: Path
+) -> None:
+    with _visit(browser, fake_address) as page:
+        _drop(page, portrait_path, "one.jpg")
+        _drawn(page)
+        look = page.get_by_role("button", name="Look closer")
+        go = page.get_by_role("button", name="Check this part")
+        expect(go).to_be_hidden()
+        look.click()
+        expect(look).to_have_attribute("aria-expanded", "true")
+        # what is proposed is the face with room around it
+        expect(go).to_be_enabled()
+        page.get_by_label("Left, %").fill("0")
+        page.get_by_label("Top, %").fill("0")
+        page.get_by_label("Right, %").fill("100")
+        page.get_by_label("Bottom, %").fill("100")
+        expect(go).to_be_disabled()
+        fit = page.locator(".fit").bounding_box()
+        assert fit
+        corner = (fit["x"] + 0.25 * fit["width"], fit["y"] + 0.1 * fit["height"])
+        page.mouse.move(*corner)
+        page.mouse.down()
+        page.mouse.move(corner[0] + 0.5 * fit["width"], corner[1] + 0.4 * fit["height"], steps=4)
+        page.mouse.up()
+        expect(page.get_by_label("Left, %")).to_have_value("25")
+        expect(page.get_by_label("Bottom, %")).to_have_value("50")
+        # a corner, then the whole frame, is moved
+        page.mouse.move(corner[0] + 0.5 * fit["width"], corner[1] + 0.4 * fit["height"])
+        page.mouse.down()
+        page.mouse.move(corner[0] + 0.4 * fit["width"], corner[1] + 0.3 * fit["height"], steps=4)
+        page.mouse.up()
+        expect(page.get_by_label("Right, %")).to_have_value("65")
+        page.mouse.move(corner[0] + 0.2 * fit["width"], corner[1] + 0.2 * fit["height"])
+        page.mouse.down()
+        page.mouse.move(corner[0] + 0.3 * fit["width"], corner[1] + 0.2 * fit["height"], steps=4)
+        page.mouse.up()
+        expect(page.get_by_label("Left, %")).to_have_value("35")
+        expect(page.get_by_label("Right, %")).to_have_value("75")
+        _whole(page, artifacts_dir / "look-closer.png")
+        go.click()
+        page.get_by_text("Only the chosen part of the picture was looked at.").wait_for()
+        heading = page.get_by_role("heading", level=1)
+        expect(heading).to_have_text("Strong evidence of manipulation (in the chosen region)")
+        page.get_by_role("button", name="Check the whole picture").click()
+        expect(heading).to_have_text("Strong evidence of manipulation")
+        page.get_by_role("button", name="All checks").click()
+        page.get_by_role("heading", name="3 checks").wait_for()
+
+
+def test_a_part_of_a_videos_time_is_checked(browser: Browser, fake_address: str, repo_root: Path) -> None:
+    with _visit(browser, fake_address) as page:
+        _drop(page, repo_root / "app" / "samples" / "clip.mp4")
+        _drawn(page)
+        page.get_by_role("button", name="Look closer").click()
+        go = page.get_by_role("button", name="Check this part")
+        expect(go).to_be_disabled()
+        page.get_by_label("From, s").fill("4")
+        page.get_by_label("To, s").fill("2")
+        expect(go).to_be_disabled()
+        page.get_by_label("To, s").fill("5.5")
+        page.get_by_label("Frames", exact=True).select_option("64")
+        go.click()
+        page.get_by_text("Only the part from 4.0 to 5.5 s of 6.0 s was looked at, as asked.").wait_for()
+        expect(page.locator(".um-file")).to_contain_text("4.0 to 5.5 s · 64 frames")
+
+
+def test_a_change_of_theme_reaches_the_charts(browser: Browser, real_app: tuple[str, Path], published: bool) -> None:
+    if not published:
+        pytest.skip("without weights there are no charts")
+    with _visit(browser, real_app[0], path="models") as page:
+        page.get_by_text("For researchers").click()
+        names = page.locator(".js-plotly-plot .legendtext")
+        expect(names.first).to_have_css("fill", _rgb(charts.INK["light"]))
+        count = names.count()
+        page.emulate_media(color_scheme="dark")
+        for i in range(count):
+            expect(names.nth(i)).to_have_css("fill", _rgb(charts.INK["dark"]))
+        expect(page.locator(".um h1").first).to_have_css("color", _rgb(charts.INK["dark"]))
+
+
+def _rgb(hexadecimal: str) -> str:
+    return f"rgb({', '.join(str(int(hexadecimal[i : i + 2], 16)) for i in (1, 3, 5))})"
+
+
+def test_what_the_page_itself_costs(
+    browser: Browser, fake_address: str, portrait_path: Path, artifacts_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Counted, since times on a busy machine say nothing: how often the page is drawn for one check; times are printed.
+
+    A drawing is what costs: a dropped file and the end of a check are one each, and whoever waits asks little.
+    """
+    sent: list[float] = []
+    asked: list[str] = []
+    with _visit(browser, fake_address) as page:
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("websocket", lambda socket: socket.on("framesent", lambda _: sent.append(time.monotonic())))
+        # the connection of this page was made before anybody listened
+        page.reload()
+        page.get_by_text("Choose files").wait_for()
+        times = []
+        for _ in range(5):
+            expect(page.get_by_role("status").filter(has_text="Result")).to_have_count(0)
+            page.wait_for_function("document.querySelector('.stApp').dataset.testScriptState !== 'running'")
+            sent.clear()
+            asked.clear()
+            start = time.monotonic()
+            _drop(page, portrait_path)
+            page.locator(".um-scale").wait_for()
+            times.append(time.monotonic() - start)
+            page.locator(".fit .box").first.wait_for()
+            assert len(sent) <= 3, "a file that came and a check that ended draw the page once each"
+            polls = [url for url in asked if re.search(r"/check/[0-9a-f]{32}(\?wait=1)?$", url)]
+            assert len(polls) <= 2 + 5 * times[-1], "whoever waits for a check asks a few times a second"
+            page.get_by_role("button", name=re.compile("Check another|All checks")).click()
+            page.get_by_text("Choose files").wait_for()
+    figures = {"seconds_to_verdict": [round(seconds, 2) for seconds in times], "median": round(sorted(times)[2], 2)}
+    (artifacts_dir / "page.json").write_text(json.dumps(figures))
+    with capsys.disabled():
+        print(f"\npage, with a check of 0.1 s: {figures}")
 
 
 def test_video_chart_slider_strip_and_play_show_the_same_frame(
@@ -580,8 +726,9 @@ def test_live_camera(
         chromium, started = _processor_seconds("chrom"), time.monotonic()
         page.wait_for_timeout(5000)
         share = (_processor_seconds("chrom") - chromium) / (time.monotonic() - started)
+        page.get_by_text("Figures", exact=True).click()
         pace = page.locator(".um-live-pace").inner_text()
-        found = re.match(r"(\d+) frames a second · ([\d.]+) analysed a second · (\d+) ms behind", pace)
+        found = re.match(r"(\d+) pictures a second, ([\d.]+) judged a second, (\d+) ms behind", pace)
         assert found, pace
         figures = dict(
             zip(("frames_per_second", "analysed_per_second", "latency_ms"), map(float, found.groups()), strict=True)
@@ -598,11 +745,15 @@ def test_live_camera(
 
 
 def test_the_app_as_users_start_it(
-    browser: Browser, repo_root: Path, real_app: tuple[str, Path], portrait_path: Path, artifacts_dir: Path
+    browser: Browser,
+    repo_root: Path,
+    real_app: tuple[str, Path],
+    published: bool,
+    portrait_path: Path,
+    artifacts_dir: Path,
 ) -> None:
     """`streamlit run app/main.py` from the repository root, with the networks that come with it."""
     address, log = real_app
-    published = (repo_root / "weights" / "manifest.json").is_file()
     with _visit(browser, address) as page:
         if not published:
             page.get_by_text("There are no weights").wait_for()

@@ -13,7 +13,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import bugs, networks, session
+from app.case import Case
 from app.components.samples import lesson
+from app.look import Look
 from app.shelf import shelf
 from detector import WeightsError, report
 from tests.fakes.visitor import FORBIDDEN, case_of, drop, handed, judged, markup, shows, text
@@ -24,7 +26,7 @@ def test_first_visit_has_drop_zone_privacy_samples_and_limits(page: AppTest) -> 
     assert handed(page, "intake")["zone"] is True
     assert f"up to {session.upload_limit_mb()} MB" in handed(page, "intake")["kinds"]
     assert "Nothing is uploaded or kept" in shown and "cannot tell" in shown
-    assert "little, weak, strong, very strong" in shown, "what comes out is said before"
+    assert "little weak strong very strong" in shown, "what comes out is said before"
     assert [b.label for b in page.button if str(b.key).startswith("sample-")]
     assert len({b.label for b in page.button}) == len(page.button), "no two buttons are called alike"
 
@@ -91,7 +93,14 @@ def test_numbers_are_there_closed_with_the_scale_that_they_stand_on(page: AppTes
         "What this result was made with",
     ]
     shown = text(at)
-    assert "above its threshold" in shown and "scale and a threshold of its own" in shown
+    assert "band edges of its own" in shown
+    # 81 against edges of 60, 80 and 90 is strong; 61 against 55, 75 and 85 is weak; together 81 against 52, 71 and 93
+    for row in (
+        "ResNet-18 81 Strong (edges 60&nbsp;· 80&nbsp;· 90)",
+        "EfficientNet-B0 61 Weak (edges 55&nbsp;· 75&nbsp;· 85)",
+        "All together 81 Strong (edges 52&nbsp;· 71&nbsp;· 93)",
+    ):
+        assert row in shown
     assert "as many manipulated as genuine files" in shown
     assert "10 %" in shown and "2 %" in shown and "0.5 %" in shown
     assert "52 (weak)" in shown
@@ -210,20 +219,59 @@ def test_another_network_checks_the_file_again(page: AppTest, made: list[Any], p
     assert shelf().find(first.id) is None
 
 
-def test_a_part_of_a_video_and_more_frames_are_another_check(page: AppTest, made: list[Any], clip: bytes) -> None:
-    at = judged(drop(page, "clip.mp4", clip))
-    first = case_of(at)
-    at.number_input(key="closer_from").set_value(2.0)
-    at.number_input(key="closer_to").set_value(4.0)
-    at.selectbox(key="closer_frames").set_value(64)
-    next(b for b in at.button if b.label == "Check this part").click().run()
+def test_what_was_not_looked_at_stands_above_the_headline_with_a_way_to_the_rest(
+    page: AppTest, made: list[Any], clip: bytes
+) -> None:
+    at = judged(drop(page, "cut.mp4", clip))
+    first, shown = case_of(at), text(at)
+    said = "Stopped early, because reading this file took too much work: 1.5 s of 6.0 s were looked at, 25 %."
+    assert shown.index(said) < shown.index("Strong evidence of manipulation (25 % of the video looked at")
+    assert "25 % of the video was looked at" in handed(at, "actions")["quote"]
+    at.button(key="rest").click().run()
     at = judged(at)
-    assert made[0].looks == [{}, {"start_s": 2.0, "end_s": 4.0, "max_frames": 64}]
-    assert case_of(at) is not first and shelf().find(first.id) is first
-    # the whole is no part
-    next(b for b in at.button if b.label == "Check this part").click().run()
+    assert made[0].looks[0] == {} and set(made[0].looks[1]) == {"start_s"}
+    assert case_of(at) is not first and shelf().find(first.id) is first, "another check beside the first"
+    # which leads to the whole again
+    assert at.button(key="rest").label == "Check the whole video"
+    at.button(key="rest").click().run()
     judged(at)
-    assert made[0].looks[-1] == {"max_frames": 32}
+    assert made[0].looks[2] == {}
+
+
+def test_a_sample_of_a_longer_video_leads_to_one_frame_a_second(page: AppTest, made: list[Any], clip: bytes) -> None:
+    at = judged(drop(page, "sample.mp4", clip))
+    assert "A sample: 32 frames from start to end, 32.0 s of 45.0 s were looked at, 71 %." in text(at)
+    at.button(key="rest").click().run()
+    at = judged(at)
+    assert made[0].looks == [{}, {"max_frames": 64}]
+    assert not [b for b in at.button if b.key == "rest"], "all of it was looked at"
+    assert "64 frames" in text(at)
+
+
+def test_a_part_of_a_picture_is_said_and_leads_back_to_the_whole(page: AppTest, made: list[Any], photo: bytes) -> None:
+    at = judged(drop(page, "portrait.jpg", photo))
+    assert handed(at, "media")["duration"] is None and handed(at, "media")["frames"][0] == 32
+    case = Case("portrait.jpg", photo, "default", networks.worker(), Look(region=(0.25, 0.0, 0.75, 0.5)))
+    shelf().put(case, handed(at, "intake")["ticket"])
+    at.query_params["check"] = case.id
+    at = judged(at.run())
+    assert made[0].looks[-1] == {"region": (0.25, 0.0, 0.75, 0.5)}
+    assert "Only the chosen part of the picture was looked at." in text(at)
+    assert "in the chosen region" in text(at) and "a part of the picture" in text(at)
+    at.button(key="rest").click().run()
+    judged(at)
+    assert made[0].looks[-1] == {}
+
+
+def test_a_band_that_copies_lose_is_called_fragile_in_headline_sentence_and_quotation(
+    page: AppTest, photo: bytes
+) -> None:
+    at = judged(drop(page, "one fragile.jpg", photo))
+    shown = text(at)
+    assert "Strong evidence of manipulation (fragile)" in shown
+    assert "That is the file as it is: saved again, it can fall to “little”." in shown
+    assert "This is fragile:" in handed(at, "actions")["quote"]
+    assert "fragile" not in text(judged(drop(page, "one.jpg", photo)))
 
 
 def test_a_choice_that_the_next_set_lacks_gives_way_to_the_default(
@@ -231,7 +279,7 @@ def test_a_choice_that_the_next_set_lacks_gives_way_to_the_default(
 ) -> None:
     page.radio(key="networks").set_value("resnet18").run()
     monkeypatch.setattr(networks, "model_names", lambda: ("average", "efficientnet_b0"))
-    page.button(key="sample-astronaut.jpg").click().run()
+    page.button(key="sample-hopper.jpg").click().run()
     judged(page)
     assert [detector.asked_for for detector in made] == ["default"]
 
@@ -308,8 +356,10 @@ def test_a_sample_runs(page: AppTest) -> None:
 @pytest.mark.parametrize(
     ("file", "band", "said"),
     [
+        ("hopper.jpg", "little", "genuine, and nothing was found"),
+        ("hopper.jpg", "strong", "false alarm"),
         ("astronaut.jpg", "little", "genuine, and nothing was found"),
-        ("astronaut.jpg", "strong", "false alarm"),
+        ("two_portraits.jpg", "little", "misses it"),
         ("astronaut_edited.jpg", "very_strong", "This version finds it"),
         ("clip.mp4", "weak", "weak evidence"),
         ("clip.mp4", "little", "misses it"),

@@ -137,9 +137,9 @@ def test_the_default_is_loaded_before_anybody_asks(weights: Path, made: list[Any
     networks.preload()
     done = threading.Event()
     networks.worker().submit(done.set)
-    assert done.wait(20) and not made, "there is nothing to load"
+    assert done.wait(120) and not made, "there is nothing to load"
     _publish(weights, "2026-12-02")
     networks.preload()
     done.clear()
     networks.worker().submit(done.set)
-    assert done.wait(20) and [detector.asked_for for detector in made] == ["default"]
+    assert done.wait(120) and [detector.asked_for for detector in made] == ["default"]

@@ -29,6 +29,7 @@ from detector import (
     Person,
     ProbRange,
     Provenance,
+    Resaved,
     Score,
     Thresholds,
     TimelinePoint,
@@ -56,6 +57,8 @@ from detector.video import iter_frames, probe
 
 THRESHOLDS = Thresholds(weak=0.52, strong=0.71, very_strong=0.93)
 NETWORKS = ("resnet18", "efficientnet_b0")
+EDGES = (Thresholds(weak=0.6, strong=0.8, very_strong=0.9), Thresholds(weak=0.55, strong=0.75, very_strong=0.85))
+"""Each network's own."""
 FALSE_ALARMS: FalseAlarms = {
     "weak": Share(400, 44, 0.08, 0.15),
     "strong": Share(400, 12, 0.01, 0.06),
@@ -164,7 +167,8 @@ def _face(x: float, y: float, size: float) -> Face:
 
 def _scores(prob: float) -> tuple[Score, ...]:
     return tuple(
-        Score(n, p, p >= THRESHOLDS.strong) for n, p in zip(NETWORKS, (prob, max(0.0, prob - 0.2)), strict=True)
+        Score(n, p, p > edges.strong, edges.strong, edges)
+        for n, p, edges in zip(NETWORKS, (prob, max(0.0, prob - 0.2)), EDGES, strict=True)
     )
 
 
@@ -172,16 +176,40 @@ def _point(time_s: float, face: Face, prob: float | None) -> TimelinePoint:
     return TimelinePoint(time_s, face, prob, prob)
 
 
+def _seen(verdict: FileVerdict, name: str, look: dict[str, Any]) -> FileVerdict:
+    """The verdict, with as much looked at as was asked for and as the file's name says."""
+    if verdict.width and verdict.height and "region" in look:
+        x0, y0, x1, y1 = look["region"]
+        w, h = verdict.width, verdict.height
+        verdict = replace(verdict, region=(x0 * w, y0 * h, x1 * w, y1 * h))
+    coverage = verdict.coverage
+    if coverage is None or coverage.duration_s is None:
+        return verdict
+    end = coverage.duration_s
+    if "start_s" in look or "end_s" in look:
+        part = (look.get("start_s", 0.0), look.get("end_s", end))
+        coverage = replace(coverage, part_s=part, analysed_s=part[1] - part[0], share=(part[1] - part[0]) / end)
+    elif "cut" in name:
+        coverage = replace(coverage, stopped=True, analysed_s=end / 4, share=0.25)
+    elif "sample" in name and "max_frames" not in look:
+        coverage = replace(coverage, duration_s=45.0, analysed_s=32.0, share=32 / 45)
+    return replace(verdict, coverage=coverage, max_frames=look.get("max_frames", 32))
+
+
 class FakeDetector:
-    """Answers after `steps` steps; a photo has three faces, a video three persons. "slow" in a name takes 8 s,
-    "endless" ten minutes."""
+    """Answers after `steps` steps; a photo has three faces, a video three persons.
+
+    Words in a file's name say what comes: "slow" takes 8 s, "endless" ten minutes, "bug" breaks; a photo that is
+    "little", "very" or "fragile", with "one" face or "noface"; a video that was "cut" short or of which a "sample" was
+    looked at.
+    """
 
     name = "average"
 
     def __init__(self, name: str = "average") -> None:
         self.asked_for = name
         self.entry = manifest().entry("average")
-        self.looks: list[dict[str, float]] = []
+        self.looks: list[dict[str, Any]] = []
         self.explained: list[tuple[str | None, tuple[float, ...]]] = []
 
     def file(
@@ -192,7 +220,7 @@ class FakeDetector:
         on_progress: Callable[[float, str], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
         observer: Observer | None = None,
-        **look: float,
+        **look: Any,
     ) -> FileVerdict:
         self.looks.append(look)
         name = name or "bytes"
@@ -206,7 +234,7 @@ class FakeDetector:
                 on_progress(step / steps, f"reading frames, {step + 1} of {steps}")
             time.sleep(0.08 if steps > 4 else 0.02)
         verdict = self._verdict(source, name, observer)
-        verdict = replace(verdict, provenance=_SAYS)
+        verdict = _seen(replace(verdict, provenance=_SAYS), name, look)
         return replace(verdict, next_steps=next_steps(verdict))
 
     def _verdict(self, source: bytes | Path, name: str, observer: Observer | None) -> FileVerdict:
@@ -294,6 +322,11 @@ class FakeDetector:
             ),
             FaceVerdict(3, _face(20 * u, 300 * u, 34 * u), "no_verdict", "face_too_small", None, None, None, (), 80.0),
         )
+        if "fragile" in name:
+            faces = (
+                replace(faces[0], resaved=(Resaved("jpeg_95", prob, band), Resaved("size_50", 0.2, "little"))),
+                *faces[1:],
+            )
         if "one" in name:
             faces = faces[:1]
         return ImageVerdict(**{**self._common(source, name, "image", band, prob, span), **size}, faces=faces)

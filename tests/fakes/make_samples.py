@@ -1,8 +1,9 @@
 """Make the sample files that the app offers to try: `python -m tests.fakes.make_samples [--out DIR]`.
 
-The picture is scikit-image's `astronaut` (NASA, public domain). The edited one carries this project's own manipulation
-of its face, and the clip shows the edited face from 2.0 s to 4.0 s. Same input, same files: there is no randomness
-but the seed below.
+The pictures are scikit-image's `astronaut` (NASA) and matplotlib's `grace_hopper.jpg` (US Navy), both in the public
+domain. The edited one carries this project's own manipulation of its face, the clip shows the edited face from 2.0 s
+to 4.0 s, and of the two portraits on a wall the right one was retouched. Same input, same files: there is no
+randomness but the seed below.
 """
 
 import argparse
@@ -23,6 +24,10 @@ JPEG_QUALITY = 94
 FACE_PX = 72
 """The swapped-in face is brought to this many pixels and back: face-swap generators paint faces of 64 to 256 px and
 enlarge them."""
+
+RETOUCH = 1.8
+"""How far the face of the retouched portrait is bent, against `_reshape` as the edited one uses it."""
+WALL_SIZE = (1120, 660)
 
 CLIP_SIZE = (640, 360)
 CLIP_FPS = 25
@@ -50,8 +55,14 @@ def manipulate(image: np.ndarray, face: Face, rng: np.random.Generator) -> np.nd
     return blended.round().clip(0, 255).astype(np.uint8)
 
 
-def _reshape(image: np.ndarray, face: Face) -> np.ndarray:
-    """Bends the face itself: eyes a little larger, mouth a little narrower; smooth, nothing else moves."""
+def _reshape(image: np.ndarray, face: Face, times: float = 1.0) -> np.ndarray:
+    """Bends the face itself: eyes a little larger, mouth a little narrower; smooth, nothing else moves.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        face: in pixels of that image, with its five landmarks.
+        times: how much more than a little.
+    """
     height, width = image.shape[:2]
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
     map_x, map_y = xs.copy(), ys.copy()
@@ -59,7 +70,7 @@ def _reshape(image: np.ndarray, face: Face) -> np.ndarray:
     mouth = ((left_mouth[0] + right_mouth[0]) / 2, (left_mouth[1] + right_mouth[1]) / 2)
     for (cx, cy), strength in ((left_eye, 0.16), (right_eye, 0.16), (mouth, -0.14)):
         reach = 0.16 * face.size_px
-        pull = strength * np.exp(-((xs - cx) ** 2 + (ys - cy) ** 2) / (2 * reach**2))
+        pull = times * strength * np.exp(-((xs - cx) ** 2 + (ys - cy) ** 2) / (2 * reach**2))
         map_x -= pull * (xs - cx)
         map_y -= pull * (ys - cy)
     return cv2.remap(image, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -135,6 +146,25 @@ def write_clip(path: Path, plain: np.ndarray, edited: np.ndarray, face: Face) ->
         container.mux(stream.encode(None))
 
 
+def hang(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Two pictures side by side, framed, on a grey wall: (H, W, 3) uint8 RGB in `WALL_SIZE`."""
+    width, height = WALL_SIZE
+    light = np.linspace(212, 176, height)[:, None] + np.linspace(6, -10, width)[None, :]
+    wall: np.ndarray = np.stack([light, light - 4, light - 10], axis=2)
+    h, border = 500, 18
+    widths = [round(image.shape[1] * h / image.shape[0]) for image in (left, right)]
+    gap = (width - sum(widths) - 4 * border) // 3
+    y = (height - h) // 2 - 6
+    for image, w, x in ((left, widths[0], gap + border), (right, widths[1], width - gap - border - widths[1])):
+        shadow = np.zeros((height, width), np.float32)
+        cv2.rectangle(shadow, (x - 14, y - 6), (x + w + 22, y + h + 30), 1.0, -1)
+        wall *= 1 - 0.35 * cv2.GaussianBlur(shadow, (0, 0), 9)[..., None]
+        wall[y - border : y + h + border, x - border : x + w + border] = (58, 44, 34)
+        wall[y - 8 : y + h + 8, x - 8 : x + w + 8] = (240, 238, 232)
+        wall[y : y + h, x : x + w] = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
+    return wall.round().clip(0, 255).astype(np.uint8)
+
+
 def _jpeg(image: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
@@ -142,19 +172,29 @@ def _jpeg(image: np.ndarray) -> bytes:
 
 
 def make(out_dir: Path) -> tuple[Path, ...]:
-    """Writes astronaut.jpg, astronaut_edited.jpg and clip.mp4; returns their paths."""
-    # a development requirement only: nothing that a user runs needs it
+    """Writes every sample; returns their paths."""
+    # development requirements only: nothing that a user runs needs them
+    from matplotlib.cbook import get_sample_data
     from skimage.data import astronaut
 
     plain: np.ndarray = astronaut()  # type: ignore[no-untyped-call]
-    faces = FaceDetector().detect([plain])[0]
-    edited = manipulate(plain, faces[0], np.random.default_rng(SEED))
+    with get_sample_data("grace_hopper.jpg") as file:
+        published = file.read()
+    hopper = np.asarray(Image.open(io.BytesIO(published)).convert("RGB"))
+    face, hoppers_face = (faces[0] for faces in FaceDetector().detect([plain, hopper]))
+    edited = manipulate(plain, face, np.random.default_rng(SEED))
     out_dir.mkdir(parents=True, exist_ok=True)
-    paths = tuple(out_dir / name for name in ("astronaut.jpg", "astronaut_edited.jpg", "clip.mp4"))
-    paths[0].write_bytes(_jpeg(plain))
-    paths[1].write_bytes(_jpeg(edited))
-    write_clip(paths[2], plain, edited, faces[0])
-    return paths
+    pictures = {
+        "astronaut.jpg": _jpeg(plain),
+        "astronaut_edited.jpg": _jpeg(edited),
+        "hopper.jpg": published,
+        "two_portraits.jpg": _jpeg(hang(plain, _reshape(hopper, hoppers_face, RETOUCH))),
+    }
+    for name, data in pictures.items():
+        (out_dir / name).write_bytes(data)
+    clip = out_dir / "clip.mp4"
+    write_clip(clip, plain, edited, face)
+    return (*(out_dir / name for name in pictures), clip)
 
 
 def main() -> None:
