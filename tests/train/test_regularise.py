@@ -111,7 +111,7 @@ def test_extra_passes_leave_the_running_statistics_alone(options: Regularisation
     crops, labels = batch()
     torch.manual_seed(3)
     backward(network, crops, labels, options, amp=False)
-    if options.attack is None:
+    if options.adversarial == "off":
         plain(crops)
         torch.testing.assert_close(network[1].running_mean, plain[1].running_mean)
     # one update of the running mean by the crops that trained, whatever was tried before
