@@ -5,6 +5,7 @@ verdict = Detector().image("photo.jpg")
 print(verdict.band, verdict.prob_fake)
 """
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from detector.errors import Cancelled, DetectorError, EngineError, MediaError, UnknownModelError, WeightsError
@@ -40,6 +41,10 @@ from detector.types import (
     VideoVerdict,
 )
 from detector.version import __version__
+
+# Read when torch is imported: a person's environment must not have it compute in bfloat16 where the processor has AMX.
+for _name in ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"):
+    os.environ[_name] = "STRICT"
 
 if TYPE_CHECKING:
     from detector.pipeline import Detector

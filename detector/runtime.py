@@ -156,9 +156,6 @@ class _Torch:
         self._module = module.eval().to(self._device)
         # cuDNN would compute convolutions in TF32, ten bits of mantissa, by default; the setting is the process's
         torch.backends.cudnn.allow_tf32 = False
-        # nor may a variable of the environment have convolutions computed in bfloat16 where the processor has AMX
-        for name in ("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"):
-            os.environ[name] = "STRICT"
         self.backend = f"torch {torch.__version__}, {self._device.type}, f32 ({reason})"
 
     def __call__(self, batch: np.ndarray, outputs: int = 1) -> tuple[np.ndarray, ...]:
