@@ -199,9 +199,9 @@ def _seen(verdict: FileVerdict, name: str, look: dict[str, Any]) -> FileVerdict:
 class FakeDetector:
     """Answers after `steps` steps; a photo has three faces, a video three persons.
 
-    Words in a file's name say what comes: "slow" takes 8 s, "endless" ten minutes, "bug" breaks; a photo that is
-    "little", "very" or "fragile", with "one" face or "noface"; a video that was "cut" short or of which a "sample" was
-    looked at.
+    Words in a file's name say what comes: "slow" takes 8 s, "long" a minute, "endless" ten, "bug" breaks; a photo that
+    is "little", "very" or "fragile", with "one" face or "noface"; a video that was "cut" short or of which a "sample"
+    was looked at.
     """
 
     name = "average"
@@ -226,13 +226,13 @@ class FakeDetector:
         name = name or "bytes"
         if "bug" in name:
             raise ZeroDivisionError(f"a bug that quotes {name}")
-        steps = 7500 if "endless" in name else 100 if "slow" in name else 4
+        steps = 7500 if "endless" in name else 100 if "slow" in name or "long" in name else 4
         for step in range(steps):
             if should_stop is not None and should_stop():
                 raise Cancelled("stopped")
             if on_progress is not None:
                 on_progress(step / steps, f"reading frames, {step + 1} of {steps}")
-            time.sleep(0.08 if steps > 4 else 0.02)
+            time.sleep(0.6 if "long" in name else 0.08 if steps > 4 else 0.02)
         verdict = self._verdict(source, name, observer)
         verdict = _seen(replace(verdict, provenance=_SAYS), name, look)
         return replace(verdict, next_steps=next_steps(verdict))
