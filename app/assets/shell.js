@@ -1,11 +1,31 @@
 // What the page owes to people who do not see it, and to those whose server has gone. Nothing here is seen otherwise.
 const states = new WeakMap();
 const HEALTH_MS = 4000;
+const CLICK_MS = 2000;
 
 function landmarks() {
   const bar = document.querySelector(".st-key-um-nav");
   bar?.setAttribute("role", "navigation");
   bar?.setAttribute("aria-label", "Pages");
+}
+
+// Streamlit folds requests that arrive during a run into one, for the page of the last: one of the page that is left (its
+// timer, its camera) takes the place of a click on another page. Such a click is made again.
+function keepClicks(state, root) {
+  let timer = null;
+  addEventListener("click", (event) => {
+    if (!event.isTrusted) return;
+    clearTimeout(timer);
+    const page = event.target.closest?.(".st-key-um-nav a")?.textContent.trim();
+    if (!page || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    let tries = 10;
+    const look = () => {
+      if (!root.isConnected || state.data.page === page || !tries--) return;
+      [...document.querySelectorAll(".st-key-um-nav a")].find((link) => link.textContent.trim() === page)?.click();
+      timer = setTimeout(look, CLICK_MS);
+    };
+    timer = setTimeout(look, CLICK_MS);
+  }, { capture: true });
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -36,6 +56,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       if (root.isConnected) setTimeout(watch, 700);
     };
     watch();
+    keepClicks(state, root);
   }
   state.data = data;
   landmarks();

@@ -10,7 +10,8 @@ from app.routes import prefix
 from detector import report
 
 _checks = script("checks")
-_KEY = "checks"
+_KEY = "checks-table"
+"""Not "checks", under which the session keeps the addresses of its checks."""
 
 
 def checks_table(cases: list[Case]) -> None:

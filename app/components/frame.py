@@ -68,6 +68,7 @@ def _around(page: str) -> None:
     _shell(
         data={
             "turn": session.next_turn(),
+            "page": page,
             "place": place,
             "aloud": aloud,
             "busy": any(check.busy for check in session.checks()),
