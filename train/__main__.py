@@ -68,9 +68,9 @@ def asked(argv: list[str]) -> tuple[str, Any]:
     if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
         argv = ["reference", *argv]
     options = tyro.extras.subcommand_cli_from_dict(
-        {name: made for name, (made, _) in RECIPES.items()}, args=argv, prog="python -m train"
+        {name: options_class for name, (options_class, _) in RECIPES.items()}, args=argv, prog="python -m train"
     )
-    return next(name for name, (made, _) in RECIPES.items() if type(options) is made), options
+    return next(name for name, (options_class, _) in RECIPES.items() if type(options) is options_class), options
 
 
 def main(argv: list[str] | None = None) -> int:

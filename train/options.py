@@ -27,11 +27,11 @@ class Group:
 
 def flat(options: Any) -> dict[str, Any]:
     """Name -> value of a recipe's options, those of its groups among them."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
-        found |= flat(value) if isinstance(value, Group) else {field.name: value}
-    return found
+        values |= flat(value) if isinstance(value, Group) else {field.name: value}
+    return values
 
 
 def changed(options: T, **values: Any) -> T:

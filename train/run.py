@@ -182,8 +182,8 @@ class Run:
         """All lines of one kind, oldest first; an epoch that was done again after a kill counts once."""
         path = self.folder / "metrics.jsonl"
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-        found = [row for row in rows if row["event"] == event]
-        return list({row.get("epoch", number): row for number, row in enumerate(found, 1)}.values())
+        rows_of_kind = [row for row in rows if row["event"] == event]
+        return list({row.get("epoch", number): row for number, row in enumerate(rows_of_kind, 1)}.values())
 
     def write_record(self, **values: Any) -> None:
         """Adds values to `run.json`; what is there already stays unless named again."""
@@ -213,8 +213,8 @@ def environment() -> dict[str, Any]:
 
 def options_record(options: Any) -> dict[str, Any]:
     """A recipe's options as plain values, as JSON gives them back, without folders of this machine."""
-    kept = {k: v for k, v in flat(options).items() if not isinstance(v, Path) and "dir" not in k and k != "data_root"}
-    return {k: _plain(v) for k, v in kept.items()}
+    values = {k: v for k, v in flat(options).items() if not isinstance(v, Path) and "dir" not in k and k != "data_root"}
+    return {k: _plain(v) for k, v in values.items()}
 
 
 def command_line(recipe: str, options: Mapping[str, Any]) -> str:

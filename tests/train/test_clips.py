@@ -27,17 +27,17 @@ from train.errors import DataError
 from train.measure.calibrate import CURVE_RATES, fit_calibration
 from train.measure.clips import (
     ClipPerson,
+    bias_corrected,
     cap_of,
     choose_calibration,
     clip_curve,
     clip_persons,
     false_alarms,
     fit_clips,
-    memory,
+    known_bias,
     person_folds,
     persons_needed,
     tolerated,
-    without_memory,
 )
 from train.measure.slices import clip_figures
 from train.recipes import publish
@@ -111,19 +111,19 @@ def test_memory_is_taken_out_and_never_to_the_favour_of_what_is_known() -> None:
         *crowd(1.0 + steps, 1, name="newfake"),
         *crowd(4.0 + steps / 4, 1, known=True, name="oldfake"),
     ]
-    assert memory(people) == {
+    assert known_bias(people) == {
         "genuine": {"known": -1.0, "unknown": 0.5, "spread": 2.0},
         "manipulated": {"known": 4.0, "unknown": 1.0, "spread": 4.0},
     }
-    assert without_memory(people) == pytest.approx([*(0.5 + steps), *(0.5 + steps), *(1 + steps), *(1 + steps)])
+    assert bias_corrected(people) == pytest.approx([*(0.5 + steps), *(0.5 + steps), *(1 + steps), *(1 + steps)])
     # known ones that score worse, and further apart, than unknown ones stay as they are
     swapped = [replace(p, known=not p.known) for p in people]
-    assert without_memory(swapped).tolist() == [p.score.logit for p in swapped]
+    assert bias_corrected(swapped).tolist() == [p.score.logit for p in swapped]
     # four persons are no measurement
-    assert memory(people[1:])["genuine"] == {"known": 0.0, "unknown": 0.0, "spread": 1.0}
+    assert known_bias(people[1:])["genuine"] == {"known": 0.0, "unknown": 0.0, "spread": 1.0}
     # a person with many clips counts once
     more = [*people, someone(-7.0, "old2", known=True)]
-    assert memory(more)["genuine"]["known"] == pytest.approx(-1.0 + (-4.0 + 1.0) / 5)
+    assert known_bias(more)["genuine"]["known"] == pytest.approx(-1.0 + (-4.0 + 1.0) / 5)
 
 
 def test_only_the_most_suspicious_person_of_a_manipulated_clip_counts_as_manipulated() -> None:
@@ -235,7 +235,7 @@ def test_a_section_holds_what_the_product_needs_and_is_the_same_again() -> None:
     assert json.loads(json.dumps(found)) == found
     assert found["cap"] == {"band": "weak", "reason": "too_few_clips", "persons": 55, "needed": 149}
     assert found["persons"]["genuine_unknown"] == 30 and found["runs"] == 4
-    moves = found["memory"]
+    moves = found["known_bias"]
     assert 0.5 < moves["genuine"]["unknown"] - moves["genuine"]["known"] < 1.6
     assert -3.0 < moves["manipulated"]["unknown"] - moves["manipulated"]["known"] < -1.0
     assert found["false_alarms"]["weak"]["rate"] <= 0.1

@@ -34,7 +34,7 @@ from train.errors import DataError
 from train.measure.clips import person_folds
 from train.run import Run
 from train.temporal.flicker import Flicker, flicker_blend
-from train.temporal.judge import Fitting, Strip, clip_scores, compare, fit_strips, helps, judge_strips, pooled
+from train.temporal.judge import Fitting, Track, clip_scores, compare, fit_tracks, helps, judge_tracks, pooled
 from train.temporal.learn import Temporal, run
 from train.temporal.networks import HEADS, ClipNetwork, InOrder, frame_windows
 from train.temporal.report import AVERAGE, MODEL, RULE, SHIPPED, SHUFFLED
@@ -224,51 +224,51 @@ def test_kept_frames_are_those_that_the_product_judges(repo_root: Path, tmp_path
         assert np.abs(engine.calibration(engine.logits(list(crops))) - rows).max() < 0.5
 
 
-def strip(key: str, label: int, *, person: str | None = None, clip: int = 0, length: int = 8) -> Strip:
-    return Strip(key, label, "a", person or key, clip, False, length)
+def track(key: str, label: int, *, person: str | None = None, clip: int = 0, length: int = 8) -> Track:
+    return Track(key, label, "a", person or key, clip, False, length)
 
 
 def test_a_head_learns_what_only_order_tells() -> None:
     """Values that rise are manipulated, values that fall genuine; their averages are alike."""
     rng = np.random.default_rng(0)
-    strips, shown = [], {}
+    tracks, shown = [], {}
     for i in range(48):
         label = i % 2
         line = np.linspace(-1, 1, 8) * (1 if label else -1)
         rows = rng.normal(0, 0.2, (8, 6))
         rows[:, 0] += line
         shown[f"s{i}"] = torch.tensor(rows, dtype=torch.float32)
-        strips.append(strip(f"s{i}", label, clip=i))
+        tracks.append(track(f"s{i}", label, clip=i))
     torch.manual_seed(0)
     head = HEADS["lstm"](6, dropout=0.0)
 
-    def score(chosen: Sequence[Strip], rows: Sequence[np.ndarray]) -> torch.Tensor:
+    def score(chosen: Sequence[Track], rows: Sequence[np.ndarray]) -> torch.Tensor:
         features = torch.stack([shown[s.key][r] for s, r in zip(chosen, rows, strict=True)])
         return head(features, torch.zeros(features.shape[:2]), torch.full((len(chosen),), features.shape[1]))
 
-    loss = fit_strips(head.parameters(), score, strips[:32], Fitting(8, 25, 16, 5e-3, 0.0, 0))
+    loss = fit_tracks(head.parameters(), score, tracks[:32], Fitting(8, 25, 16, 5e-3, 0.0, 0))
     assert loss < 0.3
-    labels = np.array([s.label for s in strips[32:]])
-    assert ((judge_strips(score, strips[32:], 8) > 0) == labels).mean() > 0.9
-    assert ((judge_strips(score, strips[32:], 8, np.random.default_rng(0)) > 0) == labels).mean() < 0.9
+    labels = np.array([s.label for s in tracks[32:]])
+    assert ((judge_tracks(score, tracks[32:], 8) > 0) == labels).mean() > 0.9
+    assert ((judge_tracks(score, tracks[32:], 8, np.random.default_rng(0)) > 0) == labels).mean() < 0.9
 
 
 @pytest.mark.parametrize("epochs", [1, 10])
 def test_few_steps_are_no_obstacle(epochs: int) -> None:
     weight = torch.nn.Parameter(torch.zeros(1))
-    strips = [strip("a", 0), strip("b", 1)]
+    tracks = [track("a", 0), track("b", 1)]
     sign = torch.tensor([[-1.0], [1.0]])
 
-    def score(chosen: Sequence[Strip], rows: Sequence[np.ndarray]) -> torch.Tensor:
+    def score(chosen: Sequence[Track], rows: Sequence[np.ndarray]) -> torch.Tensor:
         return (sign[[s.label for s in chosen]] * weight)[:, 0]
 
-    fit_strips([weight], score, strips, Fitting(4, epochs, 16, 0.1, 0.0, 0))
+    fit_tracks([weight], score, tracks, Fitting(4, epochs, 16, 0.1, 0.0, 0))
     assert weight.item() > 0
 
 
 def test_one_class_alone_is_refused() -> None:
     with pytest.raises(DataError, match="genuine and manipulated"):
-        fit_strips([], lambda chosen, rows: torch.zeros(1), [strip("a", 0)], Fitting(4, 1, 16, 0.1, 0.0, 0))
+        fit_tracks([], lambda chosen, rows: torch.zeros(1), [track("a", 0)], Fitting(4, 1, 16, 0.1, 0.0, 0))
 
 
 def made_clips(n: int, source: str = "a") -> list[Clip]:
@@ -297,8 +297,8 @@ def test_a_gain_is_judged_within_slices_and_against_chance() -> None:
 
 
 def test_a_clip_is_as_suspicious_as_its_most_suspicious_person() -> None:
-    strips = [strip("a", 0, clip=0), strip("b", 0, clip=0), strip("c", 1, clip=1)]
-    assert clip_scores(strips, np.array([-2.0, -3.0, 4.0])) == {0: -2.0, 1: 4.0}
+    tracks = [track("a", 0, clip=0), track("b", 0, clip=0), track("c", 1, clip=1)]
+    assert clip_scores(tracks, np.array([-2.0, -3.0, 4.0])) == {0: -2.0, 1: 4.0}
 
 
 def test_folds_of_clips_share_no_person_even_under_two_names() -> None:

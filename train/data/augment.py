@@ -1,4 +1,4 @@
-"""What may happen to a face between the camera and the newsroom, applied alike to both classes.
+"""Augmentation: what may happen to a face between the camera and the newsroom, applied alike to both classes.
 
 Sharpness, codec and framing separate the classes of public data better than any trace of manipulation, so every
 sample goes through the same random framing, scaling, blur, noise and JPEG before the final resize. All functions are

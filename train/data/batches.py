@@ -179,9 +179,9 @@ class PairedBatches(Sampler[list[Draw]]):
         source, group = self.origins[index]
         related = self.by_source[source]
         few = rng.choice(related, _DONORS) if len(related) > _DONORS else np.array(related)
-        found = [int(i) for i in few if self.origins[i][1] != group]
-        found = found or [int(i) for i in batch if self.origins[i][1] != group]
-        return min(found, key=lambda i: float(((self.poses[i] - self.poses[index]) ** 2).sum())) if found else None
+        donors = [int(i) for i in few if self.origins[i][1] != group]
+        donors = donors or [int(i) for i in batch if self.origins[i][1] != group]
+        return min(donors, key=lambda i: float(((self.poses[i] - self.poses[index]) ** 2).sum())) if donors else None
 
 
 class TrainFaces(Dataset[tuple[Tensor, float]]):
@@ -252,8 +252,8 @@ def twins_of(samples: Sequence[Sample], faces: dict[str, Face]) -> tuple[list[Sa
 
     They stand for manipulated faces in the validation of data that have none.
     """
-    made = [replace(s, label=1, method=SELF_BLENDED, name=f"{s.name}#twin") for s in samples if s.label == 0]
-    return made, {twin.name: faces[twin.name.removesuffix("#twin")] for twin in made}
+    twins = [replace(s, label=1, method=SELF_BLENDED, name=f"{s.name}#twin") for s in samples if s.label == 0]
+    return twins, {twin.name: faces[twin.name.removesuffix("#twin")] for twin in twins}
 
 
 class EvalFaces(Dataset[Tensor]):

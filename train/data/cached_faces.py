@@ -41,19 +41,19 @@ class CachedFaces:
             cache = FeatureCache.read(folder / view)
             views[view] = cache.stored()
             place[view] = {k: i for i, k in enumerate(cache.keys)}
-        kept = [s for s in samples if keys[s.name] in place["plain"]]
+        with_features = [s for s in samples if keys[s.name] in place["plain"]]
         data = FaceData(
-            train=[s for s in kept if s.split == "train"],
-            val=[s for s in kept if s.split == "val"],
-            test=[s for s in kept if s.split == "test"],
+            train=[s for s in with_features if s.split == "train"],
+            val=[s for s in with_features if s.split == "val"],
+            test=[s for s in with_features if s.split == "test"],
             faces={},
             unseen=unseen_sources(every, "val"),
             fingerprint=fingerprint(every),
             without_face={},
         )
         say(
-            f"{len(kept)} of {len(samples)} faces have features: {len(data.train)} to train on, {len(data.val)} to "
-            f"validate"
+            f"{len(with_features)} of {len(samples)} faces have features: {len(data.train)} to train on, "
+            f"{len(data.val)} to validate"
         )
         return cls(data, keys, views, place)
 

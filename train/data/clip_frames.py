@@ -91,14 +91,14 @@ def person_frames(path: Path, finder: FaceDetector, fit: Fit, max_frames: int, k
     film = follow_persons(
         path, finder, partial(_look, fit=fit), max_frames=max_frames, on_step=lambda share, what: None
     )
-    found = []
+    persons = []
     for person in film.persons:
         seen = [(s.time_s, s.judged) for s in person.sightings if s.judged is not None]
         if len(seen) >= MIN_FRAMES:
             times = np.array([time for time, _ in seen])
-            found.append(PersonFrames(times, tuple(s.patch for _, s in seen), tuple(s.face for _, s in seen)))
-    save_persons(found, kept)
-    return tuple(found)
+            persons.append(PersonFrames(times, tuple(s.patch for _, s in seen), tuple(s.face for _, s in seen)))
+    save_persons(persons, kept)
+    return tuple(persons)
 
 
 def save_persons(persons: Sequence[PersonFrames], path: Path) -> None:
@@ -115,20 +115,20 @@ def save_persons(persons: Sequence[PersonFrames], path: Path) -> None:
 
 
 def load_persons(path: Path) -> tuple[PersonFrames, ...]:
-    """What `save_persons` wrote."""
-    found = []
-    with np.load(path) as kept:
-        for p in range(int(kept["persons"])):
-            whole, ends = kept[f"png_{p}"].tobytes(), kept[f"ends_{p}"].tolist()
+    """The persons that `save_persons` wrote."""
+    persons = []
+    with np.load(path) as stored:
+        for p in range(int(stored["persons"])):
+            whole, ends = stored[f"png_{p}"].tobytes(), stored[f"ends_{p}"].tolist()
             patches = tuple(whole[a:b] for a, b in zip([0, *ends], ends, strict=False))
             faces = tuple(
                 Face(tuple(box), tuple((x, y) for x, y in marks), sure)
                 for box, marks, sure in zip(
-                    kept[f"boxes_{p}"].tolist(), kept[f"marks_{p}"].tolist(), kept[f"sure_{p}"].tolist(), strict=True
+                    *(stored[f"{what}_{p}"].tolist() for what in ("boxes", "marks", "sure")), strict=True
                 )
             )
-            found.append(PersonFrames(kept[f"times_{p}"], patches, faces))
-    return tuple(found)
+            persons.append(PersonFrames(stored[f"times_{p}"], patches, faces))
+    return tuple(persons)
 
 
 def save_arrays(path: Path, arrays: dict[str, Any]) -> None:
@@ -161,7 +161,7 @@ def patch_of(image: RGB, face: Face) -> tuple[RGB, Face]:
 
 def _look(frames: Sequence["Looked"], fit: Fit) -> list[list[_Seen | None]]:
     """The patch of each face that can be judged, None for the others, as the product decides it."""
-    found: list[list[_Seen | None]] = []
+    rows: list[list[_Seen | None]] = []
     for image, faces in frames:
         row: list[_Seen | None] = []
         for face in faces:
@@ -171,8 +171,8 @@ def _look(frames: Sequence["Looked"], fit: Fit) -> list[list[_Seen | None]]:
                 continue
             patch, moved = patch_of(image, face)
             row.append(_Seen(_encoded(patch), moved))
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows
 
 
 def _encoded(picture: RGB) -> bytes:
@@ -192,8 +192,8 @@ def reading_code() -> str:
     folder = Path(detector.__file__).parent
     digest = hashlib.sha256()
     for pattern in _READS_CLIPS:
-        found = sorted(folder.glob(pattern))
-        assert found, f"detector/{pattern} is no more: name what took its place"
-        for path in found:
+        paths = sorted(folder.glob(pattern))
+        assert paths, f"detector/{pattern} is no more: name what took its place"
+        for path in paths:
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -38,15 +38,16 @@ def load_extra(folder: Path, split: Split, cache_dir: Path, workers: int) -> Ext
     Raises:
         DataError: the folder is no such pack, or the split lacks a class.
     """
-    made = made_by(folder)
+    origin = made_by(folder)
     samples = [s for s in read_packs(folder) if s.split == split]
     with Bar("Looking for faces") as bar:
         faces = find_faces(samples, cache_dir, workers=workers, on_progress=bar.at)
-    kept = [s for s in samples if s.name in faces]
-    if {s.label for s in kept} != {0, 1}:
+    with_face = [s for s in samples if s.name in faces]
+    if {s.label for s in with_face} != {0, 1}:
         raise DataError(f"{folder.name}/ needs genuine and generated faces in split {split!r}; make it again with more")
     # pictures of another checkpoint have the same names
-    return Extra(kept, faces, f"{_short(made['generator'])}-{fingerprint(samples)}", len(samples) - len(kept))
+    name = f"{_short(origin['generator'])}-{fingerprint(samples)}"
+    return Extra(with_face, faces, name, len(samples) - len(with_face))
 
 
 def learned_from(extra: str | None, generator: str) -> bool:
@@ -64,7 +65,7 @@ def _short(generator: str) -> str:
 
 
 def made_by(folder: Path) -> dict[str, Any]:
-    """What `gan-samples` wrote about a folder.
+    """The record that `gan-samples` wrote beside its faces.
 
     Raises:
         DataError: the folder was not written by it.
@@ -73,8 +74,8 @@ def made_by(folder: Path) -> dict[str, Any]:
         raise DataError(
             f"{folder.name}/ has no {TABLE} and {MADE}: make it with `python -m train gan-samples RUN --out DIR`"
         )
-    found: dict[str, Any] = json.loads((folder / MADE).read_text(encoding="utf-8"))
-    return found
+    origin: dict[str, Any] = json.loads((folder / MADE).read_text(encoding="utf-8"))
+    return origin
 
 
 def drawn_alike(
@@ -102,13 +103,13 @@ def drawn_alike(
             "the data have no manipulated faces beside the generated ones, so all of them would bear the traces of one "
             "scaling, and few genuine faces do: add manipulated faces of another kind, or leave --extra out"
         )
-    kept = [s for s in extra if s.group not in left_out]
-    sizes = {label: sum(s.label == label for s in kept) for label in (0, 1)}
+    others = [s for s in extra if s.group not in left_out]
+    sizes = {label: sum(s.label == label for s in others) for label in (0, 1)}
     if not all(sizes.values()):
         raise DataError("no pair of a genuine and a generated face is left: make more with `gan-samples`")
     share = min(sizes[label] ** 0.5 / (root[label] + sizes[label] ** 0.5) for label in (0, 1))
     # share = sqrt(n) / (root + sqrt(n)), solved for n
-    return kept, {(kept[0].source, label): (root[label] * share / (1 - share)) ** 2 for label in (0, 1)}
+    return others, {(others[0].source, label): (root[label] * share / (1 - share)) ** 2 for label in (0, 1)}
 
 
 def _sizes(samples: Sequence[Sample], label: int) -> Counter[str]:

@@ -72,7 +72,7 @@ class Cutting:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What came out: faces in the table, and videos without any, by name, with the reason's code."""
+    """The result: faces in the table, and videos without any, by name, with the reason's code."""
 
     faces: int
     skipped: dict[str, str]
@@ -146,7 +146,7 @@ def _extract(clip: Clip, out: Path, cutting: Cutting) -> str | None:
     partly = folder.with_name(f"{folder.name}.{os.getpid()}{_PARTIAL}")
     partly.mkdir(parents=True)
     try:
-        rows = [_store(partly, number, *found, cutting) for number, found in enumerate(_faces(clip.path, cutting))]
+        rows = [_store(partly, number, *moment, cutting) for number, moment in enumerate(_faces(clip.path, cutting))]
     except MediaError as error:
         shutil.rmtree(partly)
         return error.reason

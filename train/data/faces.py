@@ -52,12 +52,12 @@ def load_faces(
     samples = load_samples(root, seed, needs_fakes=needs_fakes, more=more)
     with join_world().in_turns(), Bar("Looking for faces") as bar:
         faces = find_faces(samples, runs_dir / "cache", workers=workers, on_progress=bar.at)
-    kept = [s for s in samples if s.name in faces]
+    with_face = [s for s in samples if s.name in faces]
     missing: dict[str, int] = {}
     for s in samples:
         if s.name not in faces:
             missing[s.source] = missing.get(s.source, 0) + 1
-    by_split = {split: [s for s in kept if s.split == split] for split in ("train", "val", "test")}
+    by_split = {split: [s for s in with_face if s.split == split] for split in ("train", "val", "test")}
     if not needs_fakes and not any(s.label for s in by_split["val"]):
         twins, twin_faces = twins_of(by_split["val"], faces)
         by_split["val"] += twins

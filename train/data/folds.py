@@ -107,11 +107,11 @@ def check_folds(samples: Sequence[Sample], folds: Mapping[str, Fold] = FOLDS) ->
 
 
 def leave_out(samples: Sequence[Sample], fold: Fold) -> tuple[list[Sample], list[Sample]]:
-    """What trains and validates without a fold, and what was left out of both; test samples are in neither.
+    """Samples that train and validate without a fold, and those left out of both; test samples are in neither.
 
     Whoever is in the fold is in no training: other sources' samples of the same groups are dropped as well.
     """
     left = [s for s in samples if s.source in fold.sources and s.split != "test"]
     groups = {s.group for s in left}
-    kept = [s for s in samples if s.source not in fold.sources and s.group not in groups and s.split != "test"]
-    return kept, left
+    rest = [s for s in samples if s.source not in fold.sources and s.group not in groups and s.split != "test"]
+    return rest, left

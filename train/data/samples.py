@@ -25,7 +25,7 @@ edges; their test faces only report."""
 
 
 class Grouped(Protocol):
-    """What can be split: a `Sample`, or a clip of `train.data.datasets.clips`."""
+    """Something that can be split: a `Sample`, or a clip of `train.data.datasets.clips`."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
@@ -133,12 +133,12 @@ def split_by_person(
     places: dict[str, Split] = {
         p: "val" if i < n_val else "test" if i < n_val + n_test else "train" for i, p in enumerate(everyone)
     }
-    kept = []
+    split_items = []
     for item in items:
         splits = {places[p] for p in persons(item)}
         if len(splits) == 1:
-            kept.append(replace(item, split=splits.pop()))
-    return kept, len(items) - len(kept)
+            split_items.append(replace(item, split=splits.pop()))
+    return split_items, len(items) - len(split_items)
 
 
 def check_groups(samples: Sequence[Grouped]) -> None:
@@ -154,10 +154,10 @@ def check_splits(samples: Sequence[Sample], *, needs_fakes: bool = True) -> None
     """Raises `DataError` when a group is in two splits or training or validation lacks a label that is needed."""
     check_groups(samples)
     for split in ("train", "val"):
-        found = {s.label for s in samples if s.split == split}
-        if not found >= ({0, 1} if needs_fakes else {0}):
+        labels = {s.label for s in samples if s.split == split}
+        if not labels >= ({0, 1} if needs_fakes else {0}):
             needed = "genuine and manipulated faces" if needs_fakes else "genuine faces"
-            raise DataError(f"split {split!r} needs {needed}; it has labels {sorted(found)}")
+            raise DataError(f"split {split!r} needs {needed}; it has labels {sorted(labels)}")
 
 
 def in_turns(samples: Sequence[Sample], most: int) -> list[Sample]:

@@ -113,8 +113,8 @@ def load_clips(root: Path, seed: int, allow_missing: bool = False) -> ClipSet:
     read = next((read for _, fits, read in VIDEOS if fits(root)), None)
     if read is None:
         read = read_table if (root / clips.TABLE).is_file() else read_clip_folder
-    found = read(root, np.random.default_rng(seed), allow_missing)
-    if not found.clips:
+    layout = read(root, np.random.default_rng(seed), allow_missing)
+    if not layout.clips:
         raise DataError(f"{root.name}/ has no videos")
-    check_groups(found.clips)
-    return found
+    check_groups(layout.clips)
+    return layout

@@ -119,13 +119,13 @@ def genuine_features(extractor: Extractor, crops: Tensor, key: str, cache_dir: P
     path = cache_dir / f"features-{name}.npy"
     if path.is_file():
         return torch.from_numpy(np.load(path))
-    found = features(extractor, crops.split(_BATCH), device)
+    rows = features(extractor, crops.split(_BATCH), device)
     cache_dir.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as handle:
-        np.save(handle, found.numpy())
+        np.save(handle, rows.numpy())
     partial.replace(path)
-    return found
+    return rows
 
 
 def frechet_distance(first: Tensor, second: Tensor) -> float:

@@ -4,7 +4,7 @@ Accuracy, precision, recall, F1 and the confusion matrix of every slice, at even
 calibration on validation, on its manipulated faces of the kinds that the network was to learn. With `--samples`, also
 on generated faces that trained nothing against held-out genuine faces of equal history. Slices are those of validation
 until `--split test` is asked for, which is for a network that is finished: nothing may be chosen by what it says, and
-every look is counted in the run's record, as `publish` counts its own. Logits are kept: a figure that is mended later
+every look is counted in the run's record, as `publish` counts its own. Logits are kept: a figure that is fixed later
 takes no further look. `publish` gives AUC, intervals and false alarms on the same slices.
 """
 
@@ -71,13 +71,13 @@ def run(options: GanJudge) -> Path:
         raise DataError(f"these data have no {options.split} split: nothing to judge on")
     learned, faces = _learned(data.val, settings.get("fakes") or ()), dict(data.faces)
     generated: list[Sample] = []
-    made: dict[str, Any] = {}
+    origin: dict[str, Any] = {}
     if options.samples:
         extra = load_extra(options.samples, options.split, options.data.runs_dir / "cache", options.data.workers)
         generated = extra.samples
         faces |= extra.faces
-        made = _made(options, extra.without_face)
-        if learned_from(record.record().get("extra"), made["generator"]):
+        origin = _made(options, extra.without_face)
+        if learned_from(record.record().get("extra"), origin["generator"]):
             known = extra
             if options.split == "test":
                 known = load_extra(options.samples, "val", options.data.runs_dir / "cache", options.data.workers)
@@ -88,15 +88,15 @@ def run(options: GanJudge) -> Path:
     def score(samples: Sequence[Sample]) -> np.ndarray:
         return score_faces(network, samples, faces, size_px, options.data.workers, where)
 
-    kept = _kept(record, options.split, asked, score, [data.fingerprint, _contents(generated)])
+    scores = _kept(record, options.split, asked, score, [data.fingerprint, _contents(generated)])
     calibration = fit_calibration(learned, score(learned))
     figures: dict[str, dict[str, Any]] = {}
     # apart: genuine faces with the generator's history are nobody's opponents but its own
     for title, wanted in asked.items():
-        samples, logits = kept.samples(title, wanted), calibration(kept.logits(title)[_COLUMN])
-        found = slices_at_even_odds(samples, logits)
-        figures |= found
-        _plot(record, samples, logits, options.split, [s for s in found if s in _PLOTTED or title == _GENERATED])
+        samples, logits = scores.samples(title, wanted), calibration(scores.logits(title)[_COLUMN])
+        slices = slices_at_even_odds(samples, logits)
+        figures |= slices
+        _plot(record, samples, logits, options.split, [s for s in slices if s in _PLOTTED or title == _GENERATED])
     write_json(
         record.report / JUDGED.format(options.split),
         {
@@ -104,11 +104,11 @@ def run(options: GanJudge) -> Path:
             "test_looks": record.test_evaluations(),
             "decided_at": "calibrated probability 0.5",
             "slices": figures,
-            "samples": made,
+            "samples": origin,
         },
     )
     record.log("judged", split=options.split, slices=len(figures))
-    _show(figures, made, options.split)
+    _show(figures, origin, options.split)
     return record.folder
 
 
@@ -130,37 +130,39 @@ def _kept(
     """
     of = digest(json.dumps([hashlib.sha256(record.best.read_bytes()).hexdigest(), *about]))
     path = record.report / SCORES.format(split)
-    kept = KeptScores.load(path, of)
-    if kept is not None:
+    scores = KeptScores.load(path, of)
+    if scores is not None:
         say(f"These faces were scored before ({path.name}): no new look")
-        return kept
+        return scores
     if split == "test":
         record.count_test_evaluation()
-    kept = KeptScores(of, (_COLUMN,), {t: ([key(s) for s in some], score(some)[:, None]) for t, some in asked.items()})
-    kept.save(path)
-    return kept
+    scores = KeptScores(
+        of, (_COLUMN,), {t: ([key(s) for s in some], score(some)[:, None]) for t, some in asked.items()}
+    )
+    scores.save(path)
+    return scores
 
 
 def _contents(samples: Sequence[Sample]) -> str:
-    """What is in the pictures: another folder of the same generator's faces has the same names."""
-    found = hashlib.sha256()
+    """A digest of the pictures: another folder of the same generator's faces has the same names."""
+    digest = hashlib.sha256()
     for sample in samples:
-        found.update(sample.read())
-    return found.hexdigest()
+        digest.update(sample.read())
+    return digest.hexdigest()
 
 
 def _learned(validation: Sequence[Sample], fakes: Sequence[str]) -> list[Sample]:
-    """What a network is calibrated on: validation, its manipulated faces of the kinds that the network was to learn.
+    """Samples of validation that a network is calibrated on, manipulated ones of the kinds that it was to learn.
 
     Even odds between genuine faces and kinds that it was never shown would say nothing about those that it was.
 
     Raises:
         DataError: validation has no such manipulated face.
     """
-    found = [s for s in validation if not s.label or not fakes or s.source in fakes]
-    if not any(s.label for s in found):
+    samples = [s for s in validation if not s.label or not fakes or s.source in fakes]
+    if not any(s.label for s in samples):
         raise DataError(f"validation has no manipulated face of {', '.join(fakes)}: nothing to calibrate on")
-    return found
+    return samples
 
 
 def _plot(record: Run, samples: Sequence[Sample], logits: np.ndarray, split: str, slices: Sequence[str]) -> None:
@@ -174,19 +176,19 @@ def _plot(record: Run, samples: Sequence[Sample], logits: np.ndarray, split: str
 
 
 def _made(options: GanJudge, without_face: int) -> dict[str, Any]:
-    """What the generated faces are, with the FID of the checkpoint that made them if it was measured."""
+    """The origin of the generated faces, with the FID of the checkpoint that made them if it was measured."""
     assert options.samples is not None
-    made = made_by(options.samples) | {"without_face": without_face}
+    origin = made_by(options.samples) | {"without_face": without_face}
     path = options.generator_run / "report" / FID_REPORT if options.generator_run else None
     if path and path.is_file():
         measured = json.loads(path.read_text(encoding="utf-8"))
-        if measured["generator"] != made["generator"]:
+        if measured["generator"] != origin["generator"]:
             raise DataError(
                 f"the FID of {path.parents[1].name} is of another checkpoint than {options.samples.name}: run "
                 f"`python -m train fid` and `gan-samples` again"
             )
-        made["fid"] = {k: measured[k] for k in ("fid", "n_generated", "n_genuine", "halves", "extractor")}
-    return made
+        origin["fid"] = {k: measured[k] for k in ("fid", "n_generated", "n_genuine", "halves", "extractor")}
+    return origin
 
 
 def _show(figures: dict[str, dict[str, Any]], made: dict[str, Any], split: str) -> None:

@@ -59,7 +59,7 @@ class GameOptions:
 
 @dataclass(slots=True)
 class Callbacks:
-    """What a recipe does along the way.
+    """Calls to a recipe along the way.
 
     Attributes:
         judge: discriminator -> figures at the end of an epoch.
@@ -150,15 +150,15 @@ class Game:
         for step in range(total):
             pictures = self._pictures(genuine, indices[step])
             extra = None if fakes is None else self._pictures(fakes, fake_indices[step])
-            found = {**self._step_discriminator(pictures, extra), **self._step_generator()}
+            values = {**self._step_discriminator(pictures, extra), **self._step_generator()}
             self._average()
             self.steps += 1
             self.images += len(pictures)
-            for name, value in found.items():
+            for name, value in values.items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value.detach().float()
                 counts[name] = counts.get(name, 0) + 1
             if (step + 1) % _READ_EVERY == 0 or step + 1 == total:
-                losses = [found[k].item() for k in ("d_loss", "g_loss")]
+                losses = [values[k].item() for k in ("d_loss", "g_loss")]
                 if not all(map(math.isfinite, losses)):
                     raise FloatingPointError(f"the losses are {losses} at step {step + 1}: lower the learning rates")
                 speed = (step + 1) * self.options.batch_size / (time.monotonic() - began)
@@ -211,7 +211,7 @@ class Game:
         with self._autocast():
             logits = self.discriminator(seen).float()
         loss = discriminator_loss(logits[:n], logits[n:], options.loss, options.smoothing)
-        found = {
+        values = {
             "d_loss": loss,
             "accuracy": ((logits[:n] < 0).float().mean() + (logits[n:] > 0).float().mean()) / 2,
             "d_genuine": logits[:n].mean(),
@@ -221,13 +221,13 @@ class Game:
             pictures = seen[:n].clone().requires_grad_(True)
             penalty = r1_penalty(self.discriminator(pictures).float(), pictures)
             loss = loss + penalty * (options.r1 * options.r1_every)
-            found["r1"] = penalty
+            values["r1"] = penalty
         self.optimizer_d.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer_d.step()
         if options.ada_target:
             self.ada.observe(logits[:n])
-        return found
+        return values
 
     def _step_generator(self) -> dict[str, Tensor]:
         options = self.options
@@ -236,26 +236,26 @@ class Game:
             generated = self.generator(self._latents(options.batch_size))
             logits = self.discriminator(augment(generated.float(), self.ada.p)).float()
         loss = generator_loss(logits, options.loss)
-        found = {"g_loss": loss}
+        values = {"g_loss": loss}
         if options.path and self.steps % options.path_every == 0 and isinstance(self.generator, StyleGan2Generator):
             # half a batch, as in the paper: second derivatives cost memory
             styles = self.generator.mapping(self._latents(max(1, options.batch_size // 2)))
             lengths = path_lengths(self.generator.synthesis(styles), styles)
             penalty, self.path_mean = path_penalty(lengths, self.path_mean)
             loss = loss + penalty * (options.path * options.path_every)
-            found |= {"path_penalty": penalty, "path_length": lengths.mean()}
+            values |= {"path_penalty": penalty, "path_length": lengths.mean()}
         self.optimizer_g.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer_g.step()
-        return found
+        return values
 
     @torch.no_grad()
     def _average(self) -> None:
         """The averaged generator: half-life in pictures, shorter at first, so that it does not remember the noise."""
         images = min(self.options.ema_images, max(1, 0.05 * self.images))
         decay = 0.5 ** (self.options.batch_size / images)
-        for kept, new in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
-            kept.lerp_(new, 1 - decay)
+        for average, new in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
+            average.lerp_(new, 1 - decay)
         for held, now in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
             if held.is_floating_point():
                 held.lerp_(now, 1 - decay)
@@ -288,16 +288,16 @@ def play(
     options, device = game.options, game.device
     genuine = genuine.to(device)
     fakes = None if fakes is None else fakes.to(device)
-    kept = _Kept(features=callbacks.features, seconds=game.seconds_before)
+    best = _Best(features=callbacks.features, seconds=game.seconds_before)
     if run.checkpoint.exists():
         state = torch.load(run.checkpoint, map_location=device, weights_only=True)
         game.load(state["game"])
-        kept = _Kept(**state["kept"])
-        if kept.features != callbacks.features:
-            kept.features, kept.fid = callbacks.features, math.inf
-    watch = Stopwatch(kept.seconds)
+        best = _Best(**state["kept"])
+        if best.features != callbacks.features:
+            best.features, best.fid = callbacks.features, math.inf
+    watch = Stopwatch(best.seconds)
     began = time.monotonic()
-    for epoch in range(kept.epoch, options.epochs):
+    for epoch in range(best.epoch, options.epochs):
         started = time.monotonic()
         # latents, noise and augmentation must not depend on whether the run was resumed
         torch.manual_seed(options.seed + epoch)
@@ -317,24 +317,24 @@ def play(
         figures: dict[str, float] = {"loss": means["d_loss"], **means}
         if callbacks.judge:
             figures |= callbacks.judge(game.discriminator)
-        if callbacks.store and figures.get("score", -math.inf) > kept.score:
-            kept.score = figures["score"]
+        if callbacks.store and figures.get("score", -math.inf) > best.score:
+            best.score = figures["score"]
             callbacks.store()
         measured = callbacks.measure(game.averaged, epoch + 1) if callbacks.measure else {}
-        if not math.isfinite(kept.fid) or measured.get("fid", math.inf) < kept.fid:
+        if not math.isfinite(best.fid) or measured.get("fid", math.inf) < best.fid:
             save_network(game.averaged, generator_path)
-            kept.fid, kept.fid_epoch = measured.get("fid", math.inf), epoch + 1
-        kept.epoch, kept.seconds = epoch + 1, watch.seconds
+            best.fid, best.fid_epoch = measured.get("fid", math.inf), epoch + 1
+        best.epoch, best.seconds = epoch + 1, watch.seconds
         row: dict[str, Any] = {"epoch": epoch + 1, **figures, **measured, "hours": watch.seconds / 3600}
         if measured:
-            row["features"] = kept.features
+            row["features"] = best.features
         run.log("epoch", **row)
-        _save(run.checkpoint, {"game": game.state(), "kept": kept.to_dict()})
+        _save(run.checkpoint, {"game": game.state(), "kept": best.to_dict()})
         run.write_record(
             train_hours=round(watch.seconds / 3600, 3),
-            generator_epoch=kept.fid_epoch,
+            generator_epoch=best.fid_epoch,
             images_seen=game.images,
-            **({"best_score": kept.score} if callbacks.store else {}),
+            **({"best_score": best.score} if callbacks.store else {}),
         )
         if callbacks.on_epoch:
             callbacks.on_epoch(row, game.averaged)
@@ -345,8 +345,8 @@ def play(
 
 
 @dataclass(slots=True)
-class _Kept:
-    """What was reached so far."""
+class _Best:
+    """The best that was reached so far."""
 
     epoch: int = 0
     score: float = -math.inf

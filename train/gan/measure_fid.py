@@ -61,22 +61,22 @@ def run(options: Fid) -> Path:
         torch.manual_seed(options.seed)
         return measure_generator(generator, spec, genuine, by, options.n, options.seed, options.data.runs_dir)
 
-    found = measured(extractor)
+    figures = measured(extractor)
     ours = find_extractor(OURS)
     if ours.sha256 != extractor.sha256:
         # who has no other weights can repeat this one
-        found["on_ours"] = {k: v for k, v in measured(ours).items() if k in ("extractor", "fid", "halves")}
-    found["generator"] = generator_hash(record)
-    found["generator_epoch"] = record.record().get("generator_epoch")
-    found["size_px"] = spec.size_px
-    write_json(record.report / REPORT, found)
-    say(f"features: {found['extractor']['name']} (sha256 {found['extractor']['sha256'][:12]})")
+        figures["on_ours"] = {k: v for k, v in measured(ours).items() if k in ("extractor", "fid", "halves")}
+    figures["generator"] = generator_hash(record)
+    figures["generator_epoch"] = record.record().get("generator_epoch")
+    figures["size_px"] = spec.size_px
+    write_json(record.report / REPORT, figures)
+    say(f"features: {figures['extractor']['name']} (sha256 {figures['extractor']['sha256'][:12]})")
     say(
-        f"FID {found['fid']:.2f}, KID {found['kid']:.5f} ± {found['kid_deviation']:.5f}, precision "
-        f"{found['precision']:.3f}, recall {found['recall']:.3f}: {found['n_generated']} generated against "
-        f"{found['n_genuine']} genuine faces of {spec.size_px} px"
+        f"FID {figures['fid']:.2f}, KID {figures['kid']:.5f} ± {figures['kid_deviation']:.5f}, precision "
+        f"{figures['precision']:.3f}, recall {figures['recall']:.3f}: {figures['n_generated']} generated against "
+        f"{figures['n_genuine']} genuine faces of {spec.size_px} px"
     )
-    half = found["halves"]
+    half = figures["halves"]
     say(
         f"at {half['n']} against {half['n_reference']}: generated {half['fid_generated']:.2f}, genuine "
         f"{half['fid_genuine']:.2f}, ratio {half['ratio']:.2f} (1 = as near as genuine faces are to each other)"

@@ -87,18 +87,18 @@ def begin_from(folder: Path, game: Game, spec: GeneratorSpec, spectral_norm: boo
         ValueError: they are of other networks than the game's.
     """
     try:
-        kept = json.loads((folder / RECORD).read_text(encoding="utf-8"))["players"]
-        if kept is None:
+        players = json.loads((folder / RECORD).read_text(encoding="utf-8"))["players"]
+        if players is None:
             raise DataError(f"{folder.name} was published without --players: there is nothing to begin from")
-        if (kept["spec"], kept["spectral_norm"]) != (spec.to_dict(), spectral_norm):
+        if (players["spec"], players["spectral_norm"]) != (spec.to_dict(), spectral_norm):
             raise ValueError(f"{folder.name} holds players of other options: give the same variant, size and channels")
-        states = {name: _read(folder / name, entry["sha256"]) for name, entry in kept["files"].items()}
-        begun = Begun(kept["run"], int(kept["images_seen"]), float(kept["hours"]))
+        states = {name: _read(folder / name, entry["sha256"]) for name, entry in players["files"].items()}
+        begun = Begun(players["run"], int(players["images_seen"]), float(players["hours"]))
         game.begin(
             states[GENERATOR_FILE],
             states[DISCRIMINATOR_FILE],
-            ada_p=float(kept["ada_p"]),
-            path_mean=float(kept["path_mean"]),
+            ada_p=float(players["ada_p"]),
+            path_mean=float(players["path_mean"]),
             images=begun.images,
             seconds=begun.hours * 3600,
         )

@@ -64,7 +64,7 @@ _SHOWN = ("d_loss", "g_loss", "accuracy", "score", "r_t", "p", "path_length", "f
 
 @dataclass(frozen=True, slots=True)
 class _Defaults:
-    """What 0 or auto means for a variant."""
+    """Values of a variant where an option says 0 or auto."""
 
     latent_dim: int
     lr_generator: float
@@ -178,7 +178,7 @@ class Gan:
         self.generator_spec()
 
     def generator_spec(self) -> GeneratorSpec:
-        """What the generator is built from."""
+        """The generator that is built."""
         return GeneratorSpec(
             variant=self.variant,
             size_px=self.size_px,
@@ -310,8 +310,8 @@ def measure_generator(
     latents = draw_latents(spec, min(n, len(genuine.crops)), seed + 1)
     # batch by batch: neither the pictures nor their maps need to fit into memory at once
     batches = (generate(generator, part.to(device)) for part in latents.split(_GENERATE_BATCH))
-    found = features(extractor, batches, device)
-    return {"extractor": extractor.to_dict(), **quality(known, found, genuine.halves(seed))}
+    generated = features(extractor, batches, device)
+    return {"extractor": extractor.to_dict(), **quality(known, generated, genuine.halves(seed))}
 
 
 def genuine_faces(options: Gan, data: FaceData) -> FaceSet:
@@ -397,15 +397,15 @@ def _measure(
         # the game's own random numbers must not depend on whether anything is measured
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(options.seed)
-            found = measure_generator(
+            quality_of = measure_generator(
                 averaged, spec, genuine, extractor, options.fid_faces, options.seed, options.data.runs_dir
             )
         return {
-            "fid": found["fid"],
-            "kid": found["kid"],
-            "precision": found["precision"],
-            "recall": found["recall"],
-            "fid_ratio": found["halves"]["ratio"],
+            "fid": quality_of["fid"],
+            "kid": quality_of["kid"],
+            "precision": quality_of["precision"],
+            "recall": quality_of["recall"],
+            "fid_ratio": quality_of["halves"]["ratio"],
         }
 
     return measure

@@ -68,19 +68,19 @@ def run(options: GanPublish) -> Path:
     folder = target / FOLDER / str(about["variant"])
     target.mkdir(parents=True, exist_ok=True)
     with staging_in(target) as staging:
-        made = staging / FOLDER
-        made.mkdir()
+        fresh = staging / FOLDER
+        fresh.mkdir()
         # readable for whoever runs the app
-        made.chmod(0o755)
+        fresh.chmod(0o755)
         for path, name in ((grid, "grid"), (plot, "curves")):
             with Image.open(path) as picture:
-                picture.convert("RGB").save(made / f"{name}.webp", quality=_QUALITY)
-        players = write_players(record, made) if options.players else None
-        write_json(made / RECORD, {**about, "players": players})
+                picture.convert("RGB").save(fresh / f"{name}.webp", quality=_QUALITY)
+        players = write_players(record, fresh) if options.players else None
+        write_json(fresh / RECORD, {**about, "players": players})
         folder.parent.mkdir(exist_ok=True)
         if folder.exists():
             folder.rename(staging / "old")
-        made.rename(folder)
+        fresh.rename(folder)
     write_readme(target / FOLDER)
     say(f"{options.run.name}, generator of epoch {epoch}: in {target.name}/{FOLDER}/{folder.name}/")
     return folder
@@ -90,12 +90,12 @@ def _measured(record: Run) -> dict[str, Any]:
     path = record.report / REPORT
     if not path.is_file():
         raise DataError(f"{record.folder.name} has no FID: run `python -m train fid {record.folder.name}` first")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if found["generator"] != generator_hash(record):
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if report["generator"] != generator_hash(record):
         raise DataError(
             f"the FID of {record.folder.name} is of an earlier generator: run `python -m train fid` on it again"
         )
-    return found
+    return report
 
 
 def _told_by(detector: Run, generator: Run) -> dict[str, Any]:
@@ -110,31 +110,31 @@ def _told_by(detector: Run, generator: Run) -> dict[str, Any]:
             f"{detector.folder.name} was not judged: run `python -m train gan-judge {detector.folder.name} --split "
             "test --samples DIR` first"
         )
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if found["samples"].get("generator") != generator_hash(generator):
+    report = json.loads(path.read_text(encoding="utf-8"))
+    if report["samples"].get("generator") != generator_hash(generator):
         raise DataError(
             f"{detector.folder.name} was judged on faces of another generator than that of {generator.folder.name}: "
             "run `gan-samples` and `gan-judge` again"
         )
     written = detector.record()
-    made = found["slices"].pop(found["samples"]["source"])
+    generated = report["slices"].pop(report["samples"]["source"])
     return {
         "model": written["options"]["model"],
         "run": detector.folder.name,
-        "learned_generated": learned_from(written.get("extra"), found["samples"]["generator"]),
+        "learned_generated": learned_from(written.get("extra"), report["samples"]["generator"]),
         "hours": written["train_hours"],
-        "test_looks": found["test_looks"],
-        "generated": made,
-        "slices": found["slices"],
+        "test_looks": report["test_looks"],
+        "generated": generated,
+        "slices": report["slices"],
     }
 
 
 def _about(record: Run, measured: dict[str, Any]) -> dict[str, Any]:
-    """What the README of `weights/gan` says; `halves` holds the figure between genuine halves and the ratio to it."""
+    """Facts for the README of `weights/gan`; `halves` holds the figure between genuine halves and the ratio to it."""
     written = record.record()
     rows = record.events("epoch")
     # a generator of the lowest FID may be of an earlier epoch than the last
-    made = {row["epoch"]: row for row in rows}[written["generator_epoch"]]
+    epoch = {row["epoch"]: row for row in rows}[written["generator_epoch"]]
     judged = record.report / JUDGED.format("test")
     slices = json.loads(judged.read_text(encoding="utf-8"))["slices"] if judged.is_file() else {}
     return {
@@ -142,8 +142,8 @@ def _about(record: Run, measured: dict[str, Any]) -> dict[str, Any]:
         "size_px": written["generator"]["size_px"],
         "run": record.folder.name,
         "generator_epoch": written["generator_epoch"],
-        "images_seen": made["images"],
-        "hours": round(made["hours"], 3),
+        "images_seen": epoch["images"],
+        "hours": round(epoch["hours"], 3),
         "images_seen_in_all": written["images_seen"],
         "hours_in_all": written["train_hours"],
         "images_per_s": statistics.median(row["images_per_s"] for row in rows),

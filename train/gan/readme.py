@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from train.gan.milestone import RECORD
-from train.measure.tables import folded
+from train.measure.tables import folded, spanned, table
 from train.run import write_text
 
 README = "README.md"
@@ -49,20 +49,17 @@ def _pictures(records: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _figures(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """How near the faces of each generator are to genuine ones, and what detectors make of them."""
-    lines = [
-        "| generator | side | genuine faces shown | hours | images a second | FID | of | genuine halves apart | ratio "
-        "| KID | precision | recall |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for r in records:
-        half = r["halves"]
-        lines.append(
-            f"| {r['variant']} | {r['size_px']} px | {r['images_seen']:,} of {r['images_seen_in_all']:,} | "
-            f"{r['hours']:.2f} of {r['hours_in_all']:.2f} ({r['device']}) | "
-            f"{r['images_per_s']:.1f} | {r['fid']:.1f} | {r['n_generated']:,} made, {r['n_genuine']:,} genuine | "
-            f"{half['fid_genuine']:.1f} | {half['ratio']:.1f} | {r['kid']:.3f} ± {r['kid_deviation']:.3f} | "
-            f"{r['precision']:.2f} | {r['recall']:.2f} |"
-        )
+    head = ["generator", "side", "genuine faces shown", "hours", "images a second", "FID", "of", "genuine halves apart",
+            "ratio", "KID", "precision", "recall"]  # fmt: skip
+    rows = [
+        [r["variant"], f"{r['size_px']} px", f"{r['images_seen']:,} of {r['images_seen_in_all']:,}",
+         f"{r['hours']:.2f} of {r['hours_in_all']:.2f} ({r['device']})", f"{r['images_per_s']:.1f}", f"{r['fid']:.1f}",
+         f"{r['n_generated']:,} made, {r['n_genuine']:,} genuine", f"{r['halves']['fid_genuine']:.1f}",
+         f"{r['halves']['ratio']:.1f}", f"{r['kid']:.3f} ± {r['kid_deviation']:.3f}", f"{r['precision']:.2f}",
+         f"{r['recall']:.2f}"]
+        for r in records
+    ]  # fmt: skip
+    lines = table(head, rows)
     features = sorted({r["extractor"]["name"] for r in records})
     lines += [
         "",
@@ -78,29 +75,17 @@ def _figures(records: Sequence[Mapping[str, Any]]) -> list[str]:
         ),
         "",
     ]
-    judged = [found for r in records for found in _detectors(r)]
+    judged = [row for r in records for row in _detectors(r)]
     if judged:
-        head = [
-            "| detector | slice | genuine | manipulated | AUC | accuracy | precision | recall | F1 | confusion: "
-            "genuine right, wrong; manipulated wrong, right |",
-            "|---|---|---|---|---|---|---|---|---|---|",
-        ]
+        first = [(name, {s: slices[s] for s in (_SUCH, *_FIRST) if s in slices}) for name, slices in judged]
         lines += [
             "Test faces at even odds (`python -m train gan-judge RUN --split test`), 95 % intervals over groups. A "
             "star: against all genuine test faces, most of such a set, so its accuracy says little of the manipulated "
             "ones.",
             "",
-            *head,
-            *(
-                row
-                for name, slices in judged
-                for row in _judged(name, {s: slices[s] for s in (_SUCH, *_FIRST) if s in slices})
-            ),
+            *_judged(first),
             "",
-            *folded(
-                "Every test slice with manipulated faces",
-                [*head, *(row for name, slices in judged for row in _judged(name, slices))],
-            ),
+            *folded("Every test slice with manipulated faces", _judged(judged)),
         ]
     return lines
 
@@ -117,16 +102,18 @@ def _detectors(record: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, An
         )
 
 
-def _judged(name: str, slices: Mapping[str, Any]) -> list[str]:
+def _judged(detectors: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """Slices of detectors as a Markdown table."""
     rows = []
-    for source, f in slices.items():
-        own = "" if f["against"] == "own" else " *"
-        (tn, fp), (fn, tp) = f["confusion"]
-        right = f["accuracy"]
-        span = "" if right["low"] is None else f" ({right['low']:.1%} to {right['high']:.1%})"
-        rows.append(
-            f"| {name} | {source} | {f['genuine']:,} | {f['manipulated']:,} | {f['auc']:.3f}{own} | "
-            f"{right['value']:.1%}{span} | {f['precision']:.3f} | {f['recall']:.3f} | {f['f1']:.3f} | {tn}, {fp}; "
-            f"{fn}, {tp} |"
-        )
-    return rows
+    for name, slices in detectors:
+        for source, f in slices.items():
+            own = "" if f["against"] == "own" else " *"
+            (tn, fp), (fn, tp) = f["confusion"]
+            figures = (f"{f[k]:.3f}" for k in ("precision", "recall", "f1"))
+            rows.append(
+                [name, source, f"{f['genuine']:,}", f"{f['manipulated']:,}", f"{f['auc']:.3f}{own}",
+                 spanned(f["accuracy"], ".1%", ""), *figures, f"{tn}, {fp}; {fn}, {tp}"]
+            )  # fmt: skip
+    head = ["detector", "slice", "genuine", "manipulated", "AUC", "accuracy", "precision", "recall", "F1",
+            "confusion: genuine right, wrong; manipulated wrong, right"]  # fmt: skip
+    return table(head, rows)

@@ -111,21 +111,21 @@ def run(options: GanSamples) -> Path:
                 continue
             genuine = chosen[split]
             crops = eval_crops(genuine, data.faces, spec.size_px, options.data.workers).permute(0, 2, 3, 1).numpy()
-            made: list[_Picture] = []
+            pictures: list[_Picture] = []
             for start in range(0, len(part), _BATCH):
-                pictures = generate(generator, part[start : start + _BATCH].to(where), options.truncation)
-                for i, fake in enumerate(pictures.permute(0, 2, 3, 1).numpy(), start):
+                batch = generate(generator, part[start : start + _BATCH].to(where), options.truncation)
+                for i, fake in enumerate(batch.permute(0, 2, 3, 1).numpy(), start):
                     history = _History.draw(options, rng)
                     # a pair has the group of its genuine face: a batch can hold both, intervals know the persons, and
                     # whoever is left out of training takes the pair with him
                     group = genuine[i].group if i < len(genuine) else f"{source}/{split}-{i:05d}"
-                    made.append(_Picture(f"{source}/fake/{split}-{i:05d}.jpg", "fake", group, split, history(fake)))
+                    pictures.append(_Picture(f"{source}/fake/{split}-{i:05d}.jpg", "fake", group, split, history(fake)))
                     if i < len(crops):
                         name = f"{source}/real/{split}-{i:05d}.jpg"
-                        made.append(_Picture(name, "real", group, split, history(crops[i])))
-                bar.at(len(rows) + len(made), 2 * len(latents))
-            _write_tar(folder / f"generated-{split}.tar", made)
-            rows += made
+                        pictures.append(_Picture(name, "real", group, split, history(crops[i])))
+                bar.at(len(rows) + len(pictures), 2 * len(latents))
+            _write_tar(folder / f"generated-{split}.tar", pictures)
+            rows += pictures
         checkpoint = {
             "run": options.run.name,
             "source": source,
@@ -147,7 +147,7 @@ def run(options: GanSamples) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _History:
-    """What happens to both pictures of a pair."""
+    """The changes that both pictures of a pair go through."""
 
     size_px: int
     interpolation: int

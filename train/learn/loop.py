@@ -35,7 +35,7 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True, slots=True)
 class FitOptions:
-    """What `fit` is asked for: the recipe's groups, and what follows from data and machine."""
+    """Options of `fit`: the recipe's groups, and what follows from data and machine."""
 
     schedule: Schedule
     regularisation: Regularisation

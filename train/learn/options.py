@@ -84,7 +84,7 @@ def short_ema_decay(steps: int, most: float = 1.0) -> float:
 
 @dataclass(frozen=True)
 class Crops(Group):
-    """What the network sees of a face."""
+    """The part of a face that the network sees."""
 
     size_px: int = 0
     """Side of the crops that the network sees, in training and ever after; 0 = the registry's for this network."""
@@ -114,7 +114,7 @@ class Crops(Group):
 
 @dataclass(frozen=True)
 class Blending(Group):
-    """What the manipulated half of a batch is made of, and who stands in the other."""
+    """The make-up of a batch: its manipulated half, and who stands in the other."""
 
     twins: float = 0.15
     """Share of the manipulated half of a batch that are self-blended twins of its genuine faces; 1 = manipulated

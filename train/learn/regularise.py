@@ -1,4 +1,4 @@
-"""What keeps a network from learning its training faces by heart, beside augmentation, weight decay and dropout.
+"""Regularisation beside augmentation, weight decay and dropout: what keeps a network from memorising training faces.
 
 Label smoothing; class weights; adversarial training (Goodfellow et al., 2015; Madry et al., 2018); sharpness-aware
 minimisation (Foret et al., "Sharpness-Aware Minimization for Efficiently Improving Generalization", ICLR 2021).

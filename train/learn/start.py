@@ -68,7 +68,7 @@ def find_pretrained(option: Path | None, data_root: Path | None) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a network was filled with.
+    """The starting weights that a network was filled with.
 
     Attributes:
         kind: networks are compared among equal kinds only. "own trunk": weights that this project trained, whatever
@@ -153,8 +153,8 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _copy(network: Network, weights: dict[str, Tensor]) -> str:
     """Fills what fits by name and shape, with or without our networks' prefix; says how much that was."""
     own = network.backbone.state_dict()
-    found = {name.removeprefix("backbone."): tensor for name, tensor in weights.items()}
-    fitting = {k: v.float() for k, v in found.items() if k in own and own[k].shape == v.shape}
+    bare = {name.removeprefix("backbone."): tensor for name, tensor in weights.items()}
+    fitting = {k: v.float() for k, v in bare.items() if k in own and own[k].shape == v.shape}
     # norms and biases alone are no start: they mean nothing without their convolutions or projections
     if not any(v.ndim > 1 and v.shape[0] > 1 for v in fitting.values()):
         raise DataError(f"the starting weights fit no layer of {network.name}")
@@ -169,11 +169,11 @@ def whole_layers(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """
     if "cls_token" not in weights:
         return weights
-    found = {}
+    merged = {}
     for name, tensor in weights.items():
         if ".attn.q." in name:
             parts = [weights[name.replace(".attn.q.", f".attn.{p}.")] for p in "qkv"]
-            found["trunk." + name.replace(".attn.q.", ".attn.qkv.")] = torch.cat(parts)
+            merged["trunk." + name.replace(".attn.q.", ".attn.qkv.")] = torch.cat(parts)
         elif ".attn.k." not in name and ".attn.v." not in name:
-            found[f"trunk.{name}"] = tensor
-    return found
+            merged[f"trunk.{name}"] = tensor
+    return merged

@@ -70,19 +70,19 @@ def fit_curve(samples: Sequence[Sample], calibrated: np.ndarray, unseen: set[str
         raise DataError(
             f"{rows.sum()} genuine validation faces cannot show a false-alarm rate of 0.5 %: {MIN_GENUINE} needed"
         )
-    found = edges_for_sources(calibrated[rows], sources[rows] if unseen else np.full(rows.sum(), ""), CURVE_RATES)
-    return FalseAlarmCurve(CURVE_RATES, tuple(rounded_up(v) for v in found))
+    logits = edges_for_sources(calibrated[rows], sources[rows] if unseen else np.full(rows.sum(), ""), CURVE_RATES)
+    return FalseAlarmCurve(CURVE_RATES, tuple(rounded_up(v) for v in logits))
 
 
 def alarms_by_source(samples: Sequence[Sample], calibrated: np.ndarray, unseen: set[str]) -> dict[Band, SourceAlarms]:
     """Of each band, what every unseen validation source shows at an edge that the others set; empty for one source."""
     sources = np.array([s.source for s in samples])
     rows = np.array([s.label == 0 and s.source in unseen for s in samples])
-    found = {
+    by_band = {
         band: left_out_alarms(calibrated[rows], sources[rows], rate, edges_for_sources)
         for band, rate in BAND_RATES.items()
     }
-    return {band: alarms for band, alarms in found.items() if alarms is not None}
+    return {band: alarms for band, alarms in by_band.items() if alarms is not None}
 
 
 def edges_for_sources(scores: np.ndarray, sources: np.ndarray, rates: Sequence[float]) -> list[float]:
@@ -127,14 +127,14 @@ def held_out_edges(scores: np.ndarray, sources: np.ndarray, rates: Sequence[floa
         above[own] = mass[np.searchsorted(scores[others], scores[own])] / mass[0]
     ranked = np.argsort(above, kind="stable")
     mass = np.cumsum(weights[ranked])
-    found = []
+    edges = []
     for rate in rates:
         # the largest nominal rate at which no more than `rate` of the faces alarm when their source is held out
-        kept = int(np.searchsorted(mass, rate + _ROUNDING, side="right"))
-        nominal = above[ranked[kept - 1]] if kept else 0.0
+        count = int(np.searchsorted(mass, rate + _ROUNDING, side="right"))
+        nominal = above[ranked[count - 1]] if count else 0.0
         edge = weighted_quantile(scores, weights, 1 - nominal) if nominal > _ROUNDING else scores.max()
-        found.append(float(edge))
-    return found
+        edges.append(float(edge))
+    return edges
 
 
 def first_kept(levels: Sequence[float], aucs: Sequence[float], full: float) -> int:

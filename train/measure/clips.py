@@ -1,4 +1,4 @@
-"""What the score of a person in a video means, from clips: calibration, edges, the strongest band. Pure functions.
+"""Calibration of videos on clips: calibration, edges, the strongest band. Pure functions.
 
 Clips are few. So their edges are never below those of single faces, which rest on hundreds of persons, and they are
 raised to Wilks' tolerance limit of the clips: the score that so few of n genuine persons exceed that at most the
@@ -45,7 +45,7 @@ MIN_STRANGERS = 10
 
 
 class OfPerson(Protocol):
-    """What is divided so that no person is on both sides: a `ClipPerson`, or a clip."""
+    """Something that is divided so that no person is on both sides: a `ClipPerson`, or a clip."""
 
     @property
     def label(self) -> int: ...
@@ -104,7 +104,7 @@ def fit_clips(people: Sequence[ClipPerson], curve: FalseAlarmCurve) -> dict[str,
             f"{len(persons)} genuine persons in clips cannot show what a video's band promises: {needed} are needed, "
             f"{MIN_STRANGERS} of them in no training picture"
         )
-    moved = without_memory(people)
+    moved = bias_corrected(people)
     runs = float(np.median([p.score.chances for p in genuine]))
     fitted = with_tail(clip_curve(genuine, moved[[p.label == 0 for p in people]], curve))
     calibration, about = choose_calibration(people, moved)
@@ -130,19 +130,19 @@ def fit_clips(people: Sequence[ClipPerson], curve: FalseAlarmCurve) -> dict[str,
             "followed": len(people),
             "sources": sorted({p.source for p in people}),
         },
-        "memory": memory(people),
+        "known_bias": known_bias(people),
     }
 
 
-def memory(people: Sequence[ClipPerson]) -> dict[str, dict[str, float]]:
-    """How scores of known persons must change to count as those of unknown ones, for genuine and manipulated persons.
+def known_bias(people: Sequence[ClipPerson]) -> dict[str, dict[str, float]]:
+    """The bias of scores of persons that were in training: how they change to count as those of unknown persons.
 
     Returns:
         "genuine" and "manipulated" -> "known", "unknown" (means over persons) and "spread": a known person's score x
         becomes unknown + spread * (x - known). Nothing moves to their favour: up if genuine, down if manipulated, apart
         and not together. Without `MIN_COMPARED` persons of both kinds nothing moves at all.
     """
-    found = {}
+    moves = {}
     for label, name in ((0, "genuine"), (1, "manipulated")):
         scores: dict[tuple[bool, str], list[float]] = {}
         for p in people:
@@ -151,31 +151,31 @@ def memory(people: Sequence[ClipPerson]) -> dict[str, dict[str, float]]:
         known, unknown = (
             [float(np.mean(v)) for (k, _), v in sorted(scores.items()) if k == kind] for kind in (True, False)
         )
-        found[name] = {"known": 0.0, "unknown": 0.0, "spread": 1.0}
+        moves[name] = {"known": 0.0, "unknown": 0.0, "spread": 1.0}
         if min(len(known), len(unknown)) >= MIN_COMPARED:
             at, to = float(np.mean(known)), float(np.mean(unknown))
             width = float(np.std(known, ddof=1))
-            found[name] = {
+            moves[name] = {
                 "known": round(at, 4),
                 "unknown": round(max(at, to) if label == 0 else min(at, to), 4),
                 "spread": round(max(1.0, float(np.std(unknown, ddof=1)) / width) if width > 0 else 1.0, 4),
             }
-    return found
+    return moves
 
 
-def without_memory(people: Sequence[ClipPerson], moves: Mapping[str, Mapping[str, float]] | None = None) -> np.ndarray:
+def bias_corrected(people: Sequence[ClipPerson], moves: Mapping[str, Mapping[str, float]] | None = None) -> np.ndarray:
     """Scores (N,) with those of known persons moved.
 
     Args:
-        moves: what `memory` found; by default of these very people.
+        moves: of `known_bias`; by default of these very people.
     """
-    moves = memory(people) if moves is None else moves
-    found = []
+    moves = known_bias(people) if moves is None else moves
+    logits = []
     for p in people:
         move = moves["manipulated" if p.label else "genuine"]
         away = p.score.logit - move["known"]
-        found.append(move["unknown"] + move["spread"] * away if p.known else p.score.logit)
-    return np.array(found)
+        logits.append(move["unknown"] + move["spread"] * away if p.known else p.score.logit)
+    return np.array(logits)
 
 
 @lru_cache(maxsize=4096)
@@ -204,7 +204,7 @@ def clip_curve(genuine: Sequence[ClipPerson], logits: np.ndarray, faces: FalseAl
 
     Args:
         genuine: N scores of genuine persons; one person's together count as one.
-        logits: (N,) their scores, without memory.
+        logits: (N,) their scores, bias-corrected.
         faces: edges of single faces.
     """
     counts: dict[str, int] = {}
@@ -212,15 +212,15 @@ def clip_curve(genuine: Sequence[ClipPerson], logits: np.ndarray, faces: FalseAl
         counts[p.person] = counts.get(p.person, 0) + 1
     order = np.argsort(-logits, kind="stable")
     mass = np.cumsum([1 / counts[genuine[i].person] for i in order])
-    lift, found = 0.0, []
+    lift, lifted = 0.0, []
     for rate, edge in zip(faces.rates, faces.logits, strict=True):
         k = tolerated(len(counts), rate)
         if k is not None:
             # the score itself does not exceed an edge that is set on it
             at = min(int(np.searchsorted(mass, k + 1e-9, side="right")), len(order) - 1)
             lift = max(0.0, float(logits[order[at]]) - edge)
-        found.append(edge + lift)
-    return FalseAlarmCurve(faces.rates, tuple(np.maximum.accumulate(found).tolist()))
+        lifted.append(edge + lift)
+    return FalseAlarmCurve(faces.rates, tuple(np.maximum.accumulate(lifted).tolist()))
 
 
 def with_tail(curve: FalseAlarmCurve) -> FalseAlarmCurve:
@@ -236,7 +236,7 @@ def choose_calibration(people: Sequence[ClipPerson], logits: np.ndarray) -> tupl
     them weighed alike, with a paired bootstrap over persons.
 
     Args:
-        logits: (N,) scores of the people, without memory.
+        logits: (N,) scores of the people, bias-corrected.
 
     Returns:
         The calibration, and what decided: "chosen", "gain" in nats with its 95 % interval, "folds".
@@ -294,8 +294,8 @@ def false_alarms(
     names = sorted(by_person)
     single = np.zeros(len(genuine), int)
     for name in names:
-        found = _held_out(genuine, faces, runs, [[i] for i in by_person[name]])
-        single[by_person[name]] = found
+        bands = _held_out(genuine, faces, runs, [[i] for i in by_person[name]])
+        single[by_person[name]] = bands
     alarms: dict[str, dict[str, Any]] = {}
     for band in BAND_RATES:
         hits = single >= BANDS.index(band)
@@ -353,14 +353,14 @@ def _held_out(
     """Index into `BANDS` of each file (rows of `genuine`), with edges from all persons who are in none of the files."""
     left = {genuine[i].person for rows in files for i in rows}
     rest = [p for p in genuine if p.person not in left]
-    moves = memory(rest)
-    rule = ClipRule(Calibration(1.0, 0.0), clip_curve(rest, without_memory(rest, moves), faces), runs, None)
-    found = []
+    moves = known_bias(rest)
+    rule = ClipRule(Calibration(1.0, 0.0), clip_curve(rest, bias_corrected(rest, moves), faces), runs, None)
+    bands = []
     for rows in files:
         seen = [genuine[i] for i in rows]
         chances = rule.chances([p.score for p in seen])
-        found.append(BANDS.index(band_of(float(without_memory(seen, moves).max()), rule.curve, chances)))
-    return found
+        bands.append(BANDS.index(band_of(float(bias_corrected(seen, moves).max()), rule.curve, chances)))
+    return bands
 
 
 def _person_weights(people: Sequence[ClipPerson]) -> np.ndarray:

@@ -39,9 +39,9 @@ def deletion_test(judge: Judge, crops: Sequence[np.ndarray], rng: np.random.Gene
     for crop, logit, cam in zip(crops, logits, cams, strict=True):
         mask = hottest_mask(scaled_cam(cam, crop.shape[0]))
         others = [np.roll(mask, tuple(rng.integers(0, crop.shape[0], 2)), (0, 1)) for _ in range(ELSEWHERE)]
-        found = judge([hidden(crop, m) for m in (mask, *others)])[0]
-        hottest.append(logit - found[0])
-        elsewhere.append(logit - found[1:].mean())
+        without = judge([hidden(crop, m) for m in (mask, *others)])[0]
+        hottest.append(logit - without[0])
+        elsewhere.append(logit - without[1:].mean())
     gains = np.array(hottest) - np.array(elsewhere)
     drawn = gains[rng.integers(len(gains), size=(ROUNDS, len(gains)))].mean(axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975])

@@ -95,16 +95,16 @@ def fit_ensembles(
     # components from few to many, so that of equals the simpler is taken
     dimensions = range(1, members + 1)
     fits["stacking"] = (stacked, [{"components": d, **k} for d, k in product(dimensions, _KERNELS)])
-    found: dict[Kind, Fitted] = {}
+    fitted: dict[Kind, Fitted] = {}
     for kind in ORDER:
         if kind in fits:
             say(f"Fitting {kind.replace('_', ' ')} on {len(samples)} validation faces")
             try:
-                found[kind] = _fitted(samples, logits, unseen, *fits[kind])
+                fitted[kind] = _fitted(samples, logits, unseen, *fits[kind])
             except DataError as error:
                 # the networks themselves may well be published
                 say(f"{kind.replace('_', ' ')} is left out: {error}")
-    return found
+    return fitted
 
 
 def fit_stacker(samples: Sequence[Sample], logits: np.ndarray, setting: Setting) -> Stacker:
@@ -211,8 +211,8 @@ def _fitted(
             rows = np.setdiff1d(every, held)
             scores[held] = fit(rows, _best(samples, logits, unseen, fit, settings, rows)).score(logits[held])
     chosen = _best(samples, logits, unseen, fit, settings, every)
-    found = fit_calibration(samples, scores)
-    calibration = Calibration(round(found.scale, 6), round(found.offset, 6))
+    exact = fit_calibration(samples, scores)
+    calibration = Calibration(round(exact.scale, 6), round(exact.offset, 6))
     return Fitted(replace(fit(every, chosen), calibration=calibration), chosen, calibration(scores))
 
 

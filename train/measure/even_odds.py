@@ -24,7 +24,7 @@ def slices_at_even_odds(samples: Sequence[Sample], logits: np.ndarray) -> dict[s
     labels = np.array([s.label for s in samples])
     sources = np.array([s.source for s in samples])
     groups = np.array([s.group for s in samples])
-    found: dict[str, dict[str, Any]] = {}
+    slices: dict[str, dict[str, Any]] = {}
     for source in sorted(set(sources.tolist())):
         own = sources == source
         if not (labels[own] == 1).any():
@@ -37,7 +37,7 @@ def slices_at_even_odds(samples: Sequence[Sample], logits: np.ndarray) -> dict[s
         right = flagged == (labels[rows] == 1)
         # a slice of fakes among many more genuine faces: both classes count the same
         balanced = float(np.mean([right[labels[rows] == c].mean() for c in (0, 1)]))
-        found[source] = {
+        slices[source] = {
             "genuine": int((labels[rows] == 0).sum()),
             "manipulated": int((labels[rows] == 1).sum()),
             "against": "own" if (labels[own] == 0).any() else "all genuine faces of the split",
@@ -49,4 +49,4 @@ def slices_at_even_odds(samples: Sequence[Sample], logits: np.ndarray) -> dict[s
             "f1": round(float(f1), 4),
             "confusion": confusion_matrix(labels[rows], flagged.astype(int), labels=[0, 1]).tolist(),
         }
-    return found
+    return slices

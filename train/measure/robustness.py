@@ -1,4 +1,4 @@
-"""What happens to pictures on their way: each change a pure function, and the same figures after it."""
+"""Changes that happen to pictures on their way: each a pure function, and the same figures after it."""
 
 from collections.abc import Callable, Sequence
 

@@ -48,7 +48,7 @@ def store_frames(
     """
     extract_faces(clips, folder, replace(AS_STORED, frames=frames), workers=workers, on_progress=on_progress)
     by_name = {clip.name: clip for clip in clips}
-    found = {}
+    stored = {}
     with (folder / TABLE).open(newline="", encoding="utf-8") as table:
         for row in csv.DictReader(table):
             clip = by_name[row["video"]]
@@ -62,12 +62,12 @@ def store_frames(
                 method=clip.method,
                 split=clip.split,
             )
-            found[moment(clip, float(row["time_s"]))] = sample
-    return found
+            stored[moment(clip, float(row["time_s"]))] = sample
+    return stored
 
 
 def moment(clip: Clip, time_s: float) -> Moment:
-    """What names a frame on both sides."""
+    """The name of a frame on both sides."""
     return clip.name, round(time_s, 3)
 
 

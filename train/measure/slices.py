@@ -107,7 +107,7 @@ def roc_points(labels: np.ndarray, scores: np.ndarray) -> list[list[float]]:
 def figures(
     samples: Sequence[Sample], calibrated: np.ndarray, curve: FalseAlarmCurve, rows: np.ndarray
 ) -> dict[str, Any]:
-    """What the leaderboard says of one choice on the samples that `rows` (N,) picks.
+    """Figures of one choice on the samples that `rows` (N,) picks.
 
     Manipulated faces alone are ranked against all genuine ones, for AUC, EER, precision and F1; genuine faces alone
     give only a rate of false alarms. Recall is "tpr". Precision and F1 depend on how many of each class there are.
@@ -116,7 +116,7 @@ def figures(
     groups = np.array([s.group for s in samples])
     flagged = calibrated > edges(curve)["strong"]
     genuine, manipulated = rows & (labels == 0), rows & (labels == 1)
-    found: dict[str, Any] = {"genuine": int(genuine.sum()), "manipulated": int(manipulated.sum())}
+    row: dict[str, Any] = {"genuine": int(genuine.sum()), "manipulated": int(manipulated.sum())}
     if manipulated.any():
         against = opponents(labels, rows)
         own = bool(genuine.any())
@@ -129,21 +129,21 @@ def figures(
             known = Interval(point, None, None, len(y)) if values is None else bootstrapped(point, values, len(y))
             return known.to_dict()
 
-        found["auc"] = interval(auc(y, x), None if draws is None else auc_draws(y, x, draws))
-        found["against"] = "own" if own else "all genuine test faces"
-        found["eer"] = interval(eer(y, x), None if draws is None else eer_draws(y, x, draws))
-        found["f1"] = interval(f1(y, alarm), None if draws is None else f1_draws(y, alarm, draws))
+        row["auc"] = interval(auc(y, x), None if draws is None else auc_draws(y, x, draws))
+        row["against"] = "own" if own else "all genuine test faces"
+        row["eer"] = interval(eer(y, x), None if draws is None else eer_draws(y, x, draws))
+        row["f1"] = interval(f1(y, alarm), None if draws is None else f1_draws(y, alarm, draws))
         if alarm.any():
-            found["precision"] = rate_interval(y[alarm] == 1, groups[against][alarm].tolist()).to_dict()
-        found["tpr"] = rate_interval(flagged[manipulated], groups[manipulated].tolist()).to_dict()
+            row["precision"] = rate_interval(y[alarm] == 1, groups[against][alarm].tolist()).to_dict()
+        row["tpr"] = rate_interval(flagged[manipulated], groups[manipulated].tolist()).to_dict()
     if genuine.any():
-        found["fpr"] = rate_interval(flagged[genuine], groups[genuine].tolist()).to_dict()
-    found["accuracy"] = rate_interval(flagged[rows] == (labels[rows] == 1), groups[rows].tolist()).to_dict()
+        row["fpr"] = rate_interval(flagged[genuine], groups[genuine].tolist()).to_dict()
+    row["accuracy"] = rate_interval(flagged[rows] == (labels[rows] == 1), groups[rows].tolist()).to_dict()
     # rows: genuine, manipulated; columns: not flagged, flagged
-    found["confusion"] = [
+    row["confusion"] = [
         [int((picked & (flagged == f)).sum()) for f in (False, True)] for picked in (genuine, manipulated)
     ]
-    return found
+    return row
 
 
 def false_alarms(
@@ -154,18 +154,18 @@ def false_alarms(
     if not rows:
         return {}
     groups = [samples[i].group for i in rows]
-    found = {}
+    by_band = {}
     for band, edge in edges(curve).items():
         hits = calibrated[rows] > edge
         interval = rate_interval(hits, groups)
-        found[str(band)] = {
+        by_band[str(band)] = {
             "n": len(rows),
             "k": int(hits.sum()),
             "rate": round(interval.value, 4),
             "low": interval.low,
             "high": interval.high,
         }
-    return found
+    return by_band
 
 
 def false_alarms_by_faces(
@@ -188,7 +188,7 @@ def false_alarms_by_faces(
     pools = [rows for _, rows in sorted(by_source.items()) if len(rows) >= 10]
     if not pools:
         return {}
-    found: dict[str, dict[str, Any]] = {}
+    by_count: dict[str, dict[str, Any]] = {}
     for name, low, high in (("1", 1, 1), ("2-4", 2, 4), ("5+", 5, 9)):
         bands = []
         for _ in range(files):
@@ -196,17 +196,17 @@ def false_alarms_by_faces(
             faces = rng.choice(pools[int(rng.integers(len(pools)))], n, replace=False)
             bands.append(band_of(float(calibrated[faces].max()), curve, n))
         order = list(BAND_RATES)
-        found[name] = {
+        by_count[name] = {
             "files": files,
             **{str(b): round(float(np.mean([x in order[k:] for x in bands])), 4) for k, b in enumerate(order)},
         }
-    return found
+    return by_count
 
 
 def clip_figures(
     labels: np.ndarray, persons: Sequence[str], probs: np.ndarray, bands: Sequence[Band]
 ) -> dict[str, Any]:
-    """What the verdicts on N whole clips are worth: AUC, and of each band false alarms and share caught.
+    """Figures of the verdicts on N whole clips: AUC, and of each band false alarms and share caught.
 
     Intervals are over persons: several clips of one count by his share.
 
@@ -217,25 +217,25 @@ def clip_figures(
         bands: that were given, a cap included.
     """
     names = np.asarray(persons)
-    found: dict[str, Any] = {
+    row: dict[str, Any] = {
         "genuine": int((labels == 0).sum()),
         "manipulated": int((labels == 1).sum()),
         "genuine_persons": len(set(names[labels == 0].tolist())),
     }
     if len(np.unique(labels)) == 2:
-        found["auc"] = auc_interval(labels, probs, persons, np.random.default_rng(0)).to_dict()
+        row["auc"] = auc_interval(labels, probs, persons, np.random.default_rng(0)).to_dict()
     reached = np.array([BANDS.index(band) for band in bands])
     for title, label in (("false_alarms", 0), ("caught", 1)):
         rows = labels == label
         if rows.any():
-            found[title] = {
+            row[title] = {
                 band: {
                     "k": int((reached[rows] >= BANDS.index(band)).sum()),
                     **rate_interval(reached[rows] >= BANDS.index(band), names[rows].tolist()).to_dict(),
                 }
                 for band in BAND_RATES
             }
-    return found
+    return row
 
 
 AGE_BANDS = {"18-29": (18, 29), "30-44": (30, 44), "45-59": (45, 59), "60 and over": (60, 200)}

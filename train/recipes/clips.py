@@ -101,8 +101,8 @@ def clip_sections(
     known = {person_of(group) for group in trained}
     lengths = [[len(rows) for rows in persons] for persons in next(iter(members.values()))]
     flat = {
-        name: np.concatenate([np.zeros(0), *(rows for persons in found for rows in persons)])
-        for name, found in members.items()
+        name: np.concatenate([np.zeros(0), *(rows for persons in logits for rows in persons)])
+        for name, logits in members.items()
     }
     sections = {}
     for name in manifest.names():
@@ -139,10 +139,10 @@ def with_clips(
     )
     if measured is None:
         return manifest, measured
-    made = {name: results.in_made_files(found["false_alarms_by_persons"]) for name, found in sections.items()}
+    by_persons = {name: results.in_made_files(section["false_alarms_by_persons"]) for name, section in sections.items()}
     return manifest, replace(
         measured,
-        choices={n: replace(choice, by_persons=made.get(n, {})) for n, choice in measured.choices.items()},
+        choices={n: replace(choice, by_persons=by_persons.get(n, {})) for n, choice in measured.choices.items()},
         curves=replace(measured.curves, clips={name: fit for name, (_, fit) in rules.items()}),
     )
 
@@ -154,7 +154,7 @@ def _member_logits(
     # also heatmap packages, which a machine that only trains may lack
     from detector.pipeline import Detector
 
-    found: dict[str, list[list[np.ndarray]]] = {}
+    logits: dict[str, list[list[np.ndarray]]] = {}
     for choice in _covering(manifest):
         members = manifest.entry(choice).members
         keys = [sha256_of(clip.path) for clip in clips]
@@ -164,8 +164,8 @@ def _member_logits(
         if missing:
             _score(Detector(choice, weights_dir=manifest.folder), missing, frames, path, known)
         for j, name in enumerate(members):
-            found[name] = [[np.array(rows, float).reshape(-1, len(members))[:, j] for rows in known[k]] for k in keys]
-    return found
+            logits[name] = [[np.array(rows, float).reshape(-1, len(members))[:, j] for rows in known[k]] for k in keys]
+    return logits
 
 
 def _covering(manifest: Manifest) -> list[str]:
@@ -216,11 +216,11 @@ def _score(
 
 def _told(name: str, section: Mapping[str, Any]) -> list[str]:
     cap = section["cap"]
-    persons, memory = section["persons"], section["memory"]["genuine"]
+    persons, bias = section["persons"], section["known_bias"]["genuine"]
     lines = [
         f"{name}: {persons['genuine']} genuine persons ({persons['genuine_unknown']} of them in no training picture), "
-        f"{persons['manipulated']} manipulated; known genuine ones from {memory['known']:.2f} to "
-        f"{memory['unknown']:.2f}, spread by {memory['spread']:.2f}; calibrated on {section['calibration']['chosen']}; "
+        f"{persons['manipulated']} manipulated; known genuine ones from {bias['known']:.2f} to "
+        f"{bias['unknown']:.2f}, spread by {bias['spread']:.2f}; calibrated on {section['calibration']['chosen']}; "
         + ("every band shown" if cap is None else f"at most {cap['band']} ({cap['reason']})")
     ]
     for band in BAND_RATES:

@@ -182,7 +182,7 @@ def _check_same(options: Cnn, data: FaceData) -> None:
 def training_batches(
     options: Cnn, data: FaceData, steps: int, world: World = ALONE
 ) -> tuple[PairedBatches, DataLoader[tuple[Tensor, float]]]:
-    """What an epoch of so many steps draws, and the loader that makes this process's part of it."""
+    """The sampler of an epoch of so many steps, and the loader that makes this process's part of it."""
     crops, blending, schedule = options.crops, options.blending, options.schedule
     sampler = PairedBatches(
         data.train,
@@ -198,8 +198,10 @@ def training_batches(
         counted_as=data.counted_as,
     )
     blend = SelfBlend(parts=blending.parts)
-    made = TrainFaces(data.train, data.faces, crops.size_px, AUGMENTATIONS[crops.augmentation], crops.window_px, blend)
-    return sampler, train_loader(made, world.part(sampler), options.data.workers)
+    crops_of = TrainFaces(
+        data.train, data.faces, crops.size_px, AUGMENTATIONS[crops.augmentation], crops.window_px, blend
+    )
+    return sampler, train_loader(crops_of, world.part(sampler), options.data.workers)
 
 
 def fit_options(options: Cnn, steps: int, amp: bool) -> FitOptions:

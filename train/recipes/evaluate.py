@@ -119,7 +119,7 @@ def run(options: Evaluate) -> Path:
     by_moment = _loaded_frames(manifest, clips, frames, workers) if clips else {}
     clip_rows = _clips(clips, verdicts, data.test, by_loader, by_moment)
     bands = _clip_bands(clips, verdicts, {c.person for c in every if c.split != "test"})
-    found = {
+    evaluation = {
         "environment": environment(),
         "weights": manifest.date,
         "product_against_loader": rows,
@@ -127,10 +127,10 @@ def run(options: Evaluate) -> Path:
         "clip_bands": bands,
         "verdicts": dict(Counter(v.status for v in pictures.values())),
     }
-    write_json(record.report / "evaluate.json", found)
+    write_json(record.report / "evaluate.json", evaluation)
     if options.keep:
         keep_resaved(manifest, measured)
-        _keep(manifest, found, runs_dir / "bench.json")
+        _keep(manifest, evaluation, runs_dir / "bench.json")
     say("\n".join([*choices_table(choices), "", *slices_table(choices[entry.name].slices)]))
     say("\n".join(["", *resaved_table(choices[entry.name].resaved)]))
     say(f"\n{'slice':16} {'faces':>6} {'verdict':>8} {'loader':>8} {'product':>8}  AUC of the same faces")
@@ -167,12 +167,12 @@ def _keep(manifest: Manifest, found: Mapping[str, Any], bench: Path) -> None:
 
 
 def _pictures(detector: "Detector", samples: Sequence[Sample]) -> dict[str, FileVerdict]:
-    found = {}
+    verdicts = {}
     with Bar("Pictures through the product") as bar:
         for i, sample in enumerate(samples, 1):
-            found[sample.name] = detector.file(sample.read(), name="picture")
+            verdicts[sample.name] = detector.file(sample.read(), name="picture")
             bar.at(i, len(samples))
-    return found
+    return verdicts
 
 
 def _compare(
@@ -246,16 +246,16 @@ def _loaded_frames(manifest: Manifest, clips: Sequence[Clip], frames: int, worke
     entry = manifest.entry("default")
     with TemporaryDirectory() as folder, Bar("Frames of the clips as stored faces") as bar:
         stored = store_frames(clips, frames, Path(folder), workers=workers, on_progress=bar.at)
-        found = find_faces(list(stored.values()), Path(folder) / "cache", workers=workers)
-        kept = {m: sample for m, sample in stored.items() if sample.name in found}
-        samples = list(kept.values())
+        faces = find_faces(list(stored.values()), Path(folder) / "cache", workers=workers)
+        with_face = {m: sample for m, sample in stored.items() if sample.name in faces}
+        samples = list(with_face.values())
         members = {
             name: calibration_of(manifest, name)(
-                score(Engine(manifest, name), samples, found, workers, f"frames, {name}")
+                score(Engine(manifest, name), samples, faces, workers, f"frames, {name}")
             )
             for name in entry.members
         }
-    return dict(zip(kept, choice_logits(manifest, members, entry.name).tolist(), strict=True))
+    return dict(zip(with_face, choice_logits(manifest, members, entry.name).tolist(), strict=True))
 
 
 def _clips(

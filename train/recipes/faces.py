@@ -51,16 +51,16 @@ class Faces:
 def run(options: Faces) -> Path:
     """Cuts, writes the tables, says what was skipped; returns the folder."""
     root = find_data_root(options.data_root)
-    found = load_clips(root, options.seed, options.allow_missing)
-    clips = [c for c in found.clips if not options.only or fnmatch(c.name, options.only)]
+    layout = load_clips(root, options.seed, options.allow_missing)
+    clips = [c for c in layout.clips if not options.only or fnmatch(c.name, options.only)]
     if not clips:
-        first = found.clips[0].name
-        raise DataError(f"none of {len(found.clips)} videos is named like {options.only!r}; one is called {first}")
-    say(f"{found.dataset}: {len(clips)} videos")
+        first = layout.clips[0].name
+        raise DataError(f"none of {len(layout.clips)} videos is named like {options.only!r}; one is called {first}")
+    say(f"{layout.dataset}: {len(clips)} videos")
     for split in ("train", "val", "test"):
         counts = Counter("manipulated" if c.label else "genuine" for c in clips if c.split == split)
         say(f"  {split}: {counts['genuine']} genuine, {counts['manipulated']} manipulated")
-    for note in found.notes:
+    for note in layout.notes:
         say(f"  {note}")
     cutting = Cutting(options.frames, options.margin, options.size_px, options.min_face_px, options.quality)
     with Bar("Cutting out faces") as bar:

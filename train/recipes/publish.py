@@ -101,7 +101,7 @@ def run(options: Publish) -> bool:
 def _published_figures(
     target: Path, data: FaceData, workers: int, known: Mapping[str, np.ndarray]
 ) -> dict[str, float] | None:
-    """What the published default reaches on the same validation faces; None if there is nothing published.
+    """Figures of the published default on the same validation faces; None if there is nothing published.
 
     One that was fitted on these very faces (stacking, weighted votes) is judged too well here: a new set has to beat it
     all the same.
@@ -147,8 +147,8 @@ def _measured(
     edge = edges(built.manifest().entry(built.default).curve)["strong"]
     say("Measuring how small and how blurred a face may be")
     ensemble = load_ensemble(built.manifest(), built.default)
-    found = measure_limits(data.val, data.faces, built.engines(built.default), ensemble, edge)
-    limits, limit_curves = results.limits(found)
+    measurement = measure_limits(data.val, data.faces, built.engines(built.default), ensemble, edge)
+    limits, limit_curves = results.limits(measurement)
     choices: dict[str, Choice]
     if data.test:
         shipped = (options.weights_dir or default_folder()) / TEST_SCORES

@@ -248,7 +248,7 @@ def _deletion(engine: Engine, data: FaceData) -> Deletion | None:
 
 
 def _data_of(members: Sequence[Member], data: FaceData) -> Data:
-    """What the members were trained on together: of each source the most faces that one of them saw."""
+    """The data of all members together: of each source the most faces that one of them saw."""
     sources: dict[str, dict[str, tuple[int, int]]] = {}
     for member in members:
         for split, rows in member.sources.items():
@@ -374,12 +374,12 @@ def _validation_logits(member: Member, engine: Engine, data: FaceData, workers: 
         with np.load(path, allow_pickle=False) as stored:
             known = dict(zip(stored["names"].tolist(), stored["logits"].tolist(), strict=True))
         if all(s.name in known for s in data.val):
-            found = np.array([known[s.name] for s in data.val])
+            written = np.array([known[s.name] for s in data.val])
             rows = np.unique(np.linspace(0, len(data.val) - 1, min(_CHECKED, len(data.val))).astype(int))
             some = [data.val[i] for i in rows]
             again = scoring.score(engine, some, data.faces, workers, f"a part of validation, {engine.name}")
-            if np.abs(again - found[rows]).mean() <= _ROUNDING:
-                return found
+            if np.abs(again - written[rows]).mean() <= _ROUNDING:
+                return written
             say(f"{member.title}: the logits it wrote are not those of its weights; scoring validation anew")
     return scoring.score(engine, data.val, data.faces, workers, f"validation, {engine.name}")
 

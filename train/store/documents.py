@@ -47,7 +47,7 @@ def card(manifest: Manifest, measured: Results | None, name: str) -> str:
     slices = choice.slices if choice else {}
     by_source = measured.curves.by_source.get(name) if measured else None
     # a figure without an interval is of too few persons or videos to stand here
-    told = {t: m for t, m in slices.items() if "auc" in m.figures and m.figures["auc"].low is not None}
+    with_interval = {t: m for t, m in slices.items() if "auc" in m.figures and m.figures["auc"].low is not None}
     return _render(
         "card.md.jinja",
         name=name,
@@ -58,7 +58,7 @@ def card(manifest: Manifest, measured: Results | None, name: str) -> str:
         alarms=_alarms(entry.false_alarms, entry.clip_false_alarms, by_source),
         by_source=by_source,
         strongest=_strongest(entry),
-        slices=_slices(told),
+        slices=_slices(with_interval),
         changed=_changed(choice),
         resaved=_resaved(choice),
         resaved_faces=measured.curves.resaved_faces if measured else None,
@@ -117,9 +117,9 @@ def data_page(manifest: Manifest, measured: Results | None) -> str:
 def label_rows(labels: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """False alarms by label, as a Markdown table."""
     rows = [
-        [f"{title} {label}", found["n"] if isinstance(found, Mapping) else found.n, spanned(found, _RATE)]
+        [f"{title} {label}", figure["n"] if isinstance(figure, Mapping) else figure.n, spanned(figure, _RATE)]
         for title, inside in labels.items()
-        for label, found in inside.items()
+        for label, figure in inside.items()
     ]
     return table(["label", "n", "false alarms"], rows)
 
@@ -158,7 +158,7 @@ def slices_table(slices: Mapping[str, Measured]) -> list[str]:
 
 
 def clip_bands_text(found: Mapping[str, Any]) -> str:
-    """What `train.measure.slices.clip_figures` found, in a few sentences."""
+    """`train.measure.slices.clip_figures` in a few sentences."""
     text = f"{found['genuine']} genuine clips of {found['genuine_persons']} persons, {found['manipulated']} manipulated"
     if found["left_out"]:
         text += f"; {found['left_out']} show persons whose other clips set the edges and are left out"
@@ -320,11 +320,11 @@ def _videos(entry: Entry, measured: Results | None) -> str:
         f"{_strongest(entry)} Genuine persons judged by edges that they took no part in (95 % interval by Wilson), and "
         "made files of them:"
     )
-    made = measured.choices[entry.name].by_persons if measured and entry.name in measured.choices else {}
-    head = ["band", "one person", "interval", "n", *(f"{n} persons" for n in made)]
+    by_persons = measured.choices[entry.name].by_persons if measured and entry.name in measured.choices else {}
+    head = ["band", "one person", "interval", "n", *(f"{n} persons" for n in by_persons)]
     rows = [
         [f"{_word(band)} or stronger", f"{s.rate:.1%}", f"{s.low:.1%} to {s.high:.1%}", s.n,
-         *(f"{row[band].value:.1%}" for row in made.values())]
+         *(f"{row[band].value:.1%}" for row in by_persons.values())]
         for band, s in alarms.items()
     ]  # fmt: skip
     return "\n".join([" ".join(lines), "", *table(head, rows)])

@@ -33,9 +33,9 @@ def _auc_goals(manifest: Manifest, measured: Results) -> list[str]:
     slices = measured.choices[manifest.default].slices
     lines = []
     for name, goal in AUC_GOALS.items():
-        found = slices[name].figures.get("auc") if name in slices else None
-        if found:
-            lines.append(f"- {name}: AUC {found.value:.3f}, goal {goal:.2f}: {_met(found.value, goal)}.")
+        figure = slices[name].figures.get("auc") if name in slices else None
+        if figure:
+            lines.append(f"- {name}: AUC {figure.value:.3f}, goal {goal:.2f}: {_met(figure.value, goal)}.")
     alarms = {name: m.figures["fpr"] for name, m in slices.items() if "fpr" in m.figures}
     above = [name for name, fpr in alarms.items() if fpr.low is not None and fpr.low > GOAL_FALSE_ALARMS]
     lines.append(
@@ -55,12 +55,12 @@ def _accuracy_goals(manifest: Manifest, measured: Results) -> list[str]:
     lines = []
     for source, which, goal in ACCURACY_GOALS:
         known = {n: measured.choices[n].even_odds.get(source) for n in among[which] if n in measured.choices}
-        found = {name: accuracy for name, accuracy in known.items() if accuracy}
-        if found:
-            best = max(found, key=lambda name: found[name].value)
+        by_choice = {name: accuracy for name, accuracy in known.items() if accuracy}
+        if by_choice:
+            best = max(by_choice, key=lambda name: by_choice[name].value)
             lines.append(
-                f"- {source}: accuracy at even odds {spanned(found[best], '.1%')}, {which} ({best}), goal {goal:.0%}: "
-                f"{_met(found[best].value, goal)}."
+                f"- {source}: accuracy at even odds {spanned(by_choice[best], '.1%')}, {which} ({best}), goal "
+                f"{goal:.0%}: {_met(by_choice[best].value, goal)}."
             )
     return lines
 

@@ -1,4 +1,4 @@
-"""Logits of what is looked at once, kept: a figure that is mended later costs no second look at test.
+"""Logits of what is looked at once, kept: a figure that is fixed later costs no second look at test.
 
 They lie in the runs folder or in a run's report, and ship beside the weights (`weights/test_scores.npz`). Samples stand
 there as digests of their names, since a newsroom's own pictures may be named after persons.
@@ -48,7 +48,7 @@ class KeptScores:
 
     @classmethod
     def load(cls, path: Path, of: str) -> "KeptScores | None":
-        """What a file holds; None where there is no such file, or it is of other networks or data.
+        """The scores that a file holds; None where there is no such file, or it is of other networks or data.
 
         Raises:
             DataError: the file is damaged.
@@ -77,10 +77,10 @@ class KeptScores:
 
 
 def key(sample: Sample) -> str:
-    """What stands for a sample."""
+    """The digest that stands for a sample."""
     return digest(sample.name)
 
 
 def digest(said: str) -> str:
-    """What stands for everything that decides some logits."""
+    """A digest of everything that decides some logits."""
     return hashlib.sha256(said.encode()).hexdigest()[:16]

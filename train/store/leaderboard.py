@@ -107,7 +107,7 @@ def calibration_of(manifest: Manifest, network: str) -> Calibration:
 
 def member_logits(manifest: Manifest, scores: KeptScores, title: str) -> dict[str, np.ndarray]:
     """Network -> (N,) logits of a kept set, as the manifest calibrates them."""
-    return {name: calibration_of(manifest, name)(found) for name, found in scores.logits(title).items()}
+    return {name: calibration_of(manifest, name)(raw) for name, raw in scores.logits(title).items()}
 
 
 def choice_logits(manifest: Manifest, members: Mapping[str, np.ndarray], name: str) -> np.ndarray:
@@ -148,13 +148,13 @@ def board(manifest: Manifest, data: FaceData, scores: KeptScores) -> tuple[dict[
     choices, roc, reliability = {}, {}, {}
     for name in manifest.names():
         entry = manifest.entry(name)
-        found = slice_figures(test, logits[name], entry.curve, fresh, small)
-        roc[name] = tuple((x, y) for x, y in found["pooled"]["roc"])
-        reliability[name] = tuple((x, y, weight) for x, y, weight in found["pooled"]["reliability"])
+        figures = slice_figures(test, logits[name], entry.curve, fresh, small)
+        roc[name] = tuple((x, y) for x, y in figures["pooled"]["roc"])
+        reliability[name] = tuple((x, y, weight) for x, y, weight in figures["pooled"]["reliability"])
         choices[name] = replace(
             _choice_of_cost([cost[m] for m in entry.members]),
-            slices={title: results.measured(row) for title, row in found["slices"].items()},
-            pooled=results.pooled(found["pooled"]),
+            slices={title: results.measured(row) for title, row in figures["slices"].items()},
+            pooled=results.pooled(figures["pooled"]),
             even_odds=_at_even_odds(test, logits[name]),
             against_default=_against_default(test, logits, name, manifest.default, fresh, small),
             changed=_changed(manifest, scores, every, name),
@@ -237,8 +237,8 @@ def _choice_of_cost(costs: Sequence[tuple[int, float, float]]) -> Choice:
 
 def _at_even_odds(test: Sequence[Sample], logits: np.ndarray) -> dict[str, Figure]:
     """Slices with both classes only: among all genuine faces of the split an accuracy says little of the others."""
-    found = slices_at_even_odds(test, logits)
-    return {s: results.figure(row["accuracy"]) for s, row in found.items() if row["against"] == "own"}
+    slices = slices_at_even_odds(test, logits)
+    return {s: results.figure(row["accuracy"]) for s, row in slices.items() if row["against"] == "own"}
 
 
 def _against_default(
@@ -276,13 +276,13 @@ def _changed(manifest: Manifest, scores: KeptScores, known: Sequence[Sample], na
         return {}
     samples = scores.samples(titles[0], known)
     every = np.ones(len(samples), bool)
-    found = {}
+    by_change = {}
     for change, values in logits.items():
         row = figures(samples, values, curve, every)
         if change != UNCHANGED:
             row["auc_lost"] = paired_auc(samples, logits[UNCHANGED], values, every)
-        found[change] = results.measured(row)
-    return found
+        by_change[change] = results.measured(row)
+    return by_change
 
 
 def _resaved(
@@ -308,8 +308,8 @@ def _labels(manifest: Manifest, scores: KeptScores, known: Sequence[Sample], nam
         return {}
     samples = scores.samples(LABELLED, known)
     logits = choice_logits(manifest, member_logits(manifest, scores, LABELLED), name)
-    found = false_alarms_by_labels(samples, logits, manifest.entry(name).curve)
-    return {title: results.figures(rows) for title, rows in found.items()}
+    by_label = false_alarms_by_labels(samples, logits, manifest.entry(name).curve)
+    return {title: results.figures(rows) for title, rows in by_label.items()}
 
 
 def _about_labels(manifest: Manifest, data: FaceData, scores: KeptScores) -> LabelledSource | None:

@@ -1,4 +1,4 @@
-"""What was measured of the product itself, beside published weights: as long as they are the weights it was of."""
+"""Measurements of the product itself, beside published weights, as long as they are of these very weights."""
 
 import hashlib
 import json

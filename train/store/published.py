@@ -1,4 +1,4 @@
-"""What a published set says of the data that its networks were trained on."""
+"""The data that the networks of a published set were trained on, as far as it says."""
 
 from detector.manifest import Manifest
 

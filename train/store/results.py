@@ -92,7 +92,7 @@ def videos(found: Mapping[str, Any]) -> tuple[Videos, ClipFit]:
     persons = found["persons"]
     fit = ClipFit(
         persons=ClipPersons(**{**persons, "sources": tuple(persons["sources"])}),
-        known_moved={kind: Moved(**moved) for kind, moved in found["memory"].items()},
+        known_moved={kind: Moved(**moved) for kind, moved in found["known_bias"].items()},
         calibrated_on=calibration["chosen"],
         gain=None if calibration["gain"] is None else figure(calibration["gain"]),
         folds=calibration["folds"],

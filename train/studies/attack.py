@@ -53,20 +53,20 @@ def run(options: AttackRuns) -> Path:
     members, data = members_of(options.runs, options.data)
     samples = drawn_faces(data.val, np.random.default_rng(0))
     labels = torch.tensor([float(s.label) for s in samples])
-    found: list[list[np.ndarray]] = []
+    logits_of: list[list[np.ndarray]] = []
     levels = (0.0, *(e for e in sorted(set(options.epsilons)) if e > 0))
     with Bar("Attacking") as bar:
         for member in members:
             network = member.network()
             crops = eval_crops(samples, data.faces, member.options["size_px"], options.data.workers)
             batches = list(zip(crops.split(EVAL_BATCH), labels.split(EVAL_BATCH), strict=True))
-            found.append([])
+            logits_of.append([])
             for level in levels:
                 torch.manual_seed(0)  # for the random starts of PGD
                 logits = attacked_logits(network, batches, options.method, level / 255, where)
-                found[-1].append(logits)
-                bar.at(sum(map(len, found)), len(members) * len(levels))
-    rows = _rows(samples, members, found, levels)
+                logits_of[-1].append(logits)
+                bar.at(sum(map(len, logits_of)), len(members) * len(levels))
+    rows = _rows(samples, members, logits_of, levels)
     said = {**options_record(options), "runs": [member.name for member in members]}
     record_run = Run.create(options.data.runs_dir, "attack")
     record_run.write_record(recipe="attack", options=said, environment=environment())

@@ -105,7 +105,7 @@ class Entry:
 
 
 def planned(options: Compare, pretrained: Path | None) -> list[Entry]:
-    """What is to be trained, each network's own start first, the bridge among them."""
+    """Runs to be trained, each network's own start first, the bridge among them."""
     pairs: list[tuple[str, str]] = []
     for name in options.models:
         if options.start == "auto" and starting_file(name, pretrained):
@@ -250,9 +250,9 @@ def compared(
             row["failed"] = failed[0]
         else:
             runs = [_logits(folder / m["folder"], val) for m in members]
-            found = selection_intervals(val, runs, unseen, np.random.default_rng(0))
+            intervals = selection_intervals(val, runs, unseen, np.random.default_rng(0))
             row["images_s"] = round(statistics.median(m["images_s"] for m in members), 1)
-            row["figures"] = {k: v.to_dict() for k, v in found.items()}
+            row["figures"] = {k: v.to_dict() for k, v in intervals.items()}
             row["score_of_seeds"] = [
                 round(selection_intervals(val, [r], unseen, np.random.default_rng(0), 2)["score"].value, 4)
                 for r in runs
@@ -278,10 +278,10 @@ def compared(
 
 
 def _logits(folder: Path, val: Sequence[Sample]) -> np.ndarray:
-    with np.load(folder / VAL_LOGITS, allow_pickle=False) as kept:
-        if kept["names"].tolist() != [s.name for s in val]:
+    with np.load(folder / VAL_LOGITS, allow_pickle=False) as saved:
+        if saved["names"].tolist() != [s.name for s in val]:
             raise DataError(f"{folder.name} was validated on other faces: start a new comparison")
-        return np.asarray(kept["logits"])
+        return np.asarray(saved["logits"])
 
 
 def markdown(said: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
@@ -323,9 +323,9 @@ def markdown(said: dict[str, Any], rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _worth(row: dict[str, Any]) -> str:
-    """What its start was worth to the bridge."""
-    found = row.get("score_minus_scratch")
-    return f"; score minus {row['model']} from scratch: {spanned(found, '+.3f')}" if found else ""
+    """The worth of its start to the bridge, in words; empty without a bridge."""
+    gain = row.get("score_minus_scratch")
+    return f"; score minus {row['model']} from scratch: {spanned(gain, '+.3f')}" if gain else ""
 
 
 def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -333,8 +333,8 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         line = {k: v for k, v in row.items() if k != "figures" and k not in _DISTANCES}
         line |= {k: " ".join(map(str, row[k])) for k in ("seeds", "score_of_seeds") if k in row}
-        for name, found in {**row.get("figures", {}), **{k: row[k] for k in _DISTANCES if k in row}}.items():
-            line |= {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
+        for name, interval in {**row.get("figures", {}), **{k: row[k] for k in _DISTANCES if k in row}}.items():
+            line |= {name: interval["value"], f"{name}_low": interval["low"], f"{name}_high": interval["high"]}
         flat.append(line)
     with path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, list(dict.fromkeys(k for line in flat for k in line)))

@@ -85,12 +85,12 @@ def run(options: Confounds) -> Path:
     with Bar("Pairs") as bar:
         for done, pair in enumerate(pairs, 1):
             seen = np.array([features(row, options.data) for row in pair.rows])
-            found = {name: tell(pair.rows, _columns(seen, name), options.seed) for name in (*FAMILIES, "all")}
+            aucs = {name: tell(pair.rows, _columns(seen, name), options.seed) for name in (*FAMILIES, "all")}
             if options.equal:
                 views = np.array([equal_features(row, options.data, options.seed) for row in pair.rows])
-                found[EQUAL] = tell(pair.rows, views, options.seed)
+                aucs[EQUAL] = tell(pair.rows, views, options.seed)
             counts = [sum(row["label"] == label for row in pair.rows) for label in ("real", "fake")]
-            lines.append((pair.fake, pair.genuine, *counts, *(f"{found[name]:.3f}" for name in families)))
+            lines.append((pair.fake, pair.genuine, *counts, *(f"{aucs[name]:.3f}" for name in families)))
             say("  ".join(str(cell) for cell in lines[-1]))
             bar.at(done, len(pairs))
     out = options.data / "confounds.csv"
@@ -154,7 +154,7 @@ def features(row: Mapping[str, str], folder: Path) -> list[float]:
 
 
 def equal_features(row: Mapping[str, str], folder: Path, seed: int) -> list[float]:
-    """What pixels show after the treatment of both classes: reduced to a random side, JPEG of a random quality."""
+    """Features of pixels after the treatment of both classes: reduced to a random side, JPEG of a random quality."""
     rng = np.random.default_rng([seed, int(row["blob"], 16) % 2**32])
     crop = read_image(folder / row["path"])
     side = min(crop.shape[0], round(float(np.exp(rng.uniform(*np.log(_SIDES))))))

@@ -64,7 +64,7 @@ def run(options: Labels) -> Path:
     curve = fit_curve(rest.val, calibration(val), rest.unseen)
     logits = calibration(raw)
     all_of_it = rate_interval(logits > edges(curve)["strong"], [s.group for s in labelled]).to_dict()
-    found = {
+    result = {
         "source": LABELLED,
         "faces": len(labelled),
         "model": options.model,
@@ -75,16 +75,16 @@ def run(options: Labels) -> Path:
         "all": all_of_it,
         "labels": false_alarms_by_labels(labelled, logits, curve),
     }
-    write_json(record.report / "labels.json", found)
+    write_json(record.report / "labels.json", result)
     lines = [
         "# False alarms by age and ethnicity label",
         "",
-        f"{options.model} at {size_px} px, {found['images_seen']:,} faces seen in training, none of {LABELLED} "
-        f"and none of a person in it (validation score {found['validation_score']:.3f}). At the threshold, which 2 % "
-        f"of {found['threshold_faces']} genuine validation faces of other unseen sources pass, all {len(labelled)} "
+        f"{options.model} at {size_px} px, {result['images_seen']:,} faces seen in training, none of {LABELLED} "
+        f"and none of a person in it (validation score {result['validation_score']:.3f}). At the threshold, which 2 % "
+        f"of {result['threshold_faces']} genuine validation faces of other unseen sources pass, all {len(labelled)} "
         f"genuine faces of {LABELLED}: {spanned(all_of_it, '.1%')} raise an alarm. {LABELS_WORTH}",
         "",
-        *label_rows(found["labels"]),
+        *label_rows(result["labels"]),
     ]
     write_text(record.report / "labels.md", "\n".join(lines) + "\n")
     say((record.report / "labels.md").read_text(encoding="utf-8"))
@@ -100,13 +100,13 @@ def without_labelled(data: FaceData) -> tuple[FaceData, list[Sample]]:
     labelled = [s for s in data.train + data.val + data.test if s.source == LABELLED and s.label == 0]
     if not labelled:
         raise DataError(f"these data hold no genuine faces of {LABELLED}, whose names say age and ethnicity")
-    kept, _ = leave_out(data.train + data.val, Fold("has labels", (LABELLED,)))
+    others, _ = leave_out(data.train + data.val, Fold("has labels", (LABELLED,)))
     tested = {s.group for s in labelled}
-    kept = [s for s in kept if s.group not in tested]
+    others = [s for s in others if s.group not in tested]
     rest = replace(
         data,
-        train=[s for s in kept if s.split == "train"],
-        val=[s for s in kept if s.split == "val"],
+        train=[s for s in others if s.split == "train"],
+        val=[s for s in others if s.split == "val"],
         test=[],
         unseen=data.unseen - {LABELLED},
     )

@@ -124,7 +124,7 @@ class LeaveOut:
         return [(v, f) for f in self.chosen_folds() for v in self.chosen_variants() if v == BASELINE or f in compared]
 
     def cell_options(self, variant: str) -> Cnn:
-        """What `cnn` is asked to do for a cell of this variant."""
+        """Options of `cnn` for a cell of this variant."""
         schedule = Schedule(
             epochs=EPOCHS,
             images_per_epoch=-(-self.images // EPOCHS),
@@ -210,7 +210,7 @@ def _fold_of(arm: Arm) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What was left out and is scored: the fold's own samples first, then borrowed ones."""
+    """Faces that were left out and are scored: the fold's own samples first, then borrowed ones."""
 
     samples: list[Sample]
     own: int
@@ -220,12 +220,12 @@ class Left:
 
 def without_fold(data: FaceData, fold: Fold, seed: int) -> tuple[FaceData, Left]:
     """Data without a fold, and what it is scored on. The same faces for every variant."""
-    kept, left = leave_out(data.train + data.val, fold)
+    others, left = leave_out(data.train + data.val, fold)
     unseen = data.unseen - set(fold.sources)
-    judged = [s for s in kept if s.split == "val"]
+    judged = [s for s in others if s.split == "val"]
     rest = replace(
         data,
-        train=[s for s in kept if s.split == "train"],
+        train=[s for s in others if s.split == "train"],
         val=thinned([s for s in judged if s.source not in unseen], VALIDATION, seed)
         + thinned([s for s in judged if s.source in unseen], UNSEEN, seed),
         test=[],
@@ -253,8 +253,8 @@ def thinned(samples: Sequence[Sample], most: int, seed: int) -> list[Sample]:
     rows: dict[tuple[str, int], list[int]] = {}
     for i, s in enumerate(samples):
         rows.setdefault((s.source, s.label), []).append(i)
-    kept = [i for _, found in sorted(rows.items()) for i in rng.permutation(found)[:most]]
-    return [samples[i] for i in sorted(kept)]
+    chosen_rows = [i for _, of_class in sorted(rows.items()) for i in rng.permutation(of_class)[:most]]
+    return [samples[i] for i in sorted(chosen_rows)]
 
 
 def _measured(arm: Arm, run: Run, rest: FaceData, left: Left) -> dict[str, Any]:
@@ -295,9 +295,9 @@ def _write(record: Run, options: LeaveOut, study: Sweep, without: Without) -> No
     )
     changes = dict(VARIANTS)
     if options.extra and GENERATED in cells:
-        made = made_by(options.extra)
-        changes[GENERATED] = {"extra": made["run"]}
-        known = [f for f in cells[GENERATED] if set(FOLDS[f].sources) & set(made["learned_from"])]
+        origin = made_by(options.extra)
+        changes[GENERATED] = {"extra": origin["run"]}
+        known = [f for f in cells[GENERATED] if set(FOLDS[f].sources) & set(origin["learned_from"])]
         if known:
             title += f" The generator of `{GENERATED}` had itself learned from genuine faces of {', '.join(known)}."
     write_text(record.folder / "leave_out.md", page(summed, figures, changes, title))

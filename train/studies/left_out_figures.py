@@ -105,7 +105,7 @@ def cell_figures(cell: Cell) -> dict[str, Any]:
     - "by_source": [faces, of them above the threshold] of each class of each source.
     """
     rng = np.random.default_rng(0)
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "genuine": int(cell.rows(0).sum()),
         "manipulated": int(cell.rows(1).sum()),
         "borrowed": int((~cell.own).sum()),
@@ -117,12 +117,12 @@ def cell_figures(cell: Cell) -> dict[str, Any]:
         if np.bincount(cell.labels[rows], minlength=2).min() >= MIN_PER_CLASS:
             slices.append(auc(cell.labels[rows], cell.logits[rows]))
     if slices:
-        found["auc_slices"] = round(float(np.mean(slices)), 4)
+        figures["auc_slices"] = round(float(np.mean(slices)), 4)
     for name, label in (("false_alarms", 0), ("caught", 1)):
         rows = cell.rows(label)
         if rows.any():
-            found[name] = rate_interval(cell.flagged[rows], cell.groups[rows].tolist()).to_dict()
-    found["by_source"] = {
+            figures[name] = rate_interval(cell.flagged[rows], cell.groups[rows].tolist()).to_dict()
+    figures["by_source"] = {
         str(source): {
             word: [int(rows.sum()), int(cell.flagged[rows].sum())]
             for word, label in (("genuine", 0), ("manipulated", 1))
@@ -130,7 +130,7 @@ def cell_figures(cell: Cell) -> dict[str, Any]:
         }
         for source in np.unique(cell.sources[cell.own])
     }
-    return found
+    return figures
 
 
 FIGURES = ("auc", "false_alarms", "caught")
@@ -138,12 +138,12 @@ FIGURES = ("auc", "false_alarms", "caught")
 
 def mean_figures(cells: Mapping[str, Cell]) -> dict[str, float]:
     """Mean over folds of each figure that the folds have."""
-    found: dict[str, list[float]] = {name: [] for name in FIGURES}
+    by_name: dict[str, list[float]] = {name: [] for name in FIGURES}
     for cell in cells.values():
         for name in FIGURES:
             if _has(cell, name):
-                found[name].append(float(_figure(cell, name, np.ones((1, len(cell.labels)), np.int64))[0]))
-    return {name: round(float(np.mean(values)), 4) for name, values in found.items() if values}
+                by_name[name].append(float(_figure(cell, name, np.ones((1, len(cell.labels)), np.int64))[0]))
+    return {name: round(float(np.mean(values)), 4) for name, values in by_name.items() if values}
 
 
 def paired_differences(
@@ -171,14 +171,14 @@ def paired_differences(
             if _has(one, name):
                 values[name].append(_figure(one, name, draws) - _figure(two, name, draws))
                 points[name].append(float((_figure(one, name, once) - _figure(two, name, once))[0]))
-    found = {}
+    differences = {}
     for name in FIGURES:
         if values[name]:
             per_fold = np.stack(values[name], axis=1)
             folds = per_fold.shape[1]
             drawn = np.take_along_axis(per_fold, rng.integers(folds, size=(rounds, folds)), axis=1)
-            found[name] = bootstrapped(float(np.mean(points[name])), drawn.mean(axis=1), folds)
-    return found
+            differences[name] = bootstrapped(float(np.mean(points[name])), drawn.mean(axis=1), folds)
+    return differences
 
 
 def _has(cell: Cell, name: str) -> bool:
@@ -205,22 +205,22 @@ def summary(cells: Mapping[str, Mapping[str, Cell]]) -> dict[str, Any]:
     Args:
         cells: variant -> fold -> cell.
     """
-    found: dict[str, Any] = {}
+    by_variant: dict[str, Any] = {}
     common = set.intersection(*(set(by_fold) for by_fold in cells.values())) if cells else set()
     for variant, by_fold in cells.items():
         shared = {fold: cell for fold, cell in by_fold.items() if not common or fold in common}
-        found[variant] = {
+        by_variant[variant] = {
             "folds": sorted(by_fold),
             "mean_over": sorted(shared),
             "hours": round(sum(c.hours for c in by_fold.values()), 3),
             "mean": mean_figures(shared),
         }
         if len(shared) < len(by_fold):
-            found[variant]["mean_of_all"] = mean_figures(by_fold)
+            by_variant[variant]["mean_of_all"] = mean_figures(by_fold)
         if variant != BASELINE and BASELINE in cells and set(by_fold) & set(cells[BASELINE]):
             gains = paired_differences(by_fold, cells[BASELINE], np.random.default_rng(0))
-            found[variant]["difference"] = {name: gain.to_dict() for name, gain in gains.items()}
-    return found
+            by_variant[variant]["difference"] = {name: gain.to_dict() for name, gain in gains.items()}
+    return by_variant
 
 
 def page(
@@ -249,9 +249,9 @@ def page(
             rows.append([f"{variant}, all its folds", what, str(len(row["folds"])), *of_all, ""])
     by_fold = []
     for fold in dict.fromkeys(fold for by_fold in figures.values() for fold in by_fold):
-        some = next(found[fold] for found in figures.values() if fold in found)
+        some = next(cells[fold] for cells in figures.values() if fold in cells)
         shown = [f"{fold} *" if some["borrowed"] else fold, str(some["genuine"]), str(some["manipulated"])]
-        by_fold.append([*shown, *(_short(found[fold]) if fold in found else "" for found in figures.values())])
+        by_fold.append([*shown, *(_short(cells[fold]) if fold in cells else "" for cells in figures.values())])
     changes_of = [part for title in ("AUC", "false alarms", "caught") for part in (title, "change")]
     lines = [
         "# Variants on sources left out",

@@ -89,7 +89,7 @@ class SmallSet:
             self.arm(arm)
 
     def arm(self, name: str) -> Cnn:
-        """What `cnn` is asked to do for one of the two."""
+        """Options of `cnn` for one of the two."""
         own = Cnn(
             model=self.model,
             start=self.start,
@@ -100,12 +100,12 @@ class SmallSet:
             schedule=Schedule(epochs=self.epochs, images_per_epoch=self.images, patience=self.epochs),
             crops=Crops(size_px=self.size_px),
         )
-        made = changed(own, **ARMS[name])
+        options = changed(own, **ARMS[name])
         if name == OURS:
-            steps = self.epochs * max(1, self.images // made.schedule.batch_size)
-            decay = short_ema_decay(steps, made.schedule.ema_decay)
-            made = changed(made, ema_decay=decay, size_px=round(self.size_px * 1.5 / 16) * 16)
-        return settled(made)
+            steps = self.epochs * max(1, self.images // options.schedule.batch_size)
+            decay = short_ema_decay(steps, options.schedule.ema_decay)
+            options = changed(options, ema_decay=decay, size_px=round(self.size_px * 1.5 / 16) * 16)
+        return settled(options)
 
 
 def run(options: SmallSet) -> Path | None:
@@ -131,7 +131,7 @@ def run(options: SmallSet) -> Path | None:
     record = study.run(arms, measure, lambda *_: None)
     looks = record.count_test_evaluation() if options.split == "test" else record.test_evaluations()
     logits = {arm: _calibrated(record.folder / arm, own, few, options) for arm in ARMS}
-    found = {
+    result = {
         "split": options.split,
         "test_looks": looks,
         "decided_at": "calibrated probability 0.5",
@@ -139,8 +139,8 @@ def run(options: SmallSet) -> Path | None:
         "images_seen": options.epochs * options.images,
         **compared(own, logits[PLAIN], logits[OURS]),
     }
-    write_json(record.report / f"small_set_{options.split}.json", found)
-    write_text(record.report / f"small_set_{options.split}.md", markdown(options, found))
+    write_json(record.report / f"small_set_{options.split}.json", result)
+    write_text(record.report / f"small_set_{options.split}.md", markdown(options, result))
     say((record.report / f"small_set_{options.split}.md").read_text(encoding="utf-8"))
     return record.folder
 

@@ -107,7 +107,7 @@ class Sweep:
             Run(going.resume).check_same(study, {**self._asked, "data": fingerprint}, options_and_data)
 
     def result(self, arm: Arm) -> dict[str, Any] | None:
-        """What was measured of an arm that is finished, with these very options; else None."""
+        """The result of an arm that is finished, with these very options; else None."""
         if self._folder is None:
             return None
         path = self._folder / arm.name / RESULT

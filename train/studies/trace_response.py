@@ -60,8 +60,8 @@ def measure_response(
         for quality in QUALITIES:
             crops = [to_tensor(_changed(pair[label], quality, scale, size_px)) for label in (0, 1) for pair in pairs]
             logits = predict(network, torch.stack(crops).split(64), device, amp=False)
-            found = auc_interval(labels, logits, groups, np.random.default_rng(0))
-            rows.append({"jpeg_quality": quality, "scale": scale, **found.to_dict()})
+            interval = auc_interval(labels, logits, groups, np.random.default_rng(0))
+            rows.append({"jpeg_quality": quality, "scale": scale, **interval.to_dict()})
             if on_progress:
                 on_progress(len(rows), len(SCALES) * len(QUALITIES))
     return rows
@@ -74,14 +74,14 @@ def gate(rows: Sequence[dict[str, Any]]) -> dict[str, float] | None:
     """
 
     def lowest(values: Sequence[float], key: str, other: str, fixed: float) -> float | None:
-        kept: float | None = None
+        last: float | None = None
         for value in sorted(values, reverse=True):
             row = next(r for r in rows if r[key] == value and r[other] == fixed)
             # without an interval the figure itself decides
             if (row["value"] if row["low"] is None else row["low"]) < ENOUGH:
                 break
-            kept = value
-        return kept
+            last = value
+        return last
 
     quality = lowest(QUALITIES, "jpeg_quality", "scale", SCALES[0])
     scale = lowest(SCALES, "scale", "jpeg_quality", QUALITIES[0])

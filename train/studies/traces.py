@@ -43,11 +43,11 @@ def _show(rows: list[dict[str, Any]]) -> None:
     say(f"{'scale':>5} " + " ".join(f"{quality:>22}" for quality in QUALITIES))
     for scale in SCALES:
         say(f"{scale:5g} " + " ".join(f"{spanned(row):>22}" for row in rows if row["scale"] == scale))
-    found = gate(rows)
-    if found is None:
+    limits = gate(rows)
+    if limits is None:
         say(f"no gate: traces are not told (AUC of at least {ENOUGH}) even where nothing was done to the picture")
     else:
         say(
-            f"gate: JPEG quality {found['min_jpeg_quality']:g} at full scale, scale {found['min_scale']:g} without "
+            f"gate: JPEG quality {limits['min_jpeg_quality']:g} at full scale, scale {limits['min_scale']:g} without "
             f"JPEG (lower bound of AUC at least {ENOUGH})"
         )

@@ -91,9 +91,9 @@ def flicker_blend(
 def _wander(n: int, memory: float, rng: np.random.Generator) -> np.ndarray:
     """(n,) of mean 0 and variance 1, each correlated with the one before."""
     steps = rng.normal(size=n)
-    found = np.empty(n)
+    path = np.empty(n)
     last = float(rng.normal())
     for t in range(n):
         last = memory * last + float(np.sqrt(1 - memory**2)) * float(steps[t])
-        found[t] = last
-    return found
+        path[t] = last
+    return path

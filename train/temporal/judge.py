@@ -36,7 +36,7 @@ WARMUP = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class Track:
     """One person's frames in one clip, or a version of them that was made.
 
     Attributes:
@@ -58,13 +58,13 @@ class Strip:
     length: int
 
 
-Score = Callable[[Sequence[Strip], Sequence[np.ndarray]], Tensor]
-"""Strips and the rows of frames that are to be seen of each, in that order -> one logit each, (N,)."""
+Score = Callable[[Sequence[Track], Sequence[np.ndarray]], Tensor]
+"""Tracks and the rows of frames that are to be seen of each, in that order -> one logit each, (N,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """How a network is fitted to strips."""
+    """How a network is fitted to tracks."""
 
     frames: int
     epochs: int
@@ -74,29 +74,29 @@ class Fitting:
     seed: int
 
 
-def fit_strips(parameters: Iterable[nn.Parameter], score: Score, strips: Sequence[Strip], options: Fitting) -> float:
-    """Fits parameters so that `score` tells strips apart; returns the mean loss of the last epoch.
+def fit_tracks(parameters: Iterable[nn.Parameter], score: Score, tracks: Sequence[Track], options: Fitting) -> float:
+    """Fits parameters so that `score` tells tracks apart; returns the mean loss of the last epoch.
 
-    Every epoch sees a window of each strip at random; both classes, and sources within them by the root of their size,
+    Every epoch sees a window of each track at random; both classes, and sources within them by the root of their size,
     weigh alike. There is no early stop: nothing that is left out may choose the epoch.
     """
     rng = np.random.default_rng(options.seed)
     torch.manual_seed(options.seed)
-    labels = np.array([s.label for s in strips])
+    labels = np.array([s.label for s in tracks])
     if len(np.unique(labels)) < 2:
         raise DataError("genuine and manipulated clips are needed to train on")
-    weights = source_balanced_weights(labels, [s.source for s in strips]) * len(strips)
+    weights = source_balanced_weights(labels, [s.source for s in tracks]) * len(tracks)
     trained = [p for p in parameters if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=options.lr, weight_decay=options.weight_decay)
-    steps = options.epochs * -(-len(strips) // options.batch_size)
+    steps = options.epochs * -(-len(tracks) // options.batch_size)
     warmup = int(WARMUP * steps)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, steps, warmup))
     losses: list[float] = []
     for _ in range(options.epochs):
         losses = []
-        order = rng.permutation(len(strips))
-        for batch in np.array_split(order, -(-len(strips) // options.batch_size)):
-            chosen = [strips[i] for i in batch]
+        order = rng.permutation(len(tracks))
+        for batch in np.array_split(order, -(-len(tracks) // options.batch_size)):
+            chosen = [tracks[i] for i in batch]
             starts = [int(rng.integers(max(1, s.length - options.frames + 1))) for s in chosen]
             rows = [np.arange(a, min(s.length, a + options.frames)) for s, a in zip(chosen, starts, strict=True)]
             logits = score(chosen, rows)
@@ -115,28 +115,28 @@ def fit_strips(parameters: Iterable[nn.Parameter], score: Score, strips: Sequenc
 
 
 @torch.no_grad()
-def judge_strips(
-    score: Score, strips: Sequence[Strip], frames: int, shuffle: np.random.Generator | None = None
+def judge_tracks(
+    score: Score, tracks: Sequence[Track], frames: int, shuffle: np.random.Generator | None = None
 ) -> np.ndarray:
-    """Mean logit of each strip over its windows, (N,).
+    """Mean logit of each track over its windows, (N,).
 
     Args:
-        shuffle: puts each strip's frames in a random order first: what is lost by it came from their order.
+        shuffle: puts each track's frames in a random order first: what is lost by it came from their order.
     """
-    found = []
-    for strip in strips:
-        order = np.arange(strip.length) if shuffle is None else shuffle.permutation(strip.length)
-        rows = [order[window] for window in frame_windows(strip.length, frames)]
-        found.append(float(score([strip] * len(rows), rows).mean()))
-    return np.array(found)
+    logits = []
+    for track in tracks:
+        order = np.arange(track.length) if shuffle is None else shuffle.permutation(track.length)
+        rows = [order[window] for window in frame_windows(track.length, frames)]
+        logits.append(float(score([track] * len(rows), rows).mean()))
+    return np.array(logits)
 
 
-def clip_scores(strips: Sequence[Strip], logits: np.ndarray) -> dict[int, float]:
+def clip_scores(tracks: Sequence[Track], logits: np.ndarray) -> dict[int, float]:
     """Row of each clip -> the logit of its most suspicious person, as a video is judged."""
-    found: dict[int, float] = {}
-    for strip, logit in zip(strips, logits.tolist(), strict=True):
-        found[strip.clip] = max(logit, found.get(strip.clip, logit))
-    return found
+    by_clip: dict[int, float] = {}
+    for track, logit in zip(tracks, logits.tolist(), strict=True):
+        by_clip[track.clip] = max(logit, by_clip.get(track.clip, logit))
+    return by_clip
 
 
 def judged_slices(clips: Sequence[Clip]) -> list[str]:
@@ -188,13 +188,13 @@ def compare(
     points = {
         name: {s: float(v[0]) for s, v in slice_aucs(clips, row, once, names).items()} for name, row in scores.items()
     }
-    means = {name: float(np.mean(list(found.values()))) for name, found in points.items()}
+    means = {name: float(np.mean(list(by_slice.values()))) for name, by_slice in points.items()}
     drawn = {name: np.mean(list(slice_aucs(clips, row, draws, names).values()), axis=0) for name, row in scores.items()}
     n = sum(c.source in names for c in clips)
     return {
         "auc": {name: bootstrapped(means[name], drawn[name], n).to_dict() for name in scores},
         "gain": {name: bootstrapped(means[new] - means[name], drawn[new] - drawn[name], n).to_dict() for name in old},
-        "slices": {name: {s: round(v, 4) for s, v in found.items()} for name, found in points.items()},
+        "slices": {name: {s: round(v, 4) for s, v in by_slice.items()} for name, by_slice in points.items()},
     }
 
 

@@ -40,19 +40,19 @@ from train.store.published import fingerprint_of_networks, seed_of_networks
 from train.temporal.judge import (
     Fitting,
     Score,
-    Strip,
+    Track,
     calibration_of,
     clip_scores,
     compare,
-    fit_strips,
+    fit_tracks,
     fold_auc,
     helps,
-    judge_strips,
+    judge_tracks,
     pooled,
 )
 from train.temporal.networks import HEADS, ClipNetwork, InOrder
 from train.temporal.report import AVERAGE, MODEL, RULE, SHIPPED, SHUFFLED, in_words
-from train.temporal.strips import ClipData, Embedded, features_folder, read_strips, whole_score
+from train.temporal.tracks import ClipData, Embedded, features_folder, read_tracks, whole_score
 
 FOLDS = "folds"
 """Folder of a run: of each fold the clips' scores and the head that gave them."""
@@ -133,23 +133,24 @@ def run(options: Temporal) -> Path:
     record.write_record(recipe="temporal", settings=dict(settings), environment=environment())
     say(f"into {record.folder.name}/ (`--resume` goes on with it)")
     known = {person_of(s.group) for s in samples if s.split == "train"}
-    data = read_strips(clips, manifest, known, _cache(options), options.max_frames, options.blends)
-    kept = _embedded(options, manifest, data)
+    data = read_tracks(clips, manifest, known, _cache(options), options.max_frames, options.blends)
+    embedded = _embedded(options, manifest, data)
     # what is made trains from kept features, or is made anew at every step
-    wanted = [s for s in data.strips if not (options.unfreeze and s.made)]
-    kept.load_all(wanted)
-    record.log("features", strips=len(wanted), seconds=round(time.monotonic() - began, 1))
-    _cross_validate(options, manifest, record, data, kept)
-    found = _figures(options, record, data, kept)
-    trained = _train(options, manifest, data, kept, data.strips, options.seed)
+    wanted = [s for s in data.tracks if not (options.unfreeze and s.made)]
+    embedded.load_all(wanted)
+    record.log("features", tracks=len(wanted), seconds=round(time.monotonic() - began, 1))
+    _cross_validate(options, manifest, record, data, embedded)
+    figures = _figures(options, record, data, embedded)
+    trained = _train(options, manifest, data, embedded, data.tracks, options.seed)
     save_weights_file(trained.network if options.unfreeze else trained.network.head, record.best)
     record.log("final", loss=round(trained.loss, 5), seconds=round(time.monotonic() - began, 1))
-    found["final_loss"] = round(trained.loss, 5)
+    figures["final_loss"] = round(trained.loss, 5)
     if options.test:
-        found["test"] = _on_test(options, manifest, record, [c for c in every if c.split == "test"], trained)
-    write_json(record.report / "temporal.json", found)
+        figures["test"] = _on_test(options, manifest, record, [c for c in every if c.split == "test"], trained)
+    write_json(record.report / "temporal.json", figures)
     write_text(
-        record.report / "temporal.md", in_words(found, options.model, options.network, options.folds, options.unfreeze)
+        record.report / "temporal.md",
+        in_words(figures, options.model, options.network, options.folds, options.unfreeze),
     )
     say((record.report / "temporal.md").read_text(encoding="utf-8"))
     return record.folder
@@ -164,7 +165,7 @@ def _cache(options: Temporal) -> Path:
 
 
 def _embedded(options: Temporal, manifest: Manifest, data: ClipData) -> Embedded:
-    """What the published backbone sees in the strips."""
+    """Features of the tracks by the published backbone."""
     size_px = _size(options, manifest)
     folder = features_folder(_cache(options), manifest, options.model, size_px, data.frames_key)
     return Embedded(_build(options, manifest), data, size_px, folder)
@@ -188,27 +189,27 @@ class _Trained:
 
 
 def _train(
-    options: Temporal, manifest: Manifest, data: ClipData, kept: Embedded, strips: Sequence[Strip], seed: int
+    options: Temporal, manifest: Manifest, data: ClipData, kept: Embedded, tracks: Sequence[Track], seed: int
 ) -> _Trained:
-    """A new network fitted to these strips."""
+    """A new network fitted to these tracks."""
     network = _build(options, manifest)
     score = whole_score(network, data, _size(options, manifest)) if options.unfreeze else kept.score(network)
     fitting = Fitting(options.frames, options.epochs, options.batch_size, options.lr, options.weight_decay, seed)
     network.train()
-    loss = fit_strips(network.parameters(), score, _labelled(strips, kept), fitting)
+    loss = fit_tracks(network.parameters(), score, _labelled(tracks, kept), fitting)
     network.eval()
     return _Trained(network, score, loss)
 
 
-def _labelled(strips: Sequence[Strip], kept: Embedded) -> list[Strip]:
-    """Strips whose label is known: of a manipulated clip the most suspicious person, since no label says who."""
-    best: dict[int, Strip] = {}
-    for s in strips:
+def _labelled(tracks: Sequence[Track], kept: Embedded) -> list[Track]:
+    """Tracks whose label is known: of a manipulated clip the most suspicious person, since no label says who."""
+    best: dict[int, Track] = {}
+    for s in tracks:
         if s.label and not s.made:
             before = best.get(s.clip)
             if before is None or kept.logits(s).mean() > kept.logits(before).mean():
                 best[s.clip] = s
-    return [s for s in strips if not s.label or s.made or best[s.clip] is s]
+    return [s for s in tracks if not s.label or s.made or best[s.clip] is s]
 
 
 def _reader(trained: "_Trained", options: Temporal) -> InOrder:
@@ -219,27 +220,27 @@ def _reader(trained: "_Trained", options: Temporal) -> InOrder:
 def _on_test(
     options: Temporal, manifest: Manifest, record: Run, clips: Sequence[Clip], trained: _Trained
 ) -> dict[str, Any]:
-    """What the final network makes of the test clips, slice by slice, beside the average of the same frames."""
+    """Figures of the final network on the test clips, slice by slice, beside the average of the same frames."""
     if not clips:
         raise DataError(f"{TABLE} has no test clips")
     looks = record.count_test_evaluation("test clips")
-    data = read_strips(clips, manifest, set(), _cache(options), options.max_frames, blends=0)
-    kept = _embedded(options, manifest, data)
-    kept.load_all(data.strips)
+    data = read_tracks(clips, manifest, set(), _cache(options), options.max_frames, blends=0)
+    embedded = _embedded(options, manifest, data)
+    embedded.load_all(data.tracks)
     score = (
         whole_score(trained.network, data, _size(options, manifest))
         if options.unfreeze
-        else kept.score(trained.network)
+        else embedded.score(trained.network)
     )
     values = {
-        MODEL: judge_strips(score, data.strips, options.frames),
-        AVERAGE: np.array([kept.logits(s).mean() for s in data.strips]),
-        RULE: np.array([kept.rule(s) for s in data.strips]),
+        MODEL: judge_tracks(score, data.tracks, options.frames),
+        AVERAGE: np.array([embedded.logits(s).mean() for s in data.tracks]),
+        RULE: np.array([embedded.rule(s) for s in data.tracks]),
     }
     if not options.unfreeze:
         reader = _reader(trained, options)
-        values[SHIPPED] = np.array([kept.rule(s, reader) for s in data.strips])
-    scores = {name: clip_scores(data.strips, found) for name, found in values.items()}
+        values[SHIPPED] = np.array([embedded.rule(s, reader) for s in data.tracks])
+    scores = {name: clip_scores(data.tracks, by_clip) for name, by_clip in values.items()}
     rows: dict[str, Any] = {}
     for source in (*sorted({c.source for c in data.clips}), _EVERY_SLICE):
         picked = [i for i, c in enumerate(data.clips) if source in (c.source, _EVERY_SLICE)]
@@ -249,9 +250,9 @@ def _on_test(
             persons = [data.clips[i].person for i in picked]
             rows[source]["auc"] = {
                 name: auc_interval(
-                    labels, np.array([found[i] for i in picked]), persons, np.random.default_rng(0)
+                    labels, np.array([by_clip[i] for i in picked]), persons, np.random.default_rng(0)
                 ).to_dict()
-                for name, found in scores.items()
+                for name, by_clip in scores.items()
             }
     return {"looks": looks, "without_a_person": data.left_out, "slices": rows}
 
@@ -269,14 +270,14 @@ def _cross_validate(options: Temporal, manifest: Manifest, record: Run, data: Cl
         began = time.monotonic()
         train, judge = set(inside.tolist()), set(outside.tolist())
         trained = _train(
-            options, manifest, data, kept, [s for s in data.strips if s.clip in train], options.seed + number
+            options, manifest, data, kept, [s for s in data.tracks if s.clip in train], options.seed + number
         )
-        strips = [s for s in data.strips if s.clip in judge and not s.made]
-        scores = clip_scores(strips, judge_strips(trained.score, strips, options.frames))
+        tracks = [s for s in data.tracks if s.clip in judge and not s.made]
+        scores = clip_scores(tracks, judge_tracks(trained.score, tracks, options.frames))
         rng = np.random.default_rng([options.seed, number])
         shuffled = clip_scores(
-            strips,
-            np.mean([judge_strips(trained.score, strips, options.frames, rng) for _ in range(_SHUFFLES)], axis=0),
+            tracks,
+            np.mean([judge_tracks(trained.score, tracks, options.frames, rng) for _ in range(_SHUFFLES)], axis=0),
         )
         row = {
             "clips": [data.clips[i].name for i in sorted(judge)],
@@ -285,7 +286,7 @@ def _cross_validate(options: Temporal, manifest: Manifest, record: Run, data: Cl
         }
         if not options.unfreeze:
             reader = _reader(trained, options)
-            shipped = clip_scores(strips, np.array([kept.rule(s, reader) for s in strips]))
+            shipped = clip_scores(tracks, np.array([kept.rule(s, reader) for s in tracks]))
             row[SHIPPED] = [round(shipped[i], 5) for i in sorted(judge)]
             # for the calibration of videos, if a head is to ship
             save_weights_file(trained.network.head, _fold_file(record, number).with_suffix(".safetensors"))
@@ -303,8 +304,8 @@ def _folds(options: Temporal, data: ClipData) -> list[tuple[np.ndarray, np.ndarr
 
 
 def _figures(options: Temporal, record: Run, data: ClipData, kept: Embedded) -> dict[str, Any]:
-    """What the folds showed, of persons that took no part in what scored them."""
-    own = [s for s in data.strips if not s.made]
+    """Figures of the folds, of persons that took no part in what scored them."""
+    own = [s for s in data.tracks if not s.made]
     logits = [kept.logits(s) for s in own]
     average = clip_scores(own, np.array([row.mean() for row in logits]))
     rule = clip_scores(own, np.array([kept.rule(s) for s in own]))
@@ -328,7 +329,7 @@ def _figures(options: Temporal, record: Run, data: ClipData, kept: Embedded) -> 
                 "fold": number,
                 "clips": len(rows),
                 "persons": sorted({c.person for c in judged}),
-                "auc": {name: fold_auc(judged, found[rows]) for name, found in scores.items()},
+                "auc": {name: fold_auc(judged, by_clip[rows]) for name, by_clip in scores.items()},
             }
         )
     everyone = compare(data.clips, scores, MODEL, (AVERAGE, RULE, SHUFFLED), options.seed)
@@ -337,7 +338,7 @@ def _figures(options: Temporal, record: Run, data: ClipData, kept: Embedded) -> 
     new = np.flatnonzero(~data.known)
     strangers = compare(
         [data.clips[i] for i in new],
-        {name: found[new] for name, found in scores.items()},
+        {name: by_clip[new] for name, by_clip in scores.items()},
         MODEL,
         (AVERAGE, RULE),
         options.seed,
@@ -349,7 +350,7 @@ def _figures(options: Temporal, record: Run, data: ClipData, kept: Embedded) -> 
             "persons": len({c.person for c in data.clips}),
             "in_training_pictures": int(data.known.sum()),
             "without_a_person": data.left_out,
-            "made": sum(s.made for s in data.strips),
+            "made": sum(s.made for s in data.tracks),
         },
         "folds": by_fold,
         "everyone": everyone,

@@ -53,8 +53,8 @@ class SequenceHead(nn.Module):
         """
         mask = (torch.arange(features.shape[1], device=features.device) < lengths[:, None]).to(features.dtype)
         share = mask / mask.sum(dim=1, keepdim=True)
-        found = self.read(self.enter(features), mask[..., None])
-        added: Tensor = self.leave((found * share[..., None]).sum(dim=1))
+        hidden = self.read(self.enter(features), mask[..., None])
+        added: Tensor = self.leave((hidden * share[..., None]).sum(dim=1))
         return (logits.masked_fill(mask == 0, 0.0) * share).sum(dim=1) + added[:, 0]
 
 
@@ -118,7 +118,7 @@ class InOrder:
 
     @torch.inference_mode()
     def added(self, features: np.ndarray) -> np.ndarray:
-        """What each frame's logit is raised by, (N,): the mean over the windows that it is in.
+        """By how much each frame's logit is raised, (N,): the mean over the windows that it is in.
 
         So a person of no more frames than the head sees gets, in the mean, exactly the head's logit, and of a longer
         one the worst run can still be found.
@@ -129,9 +129,9 @@ class InOrder:
         rows = frame_windows(len(features), self._frames)
         seen = torch.from_numpy(np.stack([features[row] for row in rows]).astype(np.float32))
         lengths = torch.full((len(rows),), seen.shape[1])
-        found = self._head(seen, torch.zeros(seen.shape[:2]), lengths).double().numpy()
+        raised = self._head(seen, torch.zeros(seen.shape[:2]), lengths).double().numpy()
         total, count = np.zeros(len(features)), np.zeros(len(features))
-        for row, value in zip(rows, found, strict=True):
+        for row, value in zip(rows, raised, strict=True):
             total[row] += value
             count[row] += 1
         return np.asarray(total / count)
@@ -183,5 +183,5 @@ class ClipNetwork(nn.Module):
         """(N, T, 3, S, S) float in [0, 1] and (N,) lengths to (N,) logits, positive = manipulated."""
         features, logits = self.embed(clips.flatten(0, 1))
         shape = clips.shape[:2]
-        found: Tensor = self.head(features.unflatten(0, shape), logits.unflatten(0, shape), lengths)
-        return found
+        hidden: Tensor = self.head(features.unflatten(0, shape), logits.unflatten(0, shape), lengths)
+        return hidden

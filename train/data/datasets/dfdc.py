@@ -59,8 +59,8 @@ def _read_whole(root: Path, rng: np.random.Generator, allow_missing: bool) -> tu
             named = _labelled(root, root / folder, split)  # type: ignore[arg-type]
             there, more = only_present(named, f"{folder}/{_LABELS}", allow_missing)
             official, notes = official + there, notes + more
-    found = {c.split for c in official}
-    shares = {s: 0.0 if s in found else _SHARE for s in ("val", "test")}
+    present = {c.split for c in official}
+    shares = {s: 0.0 if s in present else _SHARE for s in ("val", "test")}
     return _drawn(training, rng, shares) + official, notes
 
 
@@ -121,10 +121,10 @@ def _read_preview(root: Path, rng: np.random.Generator, allow_missing: bool) -> 
         listed.append(Clip(root / name, label, "dfdc-preview", group, row["set"], method, name))
     clips, notes = only_present(listed, _PREVIEW, allow_missing)
     test = [c for c in clips if c.split == "test"]
-    kept, apart = split_by_person(
+    split, apart = split_by_person(
         [c for c in clips if c.split == "train"], lambda c: persons[c.name], rng, _SHARE, test_share=0.0
     )
-    return kept + test, (*notes, f"{apart} videos join persons of training and validation and were left out.")
+    return split + test, (*notes, f"{apart} videos join persons of training and validation and were left out.")
 
 
 def _clip(root: Path, path: Path, label: int, original: str | None, split: Split) -> Clip:

@@ -42,10 +42,10 @@ def read_ffpp(root: Path, rng: np.random.Generator, allow_missing: bool) -> Clip
     listed = list(_listed(root))
     clips, notes = only_present(listed, "the official split", allow_missing) if listed else ([], ())
     actors = list(_actors(root))
-    kept, apart = split_by_person(actors, lambda c: _actors_of(c.path), rng)
+    split, apart = split_by_person(actors, lambda c: _actors_of(c.path), rng)
     if apart:
         notes += (f"{apart} videos of {_ACTORS_METHOD} join persons of two splits and were left out.",)
-    clips += kept
+    clips += split
     need_both_classes(clips, f"{_ORIGINAL}/ and {_MANIPULATED}/")
     for source in sorted({c.source for c in clips}):
         if {c.label for c in clips if c.source == source} != {0, 1}:
@@ -57,22 +57,22 @@ def read_ffpp(root: Path, rng: np.random.Generator, allow_missing: bool) -> Clip
 
 
 def _listed(root: Path) -> Iterator[Clip]:
-    """What the split lists promise of every folder of videos that is there."""
+    """The clips that the split lists promise of every folder of videos that is there."""
     originals = [q for q in QUALITIES if (root / _ORIGINAL / "youtube" / q / "videos").is_dir()]
-    made = [
+    manipulated = [
         (folder.name, q)
         for folder in sorted((root / _MANIPULATED).glob("*"))
         for q in QUALITIES
         if folder.name != _ACTORS_METHOD and (folder / q / "videos").is_dir()
     ]
-    if not originals and not made:
+    if not originals and not manipulated:
         return
     for split, a, b in _pairs(root):
         group = f"ffpp/{min(a, b)}_{max(a, b)}"
         for quality in originals:
             for name in (f"{_ORIGINAL}/youtube/{quality}/videos/{video}.mp4" for video in (a, b)):
                 yield Clip(root / name, 0, f"ffpp-{quality}", group, split, "none", name)
-        for method, quality in made:
+        for method, quality in manipulated:
             for name in (f"{_MANIPULATED}/{method}/{quality}/videos/{x}.mp4" for x in (f"{a}_{b}", f"{b}_{a}")):
                 yield Clip(root / name, 1, f"ffpp-{quality}", group, split, method, name)
 

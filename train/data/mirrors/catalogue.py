@@ -158,9 +158,9 @@ def group_namer(source: Source, paths: Iterable[str]) -> "GroupNamer":
     pairs: dict[str, str] = {}
     if source.group == FFPP_PAIR:
         for path in paths:
-            if found := re.search(r"/(\d{3})_(\d{3})\.\w+$", path):
-                pair = "_".join(sorted(found.groups()))
-                pairs |= dict.fromkeys(found.groups(), pair)
+            if match := re.search(r"/(\d{3})_(\d{3})\.\w+$", path):
+                pair = "_".join(sorted(match.groups()))
+                pairs |= dict.fromkeys(match.groups(), pair)
     return GroupNamer(source, pairs)
 
 
@@ -186,13 +186,13 @@ class GroupNamer:
                 raise DataError(f"{path} belongs to no pair of FaceForensics++")
             return f"ffpp_{self.pairs[first[0]]}"
         expression, arrow, name = rule.partition(" => ")
-        found = re.search(expression, path)
-        if found is None:
+        match = re.search(expression, path)
+        if match is None:
             raise DataError(f"the group rule of {self.source.key} does not fit {path}")
-        captured = [text or "" for text in found.groups()]
+        captured = [text or "" for text in match.groups()]
         if not arrow:
             return f"{slice_name}/{'/'.join(captured)}"
-        return name.format(found.group(0), *captured)
+        return name.format(match.group(0), *captured)
 
 
 def draw_splits(repositories: Sequence[tuple[str, str]]) -> dict[str, Split]:

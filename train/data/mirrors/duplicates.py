@@ -103,14 +103,14 @@ def similar(
     if not len(a) or not len(b):
         return []
     rows, columns = _coarse(a), _coarse(b)
-    found = []
+    pairs = []
     for start in range(0, len(rows), _CHUNK):
         for i, products in enumerate(rows[start : start + _CHUNK] @ columns.T, start):
             near = np.flatnonzero(products >= _CANDIDATE)
             near = near[np.argsort(-products[near])][:_NEAREST]
             asked = [(int(j), at) for j in near if (at := least(i, int(j))) is not None]
-            found += [(i, j) for j, at in asked[:_CANDIDATES] if agreement(a[i], b[j]) >= at]
-    return found
+            pairs += [(i, j) for j, at in asked[:_CANDIDATES] if agreement(a[i], b[j]) >= at]
+    return pairs
 
 
 def _coarse(thumbnails: Sequence[np.ndarray]) -> np.ndarray:

@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What is in the tables: counts by (slice, label, method) and split, and files left out by reason."""
+    """Contents of the tables: counts by (slice, label, method) and split, and files left out by reason."""
 
     faces: dict[str, Counter[str]]
     pictures: int
@@ -94,18 +94,18 @@ def write_index(sources: Sequence[Source], out: Path, mirrors: Path, packs: Path
     rows = [r for r in rows if r.stored.outside <= MAX_OUTSIDE]
     faces = [r for r in rows if r.stored.kind == "face" and r.stored.blob not in gone]
     gone |= _repeated(faces, out, packs)
-    kept = [r for r in rows if r.stored.blob not in gone]
-    write_csv(out / pack.TABLE, _COLUMNS, (_picture(r) for r in kept if r.stored.kind == "face"))
-    write_csv(out / PICTURES, _COLUMNS, (_picture(r) for r in kept if r.stored.kind == "picture"))
-    write_csv(out / clips.TABLE, _CLIP_COLUMNS, (_clip(r, out) for r in kept if r.stored.kind == "clip"))
+    listed = [r for r in rows if r.stored.blob not in gone]
+    write_csv(out / pack.TABLE, _COLUMNS, (_picture(r) for r in listed if r.stored.kind == "face"))
+    write_csv(out / PICTURES, _COLUMNS, (_picture(r) for r in listed if r.stored.kind == "picture"))
+    write_csv(out / clips.TABLE, _CLIP_COLUMNS, (_clip(r, out) for r in listed if r.stored.kind == "clip"))
     files = {r.stored.blob: (r.source.slice, r.source.repository, r.stored.file) for r in rows}
     reasons = sorted((*files[blob], blob, why) for blob, why in gone.items())
     write_csv(out / LEFT_OUT, ("slice", "source", "original", "blob", "reason"), reasons)
     counts: dict[str, Counter[str]] = {}
-    for row in kept:
+    for row in listed:
         if row.stored.kind == "face":
             counts.setdefault(row.source.key, Counter())[row.split] += 1
-    kinds = Counter(r.stored.kind for r in kept)
+    kinds = Counter(r.stored.kind for r in listed)
     return Written(counts, kinds["picture"], kinds["clip"], Counter(gone.values()))
 
 
@@ -168,10 +168,10 @@ def _repeated(faces: Sequence[Row], out: Path, packs: Path | None) -> dict[str, 
     in_packs: list[tuple[int, str]] = []
     if packs is not None:
         theirs, groups = _pack_thumbnails(packs, out / "cache")
-        found = similar(
+        with_packs = similar(
             own, theirs, lambda i, j: None if entries[i].is_clip and entries[i].group == groups[j] else SAME
         )
-        in_packs = [(i, groups[j]) for i, j in found]
+        in_packs = [(i, groups[j]) for i, j in with_packs]
     return repeated(entries, pairs, in_packs)
 
 
@@ -182,9 +182,9 @@ def _pack_thumbnails(packs: Path, cache_dir: Path) -> tuple[list[np.ndarray], li
     """
     samples = pack.read_packs(packs)
     with Bar("Looking for faces in the packs") as bar:
-        found = find_faces(samples, cache_dir, on_progress=bar.at)
-    with_face = [s for s in samples if s.name in found]
-    return [thumbnail(read_image(s.read()), found[s.name]) for s in with_face], [s.group for s in with_face]
+        faces = find_faces(samples, cache_dir, on_progress=bar.at)
+    with_face = [s for s in samples if s.name in faces]
+    return [thumbnail(read_image(s.read()), faces[s.name]) for s in with_face], [s.group for s in with_face]
 
 
 def _label(row: Row) -> Literal["real", "fake"]:

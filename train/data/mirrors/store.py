@@ -1,4 +1,4 @@
-"""What one repository gives: stored crops, pictures and clips, and a record of them.
+"""One repository: its stored crops, pictures and clips, and a record of them.
 
     out/parts/<owner+name>.json       rows of all that was stored; written last, so its existence means it is whole
     out/faces/<slice>/<label>/<id>.jpg, out/pictures/..., out/videos/...
@@ -90,7 +90,7 @@ def is_stored(out: Path, repository: str, sources: Sequence[Source]) -> bool:
 
 
 def read_stored(out: Path, repository: str) -> list[Stored]:
-    """What was stored of a repository; nothing where it was not."""
+    """The files stored of a repository; none where it was not read."""
     path = part_file(out, repository)
     return [Stored(**row) for row in json.loads(path.read_text(encoding="utf-8"))["rows"]] if path.is_file() else []
 
@@ -116,16 +116,16 @@ def store_repository(repository: str, git_dir: Path, sources: Sequence[Source], 
                     break
                 data = reader.read(blob.sha)
                 try:
-                    found = _store_clip(source, blob, data, out) if source.take == "clips" else None
-                    if found is None:
-                        found = _store_picture(source, blob, data, out, plain < _MAX_PLAIN)
+                    stored = _store_clip(source, blob, data, out) if source.take == "clips" else None
+                    if stored is None:
+                        stored = _store_picture(source, blob, data, out, plain < _MAX_PLAIN)
                 except (MediaError, ValueError):
                     # pointers of Git LFS, resource forks, damaged files: counted, not fatal
                     unreadable += 1
                     continue
-                rows += found
-                taken += any(row.kind == "face" for row in found)
-                plain += [row.kind for row in found] == ["picture"]
+                rows += stored
+                taken += any(row.kind == "face" for row in stored)
+                plain += [row.kind for row in stored] == ["picture"]
     part_file(out, repository).parent.mkdir(parents=True, exist_ok=True)
     write_json(part_file(out, repository), {"made_by": _made_by(sources), "rows": [asdict(row) for row in rows]})
     return {
@@ -185,11 +185,11 @@ def _store_picture(source: Source, blob: Blob, data: bytes, out: Path, plain: bo
     smallest = MIN_GALLERY_FACE_PX if source.take == "gallery" else MIN_FACE_PX
     rows: list[Stored] = []
     for tile, part in enumerate(parts_of(image, source.part)):
-        found = cut_faces(part, _detect(part), smallest)
-        for number, crop in enumerate(found):
+        crops = cut_faces(part, _detect(part), smallest)
+        for number, crop in enumerate(crops):
             path = f"faces/{_name(source, blob, f'-{tile}-{number}')}.jpg"
             _write(out, path, encode(crop.image))
-            rows.append(stored("face", path=path, **_of_crop(crop), compression=compression, faces=len(found)))
+            rows.append(stored("face", path=path, **_of_crop(crop), compression=compression, faces=len(crops)))
     # pictures of galleries without a face are mostly drawings and toys
     if not source.part and (rows or (plain and source.take == "pictures")):
         picture = whole_picture(image)
