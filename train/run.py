@@ -151,7 +151,7 @@ class Run:
         """
         number = self.test_evaluations() + 1
         self.write_record(test_looks=number)
-        say(f"look number {number} of this run at the {of}")
+        say(f"test evaluation number {number} of this run, on {of}")
         return number
 
     def test_evaluations(self) -> int:

@@ -31,7 +31,7 @@ SELF_BLENDED = "self-blended"
 _HELD_BYTES = 32 << 20
 """Decoded pictures that a loader process keeps, oldest out first: more than a batch of stored crops."""
 _DONORS = 8
-"""Faces that are looked at for a donor; the one with the most similar pose is taken."""
+"""Candidates for a donor; the one with the most similar pose is taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,11 +88,11 @@ def person_frames(path: Path, finder: FaceDetector, fit: Fit, max_frames: int, k
     # a package for video, which a machine that only trains on pictures may lack
     from detector.persons import follow_persons
 
-    film = follow_persons(
+    video = follow_persons(
         path, finder, partial(_look, fit=fit), max_frames=max_frames, on_step=lambda share, what: None
     )
     persons = []
-    for person in film.persons:
+    for person in video.persons:
         seen = [(s.time_s, s.judged) for s in person.sightings if s.judged is not None]
         if len(seen) >= MIN_FRAMES:
             times = np.array([time for time, _ in seen])

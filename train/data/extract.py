@@ -56,7 +56,7 @@ class Cutting:
     """How faces are cut out.
 
     Attributes:
-        frames: looked at a video, evenly spread.
+        frames: taken of a video, evenly spread.
         margin: side of the square over the longer side of the face box.
         size_px: longest side of a stored picture; larger ones are shrunk by area averaging, none is enlarged.
         min_face_px: smaller faces are left out.
@@ -99,7 +99,7 @@ def extract_faces(
         DataError: the folder holds something else, or faces that were cut otherwise.
     """
     _open(out, cutting)
-    # an unreadable video leaves no folder, so it is tried again: it may have been mended
+    # an unreadable video leaves no folder, so it is read again: it may have been replaced
     missing = [c for c in clips if not (_folder(out, c) / _CLIP).is_file()]
     failed: dict[str, str] = {}
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Features of pictures on disk: computed once, read by every head that is tried.
+"""Features of pictures on disk: computed once, read by every head that is fitted.
 
     FOLDER/NETWORK/VIEW/features.f16   rows of float16, one after the other
                         keys.txt       one key a line, in the same order

@@ -229,7 +229,7 @@ def _outer(
 ) -> tuple[float, bool, np.ndarray]:
     """The ratio of the blend, whether its inner side changes, and its outer side: changed if the inner is not."""
     ratio = options.ratios[rng.integers(len(options.ratios))]
-    # the paper changes either the inner or the outer face at random, so that neither look gives the class away
+    # the paper changes either the inner or the outer face at random, so that neither gives the class away
     inner_changes = bool(rng.random() < 0.5)
     if inner_changes or ratio == 0:
         return ratio, inner_changes, image

@@ -4,8 +4,8 @@ Accuracy, precision, recall, F1 and the confusion matrix of every slice, at even
 calibration on validation, on its manipulated faces of the kinds that the network was to learn. With `--samples`, also
 on generated faces that trained nothing against held-out genuine faces of equal history. Slices are those of validation
 until `--split test` is asked for, which is for a network that is finished: nothing may be chosen by what it says, and
-every look is counted in the run's record, as `publish` counts its own. Logits are kept: a figure that is fixed later
-takes no further look. `publish` gives AUC, intervals and false alarms on the same slices.
+every test evaluation is counted in the run's record, as `publish` counts its own. Logits are kept: a figure that is
+fixed later takes no further evaluation. `publish` gives AUC, intervals and false alarms on the same slices.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ class GanJudge:
     run: Annotated[Path, tyro.conf.Positional]
     """A run folder with best.safetensors."""
     split: Literal["val", "test"] = "val"
-    """test: a look at the test slices, for a network that is finished; it is counted."""
+    """test: evaluate on the test slices, for a network that is finished; it is counted."""
     samples: Path | None = None
     """A folder of `gan-samples`, whose faces of that split are judged too."""
     generator_run: Path | None = None
@@ -122,7 +122,7 @@ def _kept(
     """Raw logits of what is asked for: those that the run's report holds, else scored and kept there.
 
     Args:
-        record: of the network's run, which counts looks at test.
+        record: of the network's run, which counts test evaluations.
         split: that the samples are of.
         asked: title -> samples.
         score: samples to logits (N,).
@@ -132,7 +132,7 @@ def _kept(
     path = record.report / SCORES.format(split)
     scores = KeptScores.load(path, of)
     if scores is not None:
-        say(f"These faces were scored before ({path.name}): no new look")
+        say(f"These faces were scored before ({path.name}): no new test evaluation")
         return scores
     if split == "test":
         record.count_test_evaluation()

@@ -28,7 +28,7 @@ OnStep = Callable[[int, int, str], None]
 """(steps done, steps in all, a note) of one epoch."""
 
 _READ_EVERY = 16
-"""Steps between looks at the losses: each makes the host wait for a GPU."""
+"""Steps between two readings of the losses: each makes the host wait for a GPU."""
 
 
 @dataclass(frozen=True, slots=True)

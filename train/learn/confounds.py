@@ -1,4 +1,4 @@
-"""What a picture's history alone tells about the class: size, JPEG tables, sharpness. Nothing of the face is looked at.
+"""Confounds: what a picture's history tells of the class without its face, by size, JPEG tables and sharpness.
 
 A detector is worth what it reaches beyond this: on data where these facts separate the classes, a high figure may be
 theirs.

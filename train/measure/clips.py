@@ -7,7 +7,7 @@ the band is not given.
 
 Many clips show persons whose faces trained the networks. A network knows those: its scores of them are better, and
 more alike, than they would be elsewhere. They count all the same, with their scores moved and spread to the mean and
-the spread of unknown persons, never to their favour; the whole difference is taken for memory, though a part of it may
+the spread of unknown persons, never to their favour; the whole difference is taken for bias, though a part of it may
 be that those clips are easier.
 """
 

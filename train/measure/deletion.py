@@ -1,4 +1,4 @@
-"""Whether a heatmap points at what a network looks at: hiding its hottest tenth must lower the logit more than hiding
+"""Whether a heatmap points at what a network uses: hiding its hottest tenth must lower the logit more than hiding
 a tenth of the same shape somewhere else (Petsiuk et al., "RISE: Randomized Input Sampling for Explanation of Black-box
 Models", BMVC 2018; here one step instead of a curve).
 """

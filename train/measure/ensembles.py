@@ -34,7 +34,7 @@ MIN_VOTERS = 3
 FOLDS = 5
 INNER_FOLDS = 3
 POWERS = (0.5, 1.0, 2.0)
-"""How strongly votes weigh by how good their network is, tried in cross-validation."""
+"""How strongly votes weigh by how good their network is, chosen by cross-validation."""
 
 _KERNELS: tuple[dict[str, Any], ...] = (
     {"kernel": "linear", "C": 0.1},

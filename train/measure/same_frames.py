@@ -38,7 +38,7 @@ def store_frames(
 
     Args:
         clips: with unique names.
-        frames: as many as the product looks at, so that they are the same.
+        frames: as many as the product judges, so that they are the same.
         folder: an empty one.
         workers: processes that work on a clip each.
         on_progress: (clips done, clips in all).

@@ -36,7 +36,7 @@ def selection_intervals(
 ) -> dict[str, Interval]:
     """`selection_figures` of one network with 95 % intervals over groups, the mean of its runs where it has several.
 
-    The intervals say what other faces would have given, not what other seeds would have: for that, look at the runs.
+    The intervals say what other faces would have given, not what other seeds would have: for that, compare the runs.
 
     Args:
         samples: N of them.

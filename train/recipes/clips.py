@@ -46,11 +46,11 @@ class Clips:
     runs_dir: Path = Path("runs")
     """Where the networks' logits on clips are kept."""
     max_frames: int = 0
-    """Frames a clip; 0 = as many as the product looks at."""
+    """Frames a clip; 0 = as many as the product judges."""
 
     def __post_init__(self) -> None:
         if self.max_frames < 0:
-            raise ValueError("max_frames is a number of frames, or 0 for as many as the product looks at")
+            raise ValueError("max_frames is a number of frames, or 0 for as many as the product judges")
 
 
 def run(options: Clips) -> dict[str, dict[str, Any]]:
@@ -87,7 +87,7 @@ def clip_sections(
         clips: of any split; those of test are left alone.
         trained: groups whose faces trained the networks.
         runs_dir: for the kept logits.
-        max_frames: of a clip; 0 = as many as the product looks at.
+        max_frames: of a clip; 0 = as many as the product judges.
 
     Raises:
         DataError: too few genuine persons.

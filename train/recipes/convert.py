@@ -1,4 +1,4 @@
-"""`python -m train convert`: a published set of manifest version 1 to version 2, without a look at test.
+"""`python -m train convert`: a published set of manifest version 1 to version 2, without a test evaluation.
 
 Nothing is measured: what the old manifest and its leaderboard said is written where it belongs now. The networks' files
 stay as they are, and are checked against the manifest afterwards.

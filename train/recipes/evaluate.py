@@ -1,9 +1,9 @@
 """`python -m train evaluate`: the published set on the test slices: every figure, and the loader against the product.
 
-The figures of every network and ensemble is made from the logits that `publish` kept in the runs folder and ships
-with the weights. Only where they are gone or of other data are test faces scored, and the recipe says that it looked.
-Then the same pictures and clips go through `Detector.file` as a user's files do. A difference is a bug of crop or
-preprocessing.
+The figures of every network and ensemble are made from the logits that `publish` kept in the runs folder and ships
+with the weights. Only where they are gone or of other data are test faces scored: one more test evaluation, which the
+recipe says. Then the same pictures and clips go through `Detector.file` as a user's files do. A difference is a bug of
+crop or preprocessing.
 """
 
 import json
@@ -69,7 +69,7 @@ class Evaluate:
     clips: bool = True
     """Whether the test clips go through the product too."""
     max_frames: int = 0
-    """Frames a clip; 0 = as many as the product looks at, which its bands are calibrated for."""
+    """Frames a clip; 0 = as many as the product judges, which its bands are calibrated for."""
     keep: bool = False
     """Keep what was measured of the product and of re-saved copies beside the weights, with the speed that `make bench`
     wrote into the runs folder of these networks, and write weights/README.md anew. `publish` does so at its end."""
@@ -93,9 +93,9 @@ def run(options: Evaluate) -> Path:
     if not data.test:
         raise DataError("these data have no test split: nothing to evaluate on")
     runs_dir, workers = options.data.runs_dir, options.data.workers
-    scores, looked = scores_on_test(manifest, data, runs_dir, manifest.folder / TEST_SCORES, workers)
-    if looked:
-        say("The test logits of these weights were not at hand: this was one more look at test.")
+    scores, evaluated = scores_on_test(manifest, data, runs_dir, manifest.folder / TEST_SCORES, workers)
+    if evaluated:
+        say("The test logits of these weights were not at hand: this was one more test evaluation.")
     of_default = choice_logits(manifest, member_logits(manifest, scores, TEST), entry.name).tolist()
     by_loader = {s.name: v for s, v in zip(scores.samples(TEST, data.test), of_default, strict=True)}
     detector = Detector(weights_dir=options.weights_dir)
@@ -242,7 +242,7 @@ def _clip_bands(clips: Sequence[Clip], verdicts: Sequence[VideoVerdict], tuned: 
 
 
 def _loaded_frames(manifest: Manifest, clips: Sequence[Clip], frames: int, workers: int) -> dict[Moment, float]:
-    """Calibrated logits of the default for the frames that the product looks at, by the training loader."""
+    """Calibrated logits of the default for the frames that the product judges, by the training loader."""
     entry = manifest.entry("default")
     with TemporaryDirectory() as folder, Bar("Frames of the clips as stored faces") as bar:
         stored = store_frames(clips, frames, Path(folder), workers=workers, on_progress=bar.at)

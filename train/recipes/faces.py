@@ -22,7 +22,7 @@ class Faces:
     out: Path = Path("faces")
     """The folder to fill: then `python -m train cnn --data_root` takes it."""
     frames: int = 32
-    """Frames looked at of each video, evenly spread."""
+    """Frames taken of each video, evenly spread."""
     margin: float = 1.5
     """Side of the stored square over the longer side of the face box. Networks see 1.3 of it; the rest is room for the
     random framing of training."""

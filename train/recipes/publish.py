@@ -140,9 +140,9 @@ def _looks(target: Path) -> int:
 
 
 def _measured(
-    built: Built, data: FaceData, options: Publish, looks: int, validation: dict[str, float]
+    built: Built, data: FaceData, options: Publish, evaluations: int, validation: dict[str, float]
 ) -> tuple[Manifest, Results]:
-    """The manifest with limits from validation, and everything that the one look at test says."""
+    """The manifest with limits from validation, and all figures of the one test evaluation."""
     date = datetime.now(UTC).date().isoformat()
     edge = edges(built.manifest().entry(built.default).curve)["strong"]
     say("Measuring how small and how blurred a face may be")
@@ -152,8 +152,9 @@ def _measured(
     choices: dict[str, Choice]
     if data.test:
         shipped = (options.weights_dir or default_folder()) / TEST_SCORES
-        scores, looked = scores_on_test(built.manifest(limits=limits), data, options.runs_dir, shipped, options.workers)
-        looks += looked
+        known = built.manifest(limits=limits)
+        scores, evaluated = scores_on_test(known, data, options.runs_dir, shipped, options.workers)
+        evaluations += evaluated
         scores.save(built.folder / TEST_SCORES)
         choices, curves = board(built.manifest(), data, scores)
         test, members = scores.samples(TEST, data.test), member_logits(built.manifest(), scores, TEST)
@@ -165,7 +166,7 @@ def _measured(
     else:
         choices, curves = cost_alone(built.manifest())
     scored = {n: round(selection_figures(data.val, c, data.unseen)["score"], 4) for n, c in built.calibrated.items()}
-    return built.manifest(date, limits, looks), Results(
+    return built.manifest(date, limits, evaluations), Results(
         {name: replace(choice, validation_score=scored[name]) for name, choice in choices.items()},
         replace(
             curves,

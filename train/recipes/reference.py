@@ -110,7 +110,7 @@ def run(options: Reference) -> Path:
         o = part.options
         say(f"  {o.model}: {part.faces:,} faces at {o.crops.size_px} px, about {part.hours:.1f} h on two CPU cores")
     hours = sum(part.hours for part in parts)
-    say(f"  then calibration, one look at the test slices, and weights/: about {hours + 0.3:.1f} h in all")
+    say(f"  then calibration, one test evaluation, and weights/: about {hours + 0.3:.1f} h in all")
     folder = Run.begin("reference", options.data.runs_dir, "reference", options.resume, {})
     folder.write_record(recipe="reference", environment=environment())
     say(f"into {folder.folder.name}/ and folders beside it (stopped, `python -m train --resume` takes it)")

@@ -1,4 +1,4 @@
-"""Logits of what is looked at once, kept: a figure that is fixed later costs no second look at test.
+"""Logits of test faces, scored once and kept: a figure that is fixed later costs no second test evaluation.
 
 They lie in the runs folder or in a run's report, and ship beside the weights (`weights/test_scores.npz`). Samples stand
 there as digests of their names, since a newsroom's own pictures may be named after persons.

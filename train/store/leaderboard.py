@@ -58,7 +58,7 @@ TEST, CHANGED, RESAVED = "test", "changed/", "resaved/"
 def scores_on_test(
     manifest: Manifest, data: FaceData, runs_dir: Path, shipped: Path, workers: int
 ) -> tuple[KeptScores, bool]:
-    """Raw logits of every network on what only tests, and whether this was a look at test.
+    """Raw logits of every network on what only tests, and whether this was a test evaluation.
 
     They are kept in the runs folder: the same networks on the same data are not scored twice, however they are
     calibrated and combined.
@@ -76,7 +76,7 @@ def scores_on_test(
     for path in (here, shipped):
         known = KeptScores.load(path, of)
         if known is not None:
-            say(f"Test logits of these networks are known ({path.name}): no new look at test")
+            say(f"Test logits of these networks are known ({path.name}): no new test evaluation")
             return known, False
     names = list(manifest.models)
     engines = [Engine(manifest, name) for name in names]
@@ -86,7 +86,7 @@ def scores_on_test(
         return [key(s) for s in samples], np.stack(columns, axis=1)
 
     sets = {TEST: scored(data.test, "test")}
-    # the same faces for all networks; a second seed would be a second look
+    # the same faces for all networks; a second seed would be a second evaluation
     drawn = drawn_faces(data.test, np.random.default_rng(0))
     for change, logits in changed_logits(drawn, data.faces, engines).items():
         sets[CHANGED + change] = ([key(s) for s in drawn], logits)
@@ -175,7 +175,7 @@ def board(manifest: Manifest, data: FaceData, scores: KeptScores) -> tuple[dict[
 def resaved_on_validation(manifest: Manifest, data: FaceData) -> dict[str, dict[str, dict[str, Figure]]]:
     """Choice -> `Choice.resaved`, of validation faces: for a set whose test faces were scored without such copies.
 
-    It is no look at test. Validation chose the networks and set the edges of the bands, so test faces say more.
+    It is no test evaluation. Validation chose the networks and set the edges of the bands, so test faces say more.
     """
     drawn = drawn_faces(data.val, np.random.default_rng(0))
     engines = [Engine(manifest, name) for name in manifest.models]

@@ -63,7 +63,7 @@ BASELINE_CROPS, BASELINE_BLENDING = Crops(augmentation="standard"), Blending(twi
 as it is, small and short."""
 
 EPOCHS = 2
-"""Validation is looked at so often in a cell; the learning rate falls over all of it. Variants with windows see whole
+"""Validation is scored so often in a cell; the learning rate falls over all of it. Variants with windows see whole
 crops in the last of them."""
 SCORED = 200
 """At most so many left-out faces of each class of a source are scored, or large sources would speak for a fold."""

@@ -7,7 +7,7 @@ as the bundled networks use it, with windows of larger crops, self-blended twins
 averaged weights; its last epochs and its use see the larger crops whole. Both draw half of each batch from either class
 and weigh sources, which does the plain recipe a favour.
 
-Slices are those of validation until `--resume RUN --split test` asks for the test slices: a look that is counted.
+Slices are those of validation until `--resume RUN --split test` asks for the test slices, which is counted.
 
 A sweep (`train/studies/sweep.py`) of two arms, plain/ and ours/; report/small_set_<split>.{json,md} hold the tables.
 """
@@ -74,7 +74,7 @@ class SmallSet:
     size_px: int = 128
     """Side of the crops of the plain recipe; the windows of ours are as large."""
     split: Literal["val", "test"] = "val"
-    """test: a look at the test slices, when nothing is chosen any more; it is counted."""
+    """test: evaluate on the test slices, when nothing is chosen any more; it is counted."""
     start: str = "auto"
     """As for `cnn`. Weights of ours have seen more than these faces."""
     seed: int = 0
@@ -129,11 +129,11 @@ def run(options: SmallSet) -> Path | None:
         return {"hours": run.record()["train_hours"]}
 
     record = study.run(arms, measure, lambda *_: None)
-    looks = record.count_test_evaluation() if options.split == "test" else record.test_evaluations()
+    evaluations = record.count_test_evaluation() if options.split == "test" else record.test_evaluations()
     logits = {arm: _calibrated(record.folder / arm, own, few, options) for arm in ARMS}
     result = {
         "split": options.split,
-        "test_looks": looks,
+        "test_looks": evaluations,
         "decided_at": "calibrated probability 0.5",
         "training_faces": len(few.train),
         "images_seen": options.epochs * options.images,

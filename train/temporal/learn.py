@@ -4,9 +4,8 @@ Training and validation clips of videos.csv, and flickering self-blends of their
 published network's features (ResNet and LSTM by default). Every person's clips are scored by a head that saw none of
 them. It helps if the head gains over the average of the same frames, and if the product's rule for persons (the worst
 run of frames), with each frame raised by what the head adds, gains over that rule as it is. None has helped yet, so the
-product judges frames one by one. Test clips are read only for `--test`, a look that is counted and decides nothing.
-Patches and features are kept in the runs folder, and finished folds in the run's: a stopped run goes on with `--resume
-RUN`.
+product judges frames one by one. Test clips are read only for `--test`, which is counted and decides nothing. Patches
+and features are kept in the runs folder, and finished folds in the run's: a stopped run goes on with `--resume RUN`.
 
     runs/temporal-resnet18-lstm-<time>/
       folds/<number>.*         scores of the clips of each fold, and the head that gave them
@@ -73,7 +72,7 @@ class Temporal:
     size_px: int = 0
     """Side of the crops; 0 = as the network was trained."""
     max_frames: int = 0
-    """Frames looked at of a clip, evenly spread; 0 = as many as the product looks at."""
+    """Frames judged of a clip, evenly spread; 0 = as many as the product judges."""
     blends: int = 2
     """Flickering self-blends of each genuine person; each trains with its genuine partner."""
     folds: int = 5
@@ -89,7 +88,7 @@ class Temporal:
     unfreeze: bool = False
     """Train the backbone too, from frames and not from kept features: a GPU is needed to see the end of it."""
     test: bool = False
-    """Also score the test clips, once everything is decided: a look that is counted."""
+    """Also score the test clips, once everything is decided: an evaluation that is counted."""
     data_root: Path | None = None
     """Folder with the data that the networks were trained on, and its videos.csv; else $UNMASK_DATA, else data/."""
     weights_dir: Path | None = None
@@ -223,7 +222,7 @@ def _on_test(
     """Figures of the final network on the test clips, slice by slice, beside the average of the same frames."""
     if not clips:
         raise DataError(f"{TABLE} has no test clips")
-    looks = record.count_test_evaluation("test clips")
+    number = record.count_test_evaluation("test clips")
     data = read_tracks(clips, manifest, set(), _cache(options), options.max_frames, blends=0)
     embedded = _embedded(options, manifest, data)
     embedded.load_all(data.tracks)
@@ -254,7 +253,7 @@ def _on_test(
                 ).to_dict()
                 for name, by_clip in scores.items()
             }
-    return {"looks": looks, "without_a_person": data.left_out, "slices": rows}
+    return {"looks": number, "without_a_person": data.left_out, "slices": rows}
 
 
 def _fold_file(record: Run, number: int) -> Path:

@@ -49,7 +49,7 @@ class SequenceHead(nn.Module):
         Args:
             features: (N, T, C), pooled over each frame.
             logits: (N, T) of the frames.
-            lengths: (N,) int64 frames that each clip has, 1 to T; what lies behind is not looked at.
+            lengths: (N,) int64 frames that each clip has, 1 to T; what lies behind is ignored.
         """
         mask = (torch.arange(features.shape[1], device=features.device) < lengths[:, None]).to(features.dtype)
         share = mask / mask.sum(dim=1, keepdim=True)

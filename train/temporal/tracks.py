@@ -61,7 +61,7 @@ def read_tracks(
         manifest: of the published set, whose limits say which faces can be judged.
         known: persons in pictures that trained the networks.
         cache: folder for what is kept.
-        max_frames: looked at of a clip; 0 = as many as the product looks at.
+        max_frames: judged of a clip; 0 = as many as the product judges.
         blends: flickering self-blends of each genuine person.
     """
     # video packages, which a machine that only trains may lack

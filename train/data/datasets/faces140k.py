@@ -32,7 +32,7 @@ def read_faces140k(root: Path) -> list[Sample]:
         DataError: a table or a picture is missing, or a row contradicts itself.
     """
     base = root / _PICTURES if (root / _PICTURES).is_dir() else root
-    # one look a folder: 140,000 single looks take minutes on a network disk
+    # one listing a folder: 140,000 single queries take minutes on a network disk
     there = {p.relative_to(base).as_posix() for p in base.glob("*/*/*.jpg")}
     samples, missing = [], []
     for table, split in _TABLES.items():

@@ -1,4 +1,4 @@
-"""Which faces show the same picture: by the hash of their file, or by what the face looks like.
+"""Duplicates: faces that show the same picture, by the hash of their file, or by what the face looks like.
 
 A perceptual hash of 64 bits takes one frontal portrait for another, so faces are compared as small grey pictures. Their
 correlation finds candidates; each is then laid on the other at seven scales and all shifts, since the detector's box
@@ -74,7 +74,7 @@ def thumbnail(image: np.ndarray, face: Face | None = None) -> np.ndarray:
 def agreement(a: np.ndarray, b: np.ndarray) -> float:
     """Correlation of two thumbnails, the face of one laid on the other where it fits best: 1 is the same.
 
-    A look at half the size comes first, and is the answer where the two are far apart.
+    A comparison at half the size comes first, and is the answer where the two are far apart.
     """
     small_a, small_b = (resize(t, THUMB_PX // 2, THUMB_PX // 2) for t in (a, b))
     quick = _laid(small_a, small_b, 1.0)
