@@ -52,7 +52,7 @@ class FileDetector(Protocol):
 
     @property
     def entry(self) -> HasFalseAlarms:
-        """What was measured of the networks in use."""
+        """The manifest's entry of the networks in use."""
         ...
 
     def file(
@@ -106,7 +106,7 @@ def main(
 
 
 def command_line_parser() -> argparse.ArgumentParser:
-    """What the command line takes."""
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m detector",
         description="Evidence of manipulated faces in photos and videos, on this machine.",
@@ -230,25 +230,25 @@ def _run(options: argparse.Namespace, detector_factory: Callable[[str], FileDete
 
 
 def _takeaways(options: argparse.Namespace, detector: FileDetector, files: Sequence[Path]) -> tuple[Takeaway, ...]:
-    """What is written beside every verdict; said among the results for a person, on stderr beside JSON."""
+    """All that is written beside every verdict; said among the results for a person, on stderr beside JSON."""
     say = _complain if options.json else lambda line: _tell(f"  {line}\n")
     taken = {path.resolve() for path in files}
 
     def folder(path: Path) -> Folder:
         return Folder(path, options.overwrite, say, _complain, shown, taken)
 
-    found: list[Takeaway] = []
+    takeaways: list[Takeaway] = []
     if options.annotated is not None:
-        found.append(Copies(folder(options.annotated), detector if options.heatmaps else None))
+        takeaways.append(Copies(folder(options.annotated), detector if options.heatmaps else None))
     if options.report is not None:
-        found.append(Reports(folder(options.report), detector))
+        takeaways.append(Reports(folder(options.report), detector))
     if options.sound is not None:
-        found.append(Sounds(folder(options.sound)))
+        takeaways.append(Sounds(folder(options.sound)))
     if options.stills is not None:
-        found.append(Stills(folder(options.stills)))
+        takeaways.append(Stills(folder(options.stills)))
     if options.forensics is not None:
-        found.append(Forensics(folder(options.forensics)))
-    return tuple(found)
+        takeaways.append(Forensics(folder(options.forensics)))
+    return tuple(takeaways)
 
 
 class _Output:
@@ -305,7 +305,7 @@ def _check_places(options: argparse.Namespace, files: Sequence[Path]) -> None:
 
 @contextmanager
 def _table(path: Path | None) -> Iterator[_Output | None]:
-    """What takes the rows of --csv, one file's after the other, so that an interrupt leaves those that are done."""
+    """A writer of the rows of --csv, one file's after the other, so that an interrupt leaves those that are done."""
     if path is None:
         yield None
         return
@@ -340,12 +340,12 @@ def collect(paths: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
 
     for path in paths:
         try:
-            found = _files_of(path, note)
+            inside = _files_of(path, note)
         except OSError as error:
             problems.append(f"{shown(str(path))}: {(error.strerror or 'cannot be opened').lower()}.")
             continue
-        files += found
-        if not found:
+        files += inside
+        if not inside:
             problems.append(f"{shown(str(path))}: {'no files in this folder' if path.is_dir() else 'not a file'}.")
     return tuple(files), tuple(problems)
 
@@ -353,9 +353,9 @@ def collect(paths: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
 def block(name: str, verdict: FileVerdict, entry: HasFalseAlarms) -> str:
     """The verdict for a person: a few lines, with an empty one after it."""
     lines = [name]
-    summary, *found = said(verdict) or ("",)
+    summary, *lines_of_file = said(verdict) or ("",)
     if summary:
-        lines += [f"  The file says: {summary}", *(f"  - {line}" for line in found), ""]
+        lines += [f"  The file says: {summary}", *(f"  - {line}" for line in lines_of_file), ""]
     if verdict.prob_fake is None:
         lines += [f"  {headline(verdict)}. {reason_text(verdict)}"]
     else:
@@ -410,11 +410,11 @@ def _detector(models: str) -> FileDetector:
 
 def _files_of(path: Path, on_error: Callable[[OSError], None]) -> list[Path]:
     if path.is_dir():
-        found = []
+        paths = []
         for folder, inner, names in os.walk(path, onerror=on_error):
             inner[:] = [name for name in inner if not name.startswith(".")]
-            found += [Path(folder, name) for name in names if not name.startswith(".")]
-        return sorted(p for p in found if _is_regular(p))
+            paths += [Path(folder, name) for name in names if not name.startswith(".")]
+        return sorted(p for p in paths if _is_regular(p))
     # stat tells what is missing and what is forbidden; is_file() alone does not
     return [path] if stat.S_ISREG(path.stat().st_mode) else []
 

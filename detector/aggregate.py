@@ -95,8 +95,8 @@ class ClipRule:
 
     def band(self, logit: float, chances: float) -> Band:
         """Band of a calibrated score in a video with so many chances to alarm, not above the cap."""
-        found = band_of(logit, self.curve, chances)
-        return found if self.cap is None else min(found, self.cap.band, key=BANDS.index)
+        uncapped = band_of(logit, self.curve, chances)
+        return uncapped if self.cap is None else min(uncapped, self.cap.band, key=BANDS.index)
 
     def cap_of(self, logit: float, chances: float) -> BandCap | None:
         """The cap, and whether it lowered the band of this score."""
@@ -155,16 +155,16 @@ def _runs(parts: Sequence[np.ndarray], times_s: Sequence[float] | None) -> list[
         times_s: of all frames, or None.
     """
     count = len(parts)
-    found: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
     for first in range(count):
         end = min(first + RUN_WINDOWS, count)
         while times_s is not None and end - first > LEAST_WINDOWS:
             if times_s[parts[end - 1][-1]] - times_s[parts[first][0]] <= RUN_S:
                 break
             end -= 1
-        if not found or end > found[-1][1]:
-            found.append((first, end))
-    return found
+        if not runs or end > runs[-1][1]:
+            runs.append((first, end))
+    return runs
 
 
 def _apart(runs: Sequence[tuple[int, int]]) -> int:

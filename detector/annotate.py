@@ -73,7 +73,7 @@ class Explains(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Annotated:
-    """What was written.
+    """The copy that was written.
 
     Attributes:
         spans: (start, end) in seconds of the original, in order, one after the other in the copy; empty for a photo.
@@ -92,7 +92,7 @@ def can_annotate(verdict: FileVerdict) -> bool:
 
 
 def suffix_of(verdict: FileVerdict) -> str:
-    """What the name of an annotated copy ends in: ".mp4" or ".jpg"."""
+    """The ending of an annotated copy's name: ".mp4" or ".jpg"."""
     return ".mp4" if verdict.kind == "video" else ".jpg"
 
 
@@ -144,8 +144,8 @@ def _photo(source: Source, verdict: ImageVerdict, file: BinaryIO, detector: Expl
     for face in verdict.faces if detector is not None else ():
         step(0.1 + 0.7 * (face.number - 1) / len(verdict.faces), f"Heatmap of face {face.number}")
         if detector is not None and face.band is not None:
-            found = detector.explain(image, face.face)
-            marked = overlay(marked, found.heat, found.box, _HEAT_ALPHA)
+            heatmap = detector.explain(image, face.face)
+            marked = overlay(marked, heatmap.heat, heatmap.box, _HEAT_ALPHA)
     step(0.8, "Drawing")
     canvas = layout.canvas(marked, _strip_text(verdict))
     picture = canvas[: layout.height, : layout.width]
@@ -335,9 +335,9 @@ def _drawn(frame: VideoFrame, time_s: float, tracks: Sequence[_Track], layout: _
     marks = [(track, mark) for track in tracks if (mark := track.at(time_s)) is not None]
     for track, mark in marks:
         if track.heat is not None:
-            point, found = track.heat
-            box = _scaled(_moved(found.box, point.face.box, mark.box), *scale)
-            picture[:] = overlay(picture, found.heat, box, _HEAT_ALPHA)
+            point, heatmap = track.heat
+            box = _scaled(_moved(heatmap.box, point.face.box, mark.box), *scale)
+            picture[:] = overlay(picture, heatmap.heat, box, _HEAT_ALPHA)
     for track, mark in reversed(marks):  # the most suspicious last, on top
         now = "not judged now" if mark.prob_fake is None else f"now {score_of(mark.prob_fake)}"
         lines = [_label(track.person), now] if track.person.band is not None else [_label(track.person)]
@@ -400,12 +400,12 @@ def _sound(
                     yield Sound(piece.time_s - start_s + before_s, piece.samples)
             before_s += end_s - start_s
 
-    found = pieces()
+    sound = pieces()
     try:
-        first = next(found, None)
+        first = next(sound, None)
     except MediaError:
         return iter(()), "left out"
-    return (iter(()), "none") if first is None else (itertools.chain([first], found), "kept")
+    return (iter(()), "none") if first is None else (itertools.chain([first], sound), "kept")
 
 
 def _with_ends(

@@ -98,8 +98,8 @@ def edges(curve: FalseAlarmCurve, n: float = 1) -> dict[Band, float]:
 
 def thresholds(curve: FalseAlarmCurve, n: float = 1) -> Thresholds:
     """Band edges as probabilities for a file with n chances to alarm."""
-    found = {band: float(sigmoid(edge)) for band, edge in edges(curve, n).items()}
-    return Thresholds(weak=found["weak"], strong=found["strong"], very_strong=found["very_strong"])
+    probs = {band: float(sigmoid(edge)) for band, edge in edges(curve, n).items()}
+    return Thresholds(weak=probs["weak"], strong=probs["strong"], very_strong=probs["very_strong"])
 
 
 def band_of(logit: float, curve: FalseAlarmCurve, n: float = 1) -> Band:

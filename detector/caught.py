@@ -27,7 +27,7 @@ def caught_of(
     provenance: Provenance | None,
     blurred_below: float | None,
 ) -> Caught | None:
-    """What is known for a face of this size and sharpness in a file of this compression; None where nothing is.
+    """The share caught of faces of this size and sharpness in a file of this compression; None where nothing is.
 
     Args:
         changed: of the network or ensemble that judged: change -> figures.
@@ -46,9 +46,9 @@ def caught_of(
     if not known:
         return None
     # the last of equals: a change that fits says more than none
-    name, found = min(reversed(known), key=lambda item: item[1].figures["tpr"].value)
-    rate = found.figures["tpr"]
-    return Caught(name, rate.value, rate.low, rate.high, found.manipulated)
+    name, nearest = min(reversed(known), key=lambda item: item[1].figures["tpr"].value)
+    rate = nearest.figures["tpr"]
+    return Caught(name, rate.value, rate.low, rate.high, nearest.manipulated)
 
 
 def blurred_below(limits: LimitCurves | None) -> float | None:

@@ -95,7 +95,7 @@ class Child:
         cpu_s: float | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Received:
-        """What the handler answers.
+        """The answer of the handler.
 
         Args:
             question: anything that JSON takes.

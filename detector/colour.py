@@ -55,7 +55,7 @@ def to_srgb(codes: Pixels, primaries: int, transfer: int, *, bits: int = 8, gamm
     linear = _linear_of(transfer, bits, gamma)
     matrix = _to_bt709(_known(primaries))
     encode = _encoding(gamma)
-    found = np.empty(codes.shape, np.uint8)
+    srgb = np.empty(codes.shape, np.uint8)
     for top in range(0, len(codes), _ROWS):  # floats of the whole would take twelve bytes a pixel
         light = linear[codes[top : top + _ROWS]]
         if transfer == HLG:
@@ -67,8 +67,8 @@ def to_srgb(codes: Pixels, primaries: int, transfer: int, *, bits: int = 8, gamm
         if transfer in (PQ, HLG):
             light = _pressed(light)
         places = np.sqrt(np.clip(light, 0, 1)) * np.float32(_STEPS - 1) + np.float32(0.5)
-        found[top : top + _ROWS] = encode[places.astype(np.uint16)]
-    return found
+        srgb[top : top + _ROWS] = encode[places.astype(np.uint16)]
+    return srgb
 
 
 def _pressed(light: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What a program prints, whatever the terminal or file behind it can take."""
+"""Printing, whatever the terminal or file behind it can take."""
 
 import io
 import sys

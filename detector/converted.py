@@ -126,7 +126,7 @@ class Converted:
             sums = json.loads((folder / _SUMS).read_text(encoding="utf-8"))
             if sums != _sums(folder):
                 raise ValueError("a checksum differs")
-            found = cls(core().read_model(folder / _MODEL), np.load(folder / _EXPECTED, allow_pickle=False))
+            converted = cls(core().read_model(folder / _MODEL), np.load(folder / _EXPECTED, allow_pickle=False))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RuntimeError) as error:
@@ -134,7 +134,7 @@ class Converted:
             return None
         with suppress(OSError):
             os.utime(folder)
-        return found
+        return converted
 
     def write(self, entry: str) -> None:
         """Into the cache, whole or not at all; where nothing can be written, nothing is."""
@@ -143,8 +143,8 @@ class Converted:
             return
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=root) as made:
-                folder = Path(made) / "entry"
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=root) as place:
+                folder = Path(place) / "entry"
                 folder.mkdir()
                 openvino().save_model(self.model, folder / _MODEL, compress_to_fp16=False)
                 np.save(folder / _EXPECTED, self.expected, allow_pickle=False)

@@ -1,4 +1,4 @@
-"""What the child process of `detector.apart` does: decodes one file at a time and hands over its pixels and sound.
+"""The child process of `detector.apart`: decodes one file at a time and hands over its pixels and sound.
 
 A question names what is wanted; a series (frames, pictures, sound) is opened once and then asked for piece by piece, so
 that nothing is decoded that nobody waits for.

@@ -67,7 +67,7 @@ def strip(width: int, height: int, colour: Colour, lines: tuple[str, ...], size_
 
 
 def strip_height(n_lines: int, size_px: int) -> int:
-    """What a `strip` of so many lines needs."""
+    """The height of a `strip` of so many lines, in pixels."""
     return n_lines * _step(size_px) + 2 * _pad(size_px)
 
 

@@ -73,12 +73,12 @@ class Engine:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         weights = verified_weights(manifest, name)
         code = sorted(Path(registry.__file__).parent.glob("*.py"))
-        made = (golden_crops(self.size_px, _EXAMPLES) * 255).byte().permute(0, 2, 3, 1)
+        example_crops = (golden_crops(self.size_px, _EXAMPLES) * 255).byte().permute(0, 2, 3, 1)
         self._run = prepare(
             lambda: _Deployed(load_network(manifest, name), self.size_px),
             name=published.architecture,
             key=key_of(weights, published.architecture, Path(__file__), *code),
-            example=np.ascontiguousarray(made.numpy()),
+            example=np.ascontiguousarray(example_crops.numpy()),
             # a probability moves by at most a quarter of its logit's shift
             tolerance=4 * _MAX_SHIFT[precision] / max(1.0, abs(self.calibration.scale)),
             precision=precision,
@@ -98,8 +98,8 @@ class Engine:
 
     def logits_and_features(self, crops: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
         """Raw logits (N,) and the last feature map (N, C, h, w), float32; None of a network that has none."""
-        found = self._outputs(crops, 2)
-        return found[0], found[1] if len(found) > 1 else None
+        outputs = self._outputs(crops, 2)
+        return outputs[0], outputs[1] if len(outputs) > 1 else None
 
     def logits_and_cam(self, crops: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
         """Raw logits (N,) and class activation maps (N, h, w), float32, of the network's own small size.
@@ -109,8 +109,8 @@ class Engine:
         the logit; what it takes from the whole picture is no constant there. None where the network does not end in
         the mean of its last feature map and one linear layer, for then there is no such map.
         """
-        found = self._outputs(crops, 3)
-        return found[0], found[2] if len(found) > 2 else None
+        outputs = self._outputs(crops, 3)
+        return outputs[0], outputs[2] if len(outputs) > 2 else None
 
     def tensor(self, crops: Sequence[np.ndarray]) -> Tensor:
         """Crops as `network` takes them: (N, 3, S, S) float32 in [0, 1]."""
@@ -121,8 +121,8 @@ class Engine:
             if outputs == 1:
                 return (np.zeros(0),)
             # a made crop tells what else the network gives
-            found = self._run(np.zeros((1, self.size_px, self.size_px, 3), np.uint8), outputs)
-            return (np.zeros(0), *(f[:0] for f in found[1:]))
+            empty = self._run(np.zeros((1, self.size_px, self.size_px, 3), np.uint8), outputs)
+            return (np.zeros(0), *(f[:0] for f in empty[1:]))
         logits, *rest = in_batches(self._run, np.stack(crops), outputs, _BATCH)
         return (logits.astype(np.float64), *rest)
 

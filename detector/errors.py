@@ -38,7 +38,7 @@ class UnknownModelError(DetectorError):
 
 
 class EngineError(DetectorError):
-    """What was demanded to compute the networks does not exist or does not work here."""
+    """The engine that was demanded to compute the networks does not exist or does not work here."""
 
 
 class Cancelled(DetectorError):

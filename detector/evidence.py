@@ -1,4 +1,4 @@
-"""What a file says about itself, as frozen values; none of it is ever mixed into a network's probability.
+"""Evidence that a file carries itself, as frozen values; none of it is ever mixed into a network's probability.
 
 A line is "observed" (it stands in the file, word for word), "derived" (computed from the file's bytes) or "inferred" (a
 likeness that could have other causes). Texts that come from the file are cleaned by `plain` before they get here.
@@ -19,11 +19,11 @@ MAX_TEXT = 300
 
 def plain(text: object, limit: int = MAX_TEXT) -> str:
     """A text from an untrusted file on one line of at most `limit`, without control codes and what reorders a line."""
-    kept = "".join(
+    shown = "".join(
         " " if c.isspace() else c for c in str(text)[: 4 * limit] if c.isspace() or unicodedata.category(c)[0] != "C"
     )
-    kept = " ".join(kept.split())
-    return kept if len(kept) <= limit else kept[: limit - 1].rstrip() + "…"
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a file says about itself, beside the networks' verdict, in lines for a person.
+"""Evidence that a file carries itself, beside the networks' verdict, in lines for a person.
 
 Lines of evidence that disagree are shown as such, with one sentence; they are never fused into a number.
 """
@@ -35,34 +35,34 @@ def caught_line(verdict: FileVerdict) -> str:
     """Beside little evidence: would it have seen a manipulation? Empty elsewhere, and where no photo was measured."""
     if isinstance(verdict, VideoVerdict) and verdict.band == "little":
         return "Would it have seen a manipulation? That was not measured for videos of this size, blur and compression."
-    found = verdict.caught if isinstance(verdict, ImageVerdict) and verdict.band == "little" else None
-    if found is None:
+    caught = verdict.caught if isinstance(verdict, ImageVerdict) and verdict.band == "little" else None
+    if caught is None:
         return ""
-    how = "blurred" if found.change == BLUR else found.change
-    like = f", changed to be like this picture ({how})," if found.change != AS_THEY_CAME else ""
+    how = "blurred" if caught.change == BLUR else caught.change
+    like = f", changed to be like this picture ({how})," if caught.change != AS_THEY_CAME else ""
     spread = (
-        "" if found.low is None or found.high is None else f" (95 % interval {span_percent(found.low, found.high)})"
+        "" if caught.low is None or caught.high is None else f" (95 % interval {span_percent(caught.low, caught.high)})"
     )
     return (
-        f"Would it have seen a manipulation? Of {found.n} manipulated test faces{like} this version puts "
-        f"{percent(found.share)}{spread} in the band “strong” or above; the rest stays below."
+        f"Would it have seen a manipulation? Of {caught.n} manipulated test faces{like} this version puts "
+        f"{percent(caught.share)}{spread} in the band “strong” or above; the rest stays below."
     )
 
 
 def falls_line(verdict: FileVerdict) -> str:
     """Beside a photo's band that is fragile: how often that happens; empty elsewhere."""
-    found = verdict.measured.band_falls if verdict.measured is not None else None
-    if found is None or not isinstance(verdict, ImageVerdict) or not fragile(verdict):
+    falls = verdict.measured.band_falls if verdict.measured is not None else None
+    if falls is None or not isinstance(verdict, ImageVerdict) or not fragile(verdict):
         return ""
     said = [
         f"{share.k:g} of {share.n} {kind} ones ({span_percent(share.low, share.high)})"
-        for kind, share in (("genuine", found.genuine), ("manipulated", found.manipulated))
+        for kind, share in (("genuine", falls.genuine), ("manipulated", falls.manipulated))
         if share is not None
     ]
     if not said:
         return ""
     return (
-        f"How often evidence is fragile: of {found.faces} faces with weak evidence or more, in {listed(said)}; 95 % "
+        f"How often evidence is fragile: of {falls.faces} faces with weak evidence or more, in {listed(said)}; 95 % "
         "intervals in brackets."
     )
 

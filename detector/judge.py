@@ -9,7 +9,7 @@ import numpy as np
 from detector.engine import Engine
 from detector.faces.align import crop_face, sharpness
 from detector.manifest import Manifest
-from detector.persons import Looked
+from detector.persons import FrameFaces
 from detector.types import Face
 
 _SHARPNESS_PX = 128
@@ -45,7 +45,7 @@ class Judge:
         """Logits of all faces of one image, with the faces too small or blurred left out."""
         return self.frames([(image, tuple(faces))])[0]
 
-    def frames(self, frames: Sequence[Looked]) -> list[list[Judged]]:
+    def frames(self, frames: Sequence[FrameFaces]) -> list[list[Judged]]:
         """As `image` for several frames, their faces in common batches."""
         pairs = [(image, face) for image, faces in frames for face in faces]
         sharp = [sharpness(crop_face(image, face, _SHARPNESS_PX)) for image, face in pairs]

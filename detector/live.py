@@ -46,7 +46,7 @@ class LiveFace:
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """What is known of the stream.
+    """A stream as far as it is known.
 
     Attributes:
         faces: of the last analysed frame, left to right.
@@ -156,7 +156,7 @@ class LiveAnalyser:
             self._change.notify()
 
     def state(self) -> LiveState:
-        """What is known by now."""
+        """The stream as far as it is known by now."""
         return self._state
 
     def close(self, timeout_s: float = 5.0) -> None:

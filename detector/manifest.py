@@ -1,4 +1,4 @@
-"""What was trained, as frozen dataclasses: `weights/manifest.json`, version 2, read whole or refused.
+"""The trained networks as frozen dataclasses: `weights/manifest.json`, version 2, read whole or refused.
 
 `detector.models.registry` says what can be built (code), the manifest what was trained (data). It holds what the
 product needs to judge and to say how often it is wrong. What was measured beyond that lies beside it
@@ -198,7 +198,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What the networks were trained on.
+    """The data that the networks were trained on.
 
     Attributes:
         fingerprint: of names, labels and splits.
@@ -365,13 +365,13 @@ def from_plain(kind: type[T], said: object) -> T:
 def to_plain(value: Any) -> Any:
     """Plain values for JSON; fields that hold their default are left out."""
     if is_dataclass(value) and not isinstance(value, type):
-        kept = {}
+        plain = {}
         for f in fields(value):
-            found = getattr(value, f.name)
+            own = getattr(value, f.name)
             default = f.default_factory() if callable(f.default_factory) else f.default
-            if found != default:
-                kept[f.name] = to_plain(found)
-        return kept
+            if own != default:
+                plain[f.name] = to_plain(own)
+        return plain
     if isinstance(value, Mapping):
         return {k: to_plain(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
@@ -399,16 +399,16 @@ def _only(*kinds: type) -> Any:
 
 
 def _converter() -> cattrs.Converter:
-    made = cattrs.Converter(forbid_extra_keys=True)
+    converter = cattrs.Converter(forbid_extra_keys=True)
     for kind, kinds in ((str, (str,)), (int, (int,)), (bool, (bool,)), (float, (float, int))):
-        made.register_structure_hook(kind, _only(*kinds))
-    made.register_structure_hook(str | float, lambda value, _: _only(str, float, int)(value, str))
-    made.register_structure_hook(Path, lambda value, _: value)
+        converter.register_structure_hook(kind, _only(*kinds))
+    converter.register_structure_hook(str | float, lambda value, _: _only(str, float, int)(value, str))
+    converter.register_structure_hook(Path, lambda value, _: value)
     # a verdict says whether its own band was lowered; the rule for videos does not
-    made.register_structure_hook(
-        BandCap, make_dict_structure_fn(BandCap, made, applied=override(omit=True), _cattrs_forbid_extra_keys=True)
+    converter.register_structure_hook(
+        BandCap, make_dict_structure_fn(BandCap, converter, applied=override(omit=True), _cattrs_forbid_extra_keys=True)
     )
-    return made
+    return converter
 
 
 _CONVERTER = _converter()

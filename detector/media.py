@@ -318,7 +318,7 @@ def _frames(image: Image.Image, source: Source, clock: Clock) -> tuple[int, ...]
         if image.format != "MPO" or len(entries) != count:
             return tuple(range(count))
         size = image.size
-        found = [0]
+        indices = [0]
         for index, entry in enumerate(entries[1:], 1):
             kind = str(entry["Attribute"]["MPType"])
             if "Thumbnail" in kind:
@@ -326,9 +326,9 @@ def _frames(image: Image.Image, source: Source, clock: Clock) -> tuple[int, ...]
             image.seek(index)
             # gain maps of HDR and depth maps name no kind: they are smaller, or grey
             if kind != "Undefined" or (image.size == size and image.mode == "RGB"):
-                found.append(index)
+                indices.append(index)
         image.seek(0)
-        return tuple(found)
+        return tuple(indices)
 
 
 def _pages(source: Source) -> tuple[int, ...]:
@@ -491,14 +491,14 @@ class _FromPage(_Wrapped):
 
 
 def no_picture(head: bytes) -> MediaError:
-    """What is to be said of a file that begins so and can be read neither as picture nor as video."""
+    """The error for a file that begins so and can be read neither as picture nor as video."""
     if is_raw(head):
         return raw_file()
     return MediaError(f"This is no photo or video that can be read. Supported: {SUPPORTED}.", "unsupported")
 
 
 def raw_file() -> MediaError:
-    """What is to be said of a raw file without a preview."""
+    """The error for a raw file without a preview."""
     return MediaError(
         "This is a camera's raw file: it holds what the sensor measured, not yet a picture. Export it as JPEG or TIFF "
         "and check that copy.",
@@ -511,7 +511,7 @@ def _clock(pictures: int = 1) -> Clock:
 
 
 def too_slow() -> MediaError:
-    """What is to be said of a file that takes more work than it may."""
+    """The error for a file that takes more work than it may."""
     return MediaError("Reading the file took too long. Save it again in a common format and try that copy.", "too_slow")
 
 

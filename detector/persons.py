@@ -1,7 +1,7 @@
 """A video → the persons in it: frames read in order, faces found and joined over time, each judged on the way.
 
-    film = follow_persons(source, finder, judge, max_frames=32)
-    for person in film.persons:
+    tracked = follow_persons(source, finder, judge, max_frames=32)
+    for person in tracked.persons:
         [(sighting.time_s, sighting.judged) for sighting in person.sightings]
 
 What is said of a face is the caller's: `judge` gets frames with their faces and returns one value a face, of any type.
@@ -48,7 +48,7 @@ _GLIMPSE, _SAME_PICTURE = (32, 18), 6  # pictures that differ by less in every p
 
 J = TypeVar("J")
 
-Looked = tuple[RGB, tuple[Face, ...]]
+FrameFaces = tuple[RGB, tuple[Face, ...]]
 """A frame, (H, W, 3) uint8 RGB, and the faces in it."""
 
 OnStep = Callable[[float, str], None]
@@ -86,8 +86,8 @@ class Followed(Generic[J]):
 
 
 @dataclass(frozen=True, slots=True)
-class Film(Generic[J]):
-    """What was looked at, and who was in it.
+class Tracked(Generic[J]):
+    """A video as it was followed: the frames that were judged, and who was in them.
 
     Attributes:
         info: of the file.
@@ -109,14 +109,14 @@ class Film(Generic[J]):
 def follow_persons(
     source: Source,
     finder: FindsFaces,
-    judge: Callable[[Sequence[Looked]], Sequence[Sequence[J]]],
+    judge: Callable[[Sequence[FrameFaces]], Sequence[Sequence[J]]],
     *,
     max_frames: int,
     on_step: OnStep,
     start_s: float | None = None,
     end_s: float | None = None,
     observer: Observer | None = None,
-) -> Film[J]:
+) -> Tracked[J]:
     """The persons of a video, over up to `max_frames` frames.
 
     A video that is too long to be read from start to end is looked over first, for faces alone: then the frames come
@@ -174,7 +174,7 @@ def follow_persons(
     persons = tuple(Followed(tuple(seen[track])) for track in tracker.persons(len(times)))
     if frames.stopped and not times:
         raise too_slow()
-    return Film(info, part_s, scouted, tuple(times), persons, frames.stopped)
+    return Tracked(info, part_s, scouted, tuple(times), persons, frames.stopped)
 
 
 class _Read:
@@ -226,8 +226,8 @@ def _where_faces_are(
         # with faces everywhere, or no more keyframes, a closer look tells nothing new
         if sum(seen for _, seen in scouted) >= NEARLY_ALL * len(scouted) or len(scouted) < most:
             break
-    found = plan_where_seen(scouted, start_s, end_s, max_frames=max_frames, window_limit_s=window_limit(info))
-    return found or windows, pictures
+    better = plan_where_seen(scouted, start_s, end_s, max_frames=max_frames, window_limit_s=window_limit(info))
+    return better or windows, pictures
 
 
 def _scouted(
@@ -261,14 +261,14 @@ def _batch_size(info: VideoInfo) -> int:
     return max(1, min(_FRAMES_AT_ONCE, int(_PIXELS_AT_ONCE // max(1, info.width * info.height))))
 
 
-def _parts(looked: Sequence[Looked]) -> Iterator[Sequence[Looked]]:
+def _parts(looked: Sequence[FrameFaces]) -> Iterator[Sequence[FrameFaces]]:
     """The frames in parts with few faces each: between two parts the work can be ended."""
     first, faces = 0, 0
-    for i, (_, found) in enumerate(looked):
-        if i > first and faces + len(found) > _FACES_AT_ONCE:
+    for i, (_, of_frame) in enumerate(looked):
+        if i > first and faces + len(of_frame) > _FACES_AT_ONCE:
             yield looked[first:i]
             first, faces = i, 0
-        faces += len(found)
+        faces += len(of_frame)
     yield looked[first:]
 
 

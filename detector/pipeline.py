@@ -32,7 +32,7 @@ from detector.media import (
     size_of,
     sniff_kind,
 )
-from detector.persons import Looked, Observer, follow_persons
+from detector.persons import FrameFaces, Observer, follow_persons
 from detector.progress import OnProgress, ShouldStop, Steps
 from detector.provenance import read_provenance
 from detector.provenance.history import frames_to_hash, perceptual_hash
@@ -75,7 +75,7 @@ _VIDEO_MIN_FACE_PX = 24
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
+class _Examined:
     """One picture of a file: its faces, most suspicious first, and the logits of those with a verdict."""
 
     picture: Picture
@@ -230,7 +230,7 @@ class Detector:
         looked_at: list[int] = []
         known: set[bytes] = set()
         tried: dict[str, None] = {}
-        best: _Looked | None = None
+        best: _Examined | None = None
         for picture in apart.iter_pictures(source):
             share = 0.7 * len(looked_at) / min(picture.of, MAX_PICTURES)
             looked_at.append(picture.number)
@@ -238,11 +238,11 @@ class Detector:
             if digest in known:  # a still that is shown again is no second chance to alarm
                 continue
             known.add(digest)
-            found = self._look_at(picture, region, share, step)
-            chances += len(found.logits)
-            tried |= dict.fromkeys(found.search.tried)
-            if best is None or found.rank > best.rank:
-                best = found
+            examined = self._examined(picture, region, share, step)
+            chances += len(examined.logits)
+            tried |= dict.fromkeys(examined.search.tried)
+            if best is None or examined.rank > best.rank:
+                best = examined
         if best is None:  # iter_pictures raises where it has nothing to give
             raise MediaError("The file holds no picture.", "unreadable")
         crowd = crowd_of(best.logits, self.entry.curve, len(known))
@@ -287,7 +287,7 @@ class Detector:
     def _caught(self, face: FaceVerdict, provenance: Provenance) -> Caught | None:
         return caught_of(self._changed, face.face.size_px, face.sharpness, provenance, self._blurred_below)
 
-    def _look_at(self, picture: Picture, region: Box | None, share: float, step: Steps) -> "_Looked":
+    def _examined(self, picture: Picture, region: Box | None, share: float, step: Steps) -> "_Examined":
         """Finds and judges the faces of one picture, the most suspicious first."""
         which = "" if picture.of == 1 else f" in picture {picture.number} of {picture.of}"
         step(max(0.15, share), f"Looking for faces{which}")
@@ -300,7 +300,7 @@ class Detector:
             judged += self._judge.image(picture.image, faces[i : i + _FACES_AT_ONCE])
         judged.sort(key=lambda j: (j.logits is None, -self._verdicts.combined(j.logits)))
         logits = np.array([self._verdicts.combined(j.logits) for j in judged if j.logits is not None])
-        return _Looked(picture, search, tuple(judged), logits)
+        return _Examined(picture, search, tuple(judged), logits)
 
     def video(
         self,
@@ -337,13 +337,13 @@ class Detector:
         hashes: dict[int, str] = {}
         numbers, chosen = count(), frames_to_hash(max_frames)
 
-        def judged(frames: Sequence[Looked]) -> list[list[Judged]]:
+        def judged(frames: Sequence[FrameFaces]) -> list[list[Judged]]:
             for (image, _), number in zip(frames, numbers, strict=False):
                 if number in chosen:
                     hashes[number] = perceptual_hash(image)
             return self._judge.frames(frames)
 
-        film = follow_persons(
+        tracked = follow_persons(
             source,
             search,
             judged,
@@ -353,9 +353,9 @@ class Detector:
             end_s=end_s,
             observer=observer,
         )
-        info, times = film.info, film.times_s
+        info, times = tracked.info, tracked.times_s
         step(0.96, "Weighing the evidence")
-        points = [[(s.time_s, s.judged) for s in person.sightings] for person in film.persons]
+        points = [[(s.time_s, s.judged) for s in person.sightings] for person in tracked.persons]
         usable = [[(s, j) for s, j in seen if j.logits is not None] for seen in points]
         rule = self.entry.clips
         runs = {
@@ -381,7 +381,7 @@ class Detector:
         step(1.0, "Done")
         return _with_steps(
             VideoVerdict(
-                **self._about(source, name, hashes=tuple(FrameHash(times[n], found) for n, found in hashes.items())),
+                **self._about(source, name, hashes=tuple(FrameHash(times[n], value) for n, value in hashes.items())),
                 max_frames=max_frames,
                 kind="video",
                 status=status,  # type: ignore[arg-type]
@@ -392,7 +392,7 @@ class Detector:
                 range=best.range if best else None,
                 width=info.width,
                 height=info.height,
-                coverage=coverage_of(film, max_frames),
+                coverage=coverage_of(tracked, max_frames),
                 thresholds=thresholds(rule.curve, chances) if runs else None,
                 region=None if region is None else region_px(region, info.width, info.height),
                 tried=search.tried,
@@ -404,7 +404,7 @@ class Detector:
     def person_logits(
         self, source: Source | str, *, max_frames: int = MAX_FRAMES, should_stop: ShouldStop | None = None
     ) -> tuple[np.ndarray, ...]:
-        """What every network says of each person of a video, before anything is combined: for calibration on clips.
+        """Logits of every network on each person of a video, before anything is combined: for calibration on clips.
 
         Returns:
             Of each person, (N, M) calibrated logits of the N frames that can be judged, in order of time, by the
@@ -414,14 +414,14 @@ class Detector:
             MediaError: the video cannot be read.
             Cancelled: `should_stop` said so.
         """
-        film = follow_persons(
+        tracked = follow_persons(
             _as_source(source),
             FaceSearch(self._video_faces),
             self._judge.frames,
             max_frames=max_frames,
             on_step=Steps(None, should_stop),
         )
-        points = [[(s.time_s, s.judged) for s in person.sightings] for person in film.persons]
+        points = [[(s.time_s, s.judged) for s in person.sightings] for person in tracked.persons]
         judged = [[j.logits for _, j in seen if j.logits is not None] for seen in points]
         return tuple(np.reshape(rows, (-1, len(self._judge.engines))) for rows in judged)
 
@@ -464,7 +464,7 @@ class Detector:
         image: np.ndarray | None = None,
         hashes: tuple[FrameHash, ...] = (),
     ) -> dict[str, Any]:
-        """What every verdict has. `image`: the pixels of a picture, (H, W, 3) uint8 RGB; `hashes`: of a video."""
+        """Fields that every verdict has. `image`: pixels of a picture, (H, W, 3) uint8 RGB; `hashes`: of a video."""
         try:
             digest = sha256_of(source)
         except MediaError:
@@ -488,18 +488,20 @@ class Detector:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
-    def _resaved(self, looked: "_Looked", judged: Sequence[Judged], n: float, step: Steps) -> list[tuple[Resaved, ...]]:
-        """What each of these faces gets after each of `CHANGES`, from the start: changed, saved, found, judged."""
-        found: list[list[Resaved]] = [[] for _ in judged]
+    def _resaved(
+        self, looked: "_Examined", judged: Sequence[Judged], n: float, step: Steps
+    ) -> list[tuple[Resaved, ...]]:
+        """The results of each of these faces after each of `CHANGES`, from the start: changed, saved, found, judged."""
+        results: list[list[Resaved]] = [[] for _ in judged]
         for number, change in enumerate(CHANGES if judged else ()):
             step(0.7 + 0.3 * number / len(CHANGES), f"Trying the picture {CHANGES[change]}")
             image, places = changed_copy(looked.picture.image, change, [j.face for j in judged])
             faces = looked.search.again(image)
             seen = same_faces(faces, places)
             again = iter(self._judge.image(image, [f for f in seen if f is not None]))
-            for rows, face in zip(found, seen, strict=True):
+            for rows, face in zip(results, seen, strict=True):
                 rows.append(self._verdicts.resaved(change, next(again) if face is not None else None, n))
-        return [tuple(rows) for rows in found]
+        return [tuple(rows) for rows in results]
 
 
 def video_faces(engine: str | None = None) -> FaceDetector:

@@ -115,9 +115,9 @@ class _Profile:
         try:
             if picture.mode == "RGB":
                 few = np.mgrid[0:256:51, 0:256:51, 0:256:51].reshape(3, 1, -1).transpose(1, 2, 0).astype(np.uint8)
-                found = np.asarray(self._to_srgb(Image.fromarray(few)))
+                converted = np.asarray(self._to_srgb(Image.fromarray(few)))
                 # by what it does and not by its name: "sRGB, linear" is none
-                if np.abs(found.astype(int) - few).max() <= _ALMOST:
+                if np.abs(converted.astype(int) - few).max() <= _ALMOST:
                     return picture
             return self._to_srgb(picture)
         except (ImageCms.PyCMSError, OSError, ValueError):

@@ -29,12 +29,12 @@ _MAX_DETECTORS = 4
 
 
 def published() -> tuple[int, ...] | None:
-    """What tells one published set from the next, for a glance at every file: None when there is none."""
+    """A stamp that tells one published set from the next, for a glance at every file: None when there is none."""
     try:
-        found = (manifest.default_folder() / manifest.MANIFEST).stat()
+        stat = (manifest.default_folder() / manifest.MANIFEST).stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 class Place:
@@ -155,9 +155,9 @@ class Worker:
             Exception: what went wrong when it was loaded last.
         """
         key = (name, published())
-        found = self._detectors.get(key)
-        if found is not None:
-            return found
+        detector = self._detectors.get(key)
+        if detector is not None:
+            return detector
         if key not in self._loads:
             self._loads[key] = None
             if not self.submit(lambda: self._load(key)):

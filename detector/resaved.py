@@ -67,10 +67,10 @@ def band_falls(results: Results | None, choice: str) -> BandFalls | None:
 
 
 def _falls(measured: Choice, row: str) -> Share | None:
-    found: Figure | None = measured.resaved.get(row, {}).get("fell")
-    if found is None or found.n is None or found.low is None or found.high is None:
+    figure: Figure | None = measured.resaved.get(row, {}).get("fell")
+    if figure is None or figure.n is None or figure.low is None or figure.high is None:
         return None
-    return Share(found.n, round(found.value * found.n), round(found.low, 4), round(found.high, 4))
+    return Share(figure.n, round(figure.value * figure.n), round(figure.low, 4), round(figure.high, 4))
 
 
 def _placed(face: Face, dx: float, dy: float, scale_x: float, scale_y: float) -> Face:

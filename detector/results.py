@@ -1,4 +1,4 @@
-"""What was measured of a published set, as frozen dataclasses: `weights/results.csv` and `weights/curves.json`.
+"""Measurements of a published set, as frozen dataclasses: `weights/results.csv` and `weights/curves.json`.
 
 Nothing here decides a verdict. The Models page, the model cards and `weights/README.md` are made from it.
 
@@ -146,7 +146,7 @@ class Shrunk:
 
 @dataclass(frozen=True, slots=True)
 class LimitCurves:
-    """What the limits of size and blur were read from.
+    """The curves that the limits of size and blur were read from.
 
     Attributes:
         faces: of validation.
@@ -192,7 +192,7 @@ class ClipPersons:
 
 @dataclass(frozen=True, slots=True)
 class ClipFit:
-    """What the calibration of one choice on clips was read from.
+    """The clips that the calibration of one choice was read from.
 
     Attributes:
         persons: how many there were.
@@ -235,7 +235,7 @@ class SourceAlarms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curves:
-    """What is no single figure.
+    """Everything that is no single figure.
 
     Attributes:
         networks: name -> SHA-256 of the weights that all of this was measured with.
@@ -273,7 +273,7 @@ class Results:
 
 
 def read_results(manifest: Manifest) -> Results | None:
-    """What was measured of this very set; None where there is nothing, or it belongs to another set."""
+    """The measurements of this very set; None where there is nothing, or it belongs to another set."""
     try:
         curves = from_plain(Curves, json.loads((manifest.folder / CURVES).read_text(encoding="utf-8")))
         if dict(curves.networks) != {name: network.sha256 for name, network in manifest.models.items()}:
@@ -290,8 +290,8 @@ def write_results(folder: Path, results: Results) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for name, choice in results.choices.items():
-        for table, row, figure, found in _rows(choice):
-            numbers = (found.value, found.low, found.high, found.n)
+        for table, row, figure, value in _rows(choice):
+            numbers = (value.value, value.low, value.high, value.n)
             writer.writerow([name, table, row, figure, *map(_cell, numbers)])
     for file, said in ((RESULTS, text.getvalue()), (CURVES, json.dumps(to_plain(results.curves)) + "\n")):
         partial = folder / f"{file}.partial"
@@ -300,17 +300,17 @@ def write_results(folder: Path, results: Results) -> None:
 
 
 def _rows(choice: Choice) -> Iterator[tuple[str, str, str, Figure]]:
-    """(table, row, figure, found) of everything that is one figure."""
+    """(table, row, figure, its value) of everything that is one figure."""
     for name in ("parameters", "megabytes", "cpu_ms_a_face"):
         yield "cost", "", name, Figure(getattr(choice, name))
     if choice.validation_score is not None:
         yield "validation", "", "score", Figure(choice.validation_score)
     for table, measured in (("slices", choice.slices), ("changed", choice.changed)):
-        for row, found in measured.items():
-            yield table, row, "genuine", Figure(found.genuine)
-            yield table, row, "manipulated", Figure(found.manipulated)
-            yield from ((table, row, figure, value) for figure, value in found.figures.items())
-            yield from _counted(table, row, found.confusion)
+        for row, measured_row in measured.items():
+            yield table, row, "genuine", Figure(measured_row.genuine)
+            yield table, row, "manipulated", Figure(measured_row.manipulated)
+            yield from ((table, row, figure, value) for figure, value in measured_row.figures.items())
+            yield from _counted(table, row, measured_row.confusion)
     pooled = choice.pooled
     if pooled is not None:
         for name in ("n", "ece", "brier"):
@@ -318,11 +318,11 @@ def _rows(choice: Choice) -> Iterator[tuple[str, str, str, Figure]]:
         if pooled.auc is not None:
             yield "pooled", "", "auc", pooled.auc
         yield from _counted("pooled", "", pooled.confusion)
-    yield from (("even_odds", row, "accuracy", found) for row, found in choice.even_odds.items())
-    yield from (("against_default", row, "auc", found) for row, found in choice.against_default.items())
+    yield from (("even_odds", row, "accuracy", value) for row, value in choice.even_odds.items())
+    yield from (("against_default", row, "auc", value) for row, value in choice.against_default.items())
     for table in ("labels", "by_faces", "by_persons", "resaved"):
         nested: Mapping[str, Mapping[Any, Figure]] = getattr(choice, table)
-        yield from ((table, row, figure, found) for row, inside in nested.items() for figure, found in inside.items())
+        yield from ((table, row, figure, value) for row, inside in nested.items() for figure, value in inside.items())
 
 
 def _counted(table: str, row: str, confusion: Any) -> Iterator[tuple[str, str, str, Figure]]:
@@ -340,10 +340,10 @@ def _choices(rows: Iterator[Mapping[str, str]]) -> dict[str, Choice]:
     tables: dict[str, dict[str, dict[str, dict[str, Figure]]]] = {}
     for r in rows:
         low, high, n = (float(r[k]) if r[k] else None for k in ("low", "high", "n"))
-        found = Figure(float(r["value"]), low, high, None if n is None else int(n))
+        value = Figure(float(r["value"]), low, high, None if n is None else int(n))
         rows_of = tables.setdefault(r["choice"], {}).setdefault(r["table"], {})
-        rows_of.setdefault(r["row"], {})[r["figure"]] = found
-    return {name: _choice(found) for name, found in tables.items()}
+        rows_of.setdefault(r["row"], {})[r["figure"]] = value
+    return {name: _choice(value) for name, value in tables.items()}
 
 
 def _choice(tables: Mapping[str, Mapping[str, Mapping[str, Figure]]]) -> Choice:
@@ -356,15 +356,15 @@ def _choice(tables: Mapping[str, Mapping[str, Mapping[str, Figure]]]) -> Choice:
         megabytes=cost["megabytes"].value,
         cpu_ms_a_face=cost["cpu_ms_a_face"].value,
         validation_score=validation["score"].value if validation else None,
-        slices={row: _measured(found) for row, found in tables.get("slices", {}).items()},
+        slices={row: _measured(figures) for row, figures in tables.get("slices", {}).items()},
         pooled=None
         if pooled is None
         else Pooled(
             int(pooled["n"].value), pooled["ece"].value, pooled["brier"].value, pooled.get("auc"), _confusion(pooled)
         ),
-        even_odds={row: found["accuracy"] for row, found in tables.get("even_odds", {}).items()},
-        against_default={row: found["auc"] for row, found in tables.get("against_default", {}).items()},
-        changed={row: _measured(found) for row, found in tables.get("changed", {}).items()},
+        even_odds={row: figures["accuracy"] for row, figures in tables.get("even_odds", {}).items()},
+        against_default={row: figures["auc"] for row, figures in tables.get("against_default", {}).items()},
+        changed={row: _measured(figures) for row, figures in tables.get("changed", {}).items()},
         labels=tables.get("labels", {}),
         by_faces=by_faces,
         by_persons=by_persons,

@@ -138,14 +138,14 @@ def prepare(
 
 
 def in_batches(run: Runner, batch: np.ndarray, outputs: int = 1, largest: int = _BATCHES[0]) -> tuple[np.ndarray, ...]:
-    """What `run` gives for a batch of one row or more, computed in parts of at most `largest`."""
+    """Outputs of `run` for a batch of one row or more, computed in parts of at most `largest`."""
     parts = []
     start = 0
     while start < len(batch):
         size = next(b for b in _BATCHES if b <= min(largest, len(batch) - start))
         parts.append(run(batch[start : start + size], outputs))
         start += size
-    return tuple(np.concatenate(found) for found in zip(*parts, strict=True))
+    return tuple(np.concatenate(output) for output in zip(*parts, strict=True))
 
 
 class _Torch:
@@ -160,8 +160,8 @@ class _Torch:
 
     def __call__(self, batch: np.ndarray, outputs: int = 1) -> tuple[np.ndarray, ...]:
         with torch.inference_mode():
-            found = self._module(torch.from_numpy(batch).to(self._device))
-            return tuple(t.cpu().numpy() for t in (found if isinstance(found, tuple) else (found,))[:outputs])
+            given = self._module(torch.from_numpy(batch).to(self._device))
+            return tuple(t.cpu().numpy() for t in (given if isinstance(given, tuple) else (given,))[:outputs])
 
 
 class _OpenVino:

@@ -1,4 +1,4 @@
-"""What to do next with a file, as data: page, command line and report say the same.
+"""Next steps with a file, as data: page, command line and report say the same.
 
 Nothing here is proof, and whatever sends the file elsewhere says so.
 """

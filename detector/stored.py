@@ -127,8 +127,8 @@ def _range(values: Mapping[str, Any] | None) -> ProbRange | None:
     return ProbRange(**values) if values else None
 
 
-def _found(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a face and a person have in common."""
+def _in_common(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that a face and a person have in common."""
     return {
         **{key: values[key] for key in ("number", "status", "reason", "band", "prob_fake", "votes")},
         "range": _range(values["range"]),
@@ -153,7 +153,7 @@ def _face(values: Mapping[str, Any]) -> Face:
 
 def _face_verdict(values: Mapping[str, Any]) -> FaceVerdict:
     return FaceVerdict(
-        **_found(values),
+        **_in_common(values),
         face=_face(values),
         sharpness=values["sharpness"],
         resaved=tuple(Resaved(**change) for change in values.get("resaved", ())),
@@ -166,7 +166,7 @@ def _person(values: Mapping[str, Any]) -> Person:
     )
     window = values["worst_window_s"]
     return Person(
-        **_found(values),
+        **_in_common(values),
         on_screen_s=values["on_screen_s"],
         usable_frames=values["usable_frames"],
         worst_window_s=tuple(window) if window else None,

@@ -1,4 +1,4 @@
-"""What the command line writes beside a verdict: marked copies, reports, sound, stills. The original stays untouched.
+"""Files that the command line writes beside a verdict: marked copies, reports, sound, stills. The original stays.
 
 Nothing is replaced unless that was asked for, and a file has its name only when it is complete.
 """
@@ -190,13 +190,13 @@ class Stills:
         from detector.paper.pictures import stills_of
 
         def make() -> str:
-            found = stills_of(path, verdict)
-            if not found:
+            stills = stills_of(path, verdict)
+            if not stills:
                 return f"No still of {self.folder.shown(path.name)}: no face was found."
-            out = self.folder.places(path.stem, [f".{name}.jpg" for name in found])
+            out = self.folder.places(path.stem, [f".{name}.jpg" for name in stills])
             if out is None:
                 raise _AlreadyThere
-            for name, data in found.items():
+            for name, data in stills.items():
                 _write(out[f".{name}.jpg"], data)
             return f"Stills: {', '.join(self.folder.shown(str(place)) for place in out.values())}"
 
@@ -237,11 +237,11 @@ class Forensics:
 
 
 class _AlreadyThere(Exception):
-    """What was to be written exists; the complaint has been made."""
+    """A file that was to be written exists; the complaint has been made."""
 
 
 def _lacking(copy: "Annotated") -> str:
-    """What of the original a copy lacks, in brackets."""
+    """The parts of the original that a copy lacks, in brackets."""
     lacks = []
     if len(copy.spans) > 1 or any(start > 0 for start, _ in copy.spans):
         lacks.append(f"{sum(end - start for start, end in copy.spans):.1f} s of it, around the analysed frames")

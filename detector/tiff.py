@@ -79,18 +79,18 @@ def whole_pictures(directories: tuple[Directory, ...]) -> tuple[int, ...]:
     A preview stands for the picture in a directory below it, as some programs store it. If all are previews, the
     largest counts.
     """
-    found: list[int] = []
+    offsets: list[int] = []
     for top in directories:
         if top.is_mask:
             continue
         if not top.is_reduced:
-            found.append(top.offset)
+            offsets.append(top.offset)
             continue
         whole = [d for d in top.below if not d.is_reduced and not d.is_mask and d.pixels >= top.pixels]
-        found += [max(whole, key=lambda d: d.pixels).offset] if whole else []
-    if not found and directories:
-        found = [max(directories, key=lambda d: d.pixels).offset]
-    return tuple(found)
+        offsets += [max(whole, key=lambda d: d.pixels).offset] if whole else []
+    if not offsets and directories:
+        offsets = [max(directories, key=lambda d: d.pixels).offset]
+    return tuple(offsets)
 
 
 def read_directories(file: BinaryIO) -> tuple[Directory, ...]:

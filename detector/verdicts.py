@@ -11,7 +11,7 @@ from detector.calibration import band_of, edges, sigmoid, thresholds
 from detector.ensemble import VOTES, Ensemble
 from detector.judge import Judged
 from detector.manifest import Entry
-from detector.persons import Film
+from detector.persons import Tracked
 from detector.types import (
     Coverage,
     FaceVerdict,
@@ -27,7 +27,7 @@ from detector.video import covered_s
 
 
 class Verdicts:
-    """What logits mean for one choice.
+    """Logits to verdicts, for one choice.
 
     Args:
         entry: the choice.
@@ -68,7 +68,7 @@ class Verdicts:
         )
 
     def resaved(self, change: str, judged: Judged | None, n: float) -> Resaved:
-        """What a face gets after a change of the picture; `judged` is None where it was not found again."""
+        """The result of a face after a change of the picture; `judged` is None where it was not found again."""
         if judged is None or judged.logits is None:
             return Resaved(change, None, None, "no_face" if judged is None else judged.reason)
         logit = self.combined(judged.logits)
@@ -181,16 +181,16 @@ def reason_of(reasons: Sequence[str | None]) -> str:
     return max(named, key=named.count) if named else "no_face"
 
 
-def coverage_of(film: Film[Any], max_frames: int) -> Coverage:
+def coverage_of(tracked: Tracked[Any], max_frames: int) -> Coverage:
     """How much of a video was looked at."""
-    info, times_s, part_s = film.info, film.times_s, film.part_s
+    info, times_s, part_s = tracked.info, tracked.times_s, tracked.part_s
     first_s, last_s = part_s or (info.start_s, info.duration_s)
     analysed_s = covered_s(times_s, last_s, start_s=first_s)
     end_s = info.stated_s or info.duration_s
     if end_s is not None and end_s > info.start_s:
         share = min(1.0, analysed_s / (end_s - info.start_s))
     else:  # where nobody knows how long it is, only a video that ended before the frames were spent was seen whole
-        share = 1.0 if len(times_s) < max_frames and part_s is None and not film.stopped else 0.0
+        share = 1.0 if len(times_s) < max_frames and part_s is None and not tracked.stopped else 0.0
     if part_s is not None and math.isinf(part_s[1]):
         part_s = (part_s[0], max(part_s[0], *times_s))
     return Coverage(
@@ -200,11 +200,11 @@ def coverage_of(film: Film[Any], max_frames: int) -> Coverage:
         share=share,
         start_s=info.start_s,
         part_s=part_s,
-        scouted=film.scouted,
+        scouted=tracked.scouted,
         incomplete=info.cut_off,
         available_s=info.duration_s if info.cut_off else None,
         second_file=info.second_file,
-        stopped=film.stopped,
+        stopped=tracked.stopped,
     )
 
 

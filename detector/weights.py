@@ -47,10 +47,10 @@ def load_network(manifest: Manifest, name: str) -> Network:
     published = manifest.models[name]
     network = build(published.architecture)
     try:
-        found: dict[str, torch.Tensor] = {}
+        tensors: dict[str, torch.Tensor] = {}
         for part in published.files:
-            found |= dequantised(load_tensors(_verified(manifest.folder, part)))
-        network.load_state_dict({k: _as_float(v) for k, v in found.items()}, strict=True)
+            tensors |= dequantised(load_tensors(_verified(manifest.folder, part)))
+        network.load_state_dict({k: _as_float(v) for k, v in tensors.items()}, strict=True)
     except (SafetensorError, RuntimeError) as error:
         raise WeightsError(f"weights/{published.file} does not fit {published.architecture}: {error}") from error
     return network.eval().to(memory_format=torch.channels_last)
@@ -157,10 +157,10 @@ def _verified(folder: Path, part: WeightsFile) -> bytes:
         data = (folder / part.file).read_bytes()
     except OSError as error:
         raise WeightsError(f"weights/{part.file} is missing: fetch the whole repository.") from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != part.sha256:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != part.sha256:
         raise WeightsError(
-            f"weights/{part.file} is damaged or of another version: SHA-256 is {found[:12]}, expected "
+            f"weights/{part.file} is damaged or of another version: SHA-256 is {digest[:12]}, expected "
             f"{part.sha256[:12]}. Fetch it again."
         )
     return data

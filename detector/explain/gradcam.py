@@ -49,7 +49,7 @@ class Heatmap:
 
 
 def heatmap(model: nn.Module, target_layer: nn.Module, crop: Tensor) -> np.ndarray:
-    """What in the crop raises the network's logit.
+    """A heatmap of the parts of the crop that raise the network's logit.
 
     Works on a copy of the network: hooks and gradients of one user never meet another's, and the cached network stays
     as it was, whatever happens.

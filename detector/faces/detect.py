@@ -16,7 +16,7 @@ _SMALLEST_SIDE_PX = 16
 
 
 class FindsFaces(Protocol):
-    """What finds the faces of pictures: a `FaceDetector`, or a `detector.faces.search.FaceSearch` around one."""
+    """Whatever finds the faces of pictures: a `FaceDetector`, or a `detector.faces.search.FaceSearch` around one."""
 
     def detect(self, images: Sequence[np.ndarray]) -> list[tuple[Face, ...]]:
         """Faces of each (H, W, 3) uint8 RGB image, largest first."""

@@ -64,8 +64,8 @@ class Mtcnn:
             boxes, rows = self._candidates(areas, boxes, self._refine, _REFINE_PX)
             passed = rows[:, 0] > _THRESHOLDS[1]
             boxes, rows = torch.cat([boxes[passed, :4], rows[passed, :1]], dim=1), rows[passed]
-            kept = nms(boxes[:, :4], boxes[:, 4], 0.7)
-            boxes = rerec(bbreg(boxes[kept], rows[kept, 1:5]))
+            picked = nms(boxes[:, :4], boxes[:, 4], 0.7)
+            boxes = rerec(bbreg(boxes[picked], rows[picked, 1:5]))
         if not len(boxes):
             return np.zeros((0, 4)), np.zeros(0), np.zeros((0, 5, 2))
         boxes, rows = self._candidates(areas, boxes, self._finish, _LAST_PX)
@@ -73,13 +73,13 @@ class Mtcnn:
         boxes, rows = torch.cat([boxes[passed, :4], rows[passed, :1]], dim=1), rows[passed]
         sides = boxes[:, 2:4] - boxes[:, :2] + 1
         points = sides[:, None] * rows[:, 5:].view(-1, 2, 5).transpose(1, 2) + boxes[:, None, :2] - 1
-        found = bbreg(boxes, rows[:, 1:5]).numpy()
-        kept = nms_numpy(found[:, :4], found[:, 4], 0.7, "Min") if len(found) else np.zeros(0, np.int64)
-        return found[kept, :4], found[kept, 4], points.numpy()[kept]
+        refined = bbreg(boxes, rows[:, 1:5]).numpy()
+        picked = nms_numpy(refined[:, :4], refined[:, 4], 0.7, "Min") if len(refined) else np.zeros(0, np.int64)
+        return refined[picked, :4], refined[picked, 4], points.numpy()[picked]
 
     def _proposals(self, areas: "_Areas") -> Tensor:
         """Square boxes (N, 5) with scores, of all steps of the pyramid."""
-        found = [torch.zeros(0, 9)]
+        by_step = [torch.zeros(0, 9)]
         size, steps = _pyramid(areas.height, areas.width, self.min_face_px)
         if steps:
             sheet = np.full((*size, 3), 127.5, np.float32)
@@ -88,8 +88,8 @@ class Mtcnn:
                     step.height, step.width
                 )
             cells = self._propose(sheet[None])[0][0]
-            found += [_boxes(step.cells_of(cells), step.scale) for step in steps]
-        boxes = torch.cat(found)
+            by_step += [_boxes(step.cells_of(cells), step.scale) for step in steps]
+        boxes = torch.cat(by_step)
         boxes = boxes[nms(boxes[:, :4], boxes[:, 4], 0.7)]
         sides = (boxes[:, 2:4] - boxes[:, :2]).repeat(1, 2)
         return rerec(torch.cat([boxes[:, :4] + boxes[:, 5:] * sides, boxes[:, 4:5]], dim=1))  # type: ignore[no-any-return]

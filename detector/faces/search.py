@@ -81,11 +81,11 @@ class FaceSearch:
 
     def _harder(self, image: np.ndarray) -> tuple[Face, ...]:
         self._tried["turned"] = None
-        found = {turn: self._found(image, turn, 1.0) for turn in TURNS}
-        best = max(TURNS, key=lambda turn: sum(face.confidence for face in found[turn]))
-        if found[best]:
+        by_turn = {turn: self._found(image, turn, 1.0) for turn in TURNS}
+        best = max(TURNS, key=lambda turn: sum(face.confidence for face in by_turn[turn]))
+        if by_turn[best]:
             self._turn = best
-            return found[best]
+            return by_turn[best]
         if max(image.shape[:2]) <= self._finder.working_px:
             return ()
         self._tried["closer"] = None

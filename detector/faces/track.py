@@ -79,26 +79,26 @@ class Tracker:
             image: (H, W, 3) uint8 RGB.
         """
         looks = [look_of(image, face) for face in faces]
-        found: dict[int, int] = {}
+        track_of: dict[int, int] = {}
         for score in (self._at_place, self._by_look):
-            rows = [t for t in range(len(self.tracks)) if t not in found.values()]
-            columns = [f for f in range(len(faces)) if f not in found]
+            rows = [t for t in range(len(self.tracks)) if t not in track_of.values()]
+            columns = [f for f in range(len(faces)) if f not in track_of]
             scores = np.zeros((len(rows), len(columns)))
             for i, t in enumerate(rows):
                 for j, f in enumerate(columns):
                     scores[i, j] = score(self.tracks[t], time_s, faces[f], looks[f])
             for i, j in zip(*linear_sum_assignment(scores, maximize=True), strict=True):
                 if scores[i, j] > 0:
-                    found[columns[j]] = rows[i]
+                    track_of[columns[j]] = rows[i]
         for f, face in enumerate(faces):
-            if f not in found:
+            if f not in track_of:
                 self.tracks.append(Track())
-                found[f] = len(self.tracks) - 1
-            track = self.tracks[found[f]]
+                track_of[f] = len(self.tracks) - 1
+            track = self.tracks[track_of[f]]
             track.times_s.append(time_s)
             track.faces.append(face)
             track.looks = [*track.looks, looks[f]][-_KEPT_LOOKS:]
-        return [found[f] for f in range(len(faces))]
+        return [track_of[f] for f in range(len(faces))]
 
     def forget(self, before_s: float) -> list[int]:
         """For a stream without end: drops persons not seen since, and of the others what no next frame needs.

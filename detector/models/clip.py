@@ -37,11 +37,11 @@ class ClipTower(nn.Module):
         """Tokens of each block, then those of the last norm: 13 times (N, 1 + patches, 768), class token first."""
         trunk = self.trunk
         x = trunk.norm_pre(trunk._pos_embed(trunk.patch_embed(x)))
-        found = []
+        after_blocks = []
         for block in trunk.blocks:
             x = block(x)
-            found.append(x)
-        return [*found, trunk.norm(x)]
+            after_blocks.append(x)
+        return [*after_blocks, trunk.norm(x)]
 
     def features(self, x: Tensor) -> Tensor:
         """(N, 26, 768) float32: the class token of each of `tokens`, then the mean of its patches."""

@@ -72,8 +72,8 @@ class Hybrid(nn.Module):
 
     def residual(self, x: Tensor) -> Tensor:
         """High-pass residual in grey levels, clipped and brought to [-1, 1]: (N, 9, S, S)."""
-        found = functional.conv2d(functional.pad(x, (2, 2, 2, 2), mode="reflect"), self.filters, groups=3)
-        return (found * (_GREY_LEVELS / _CLIP)).clamp(-1, 1)
+        filtered = functional.conv2d(functional.pad(x, (2, 2, 2, 2), mode="reflect"), self.filters, groups=3)
+        return (filtered * (_GREY_LEVELS / _CLIP)).clamp(-1, 1)
 
     def features(self, x: Tensor) -> Tensor:
         """Fused and pooled features (N, 256)."""

@@ -18,20 +18,20 @@ def quantised(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     A matrix that came from such integers comes out as the same ones.
     """
-    found = {}
+    stored = {}
     for name, value in state.items():
         if value.ndim == 2:
             scale = value.abs().amax(1) / _STEPS
-            found[name] = torch.round(value / torch.where(scale > 0, scale, 1)[:, None]).to(torch.int8)
-            found[name + _SCALE] = scale
+            stored[name] = torch.round(value / torch.where(scale > 0, scale, 1)[:, None]).to(torch.int8)
+            stored[name + _SCALE] = scale
         else:
-            found[name] = value
-    return found
+            stored[name] = value
+    return stored
 
 
 def dequantised(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Float32 matrices of what is stored; tensors that have no scale come through as they are."""
-    found = {}
+    weights_of = {}
     for name, value in stored.items():
         if name.endswith((_SCALE, _ZERO)):
             continue
@@ -40,5 +40,5 @@ def dequantised(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
             if name + _ZERO in stored:
                 value = value - stored[name + _ZERO].float().reshape(-1, 1)
             value = value * stored[name + _SCALE].float().reshape(-1, 1)
-        found[name] = value
-    return found
+        weights_of[name] = value
+    return weights_of

@@ -1,4 +1,4 @@
-"""What can be built: every network by name, in one screen.
+"""The registry: every network that can be built, by name, in one screen.
 
 What was trained is in `weights/manifest.json`; a test joins the two. Every network takes crops (N, 3, S, S) float in
 [0, 1], normalises them itself and returns one logit per crop, (N,), positive = manipulated.

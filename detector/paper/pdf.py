@@ -112,15 +112,15 @@ def _compiled(data: dict[str, Any], timestamp: int) -> bytes:
     except ImportError as error:
         raise ReportError("A report needs the package typst. Install it with: pip install typst") from error
     files: Any = {"main.typ": _TEMPLATE.read_bytes(), "data.json": json.dumps(data).encode("ascii")}
-    made = typst.compile(
+    pdf = typst.compile(
         files,
         format="pdf",
         ignore_system_fonts=True,
         pdf_standards=["a-2a", "ua-1"],
         timestamp=timestamp,
     )
-    assert isinstance(made, bytes)
-    return made
+    assert isinstance(pdf, bytes)
+    return pdf
 
 
 def _timestamp(date: str) -> int:

@@ -1,4 +1,4 @@
-"""What a file says about itself: Content Credentials, labels without a signature, and its history.
+"""Provenance, as a file tells it itself: Content Credentials, labels without a signature, and its history.
 
     provenance = read_provenance(Path("photo.jpg"), "photo.jpg")
     print(provenance.summary)
@@ -30,7 +30,7 @@ atexit.register(_child.close)
 
 
 def read_provenance(source: Source, name: str, *, child: Child | None = None) -> Provenance:
-    """What a file says about itself, but for the perceptual hash. Never raises for what is in the file.
+    """All that a file says about itself, but for the perceptual hash. Never raises for what is in the file.
 
     Args:
         source: the original file; a copy that was saved anew says something else.

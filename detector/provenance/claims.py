@@ -1,4 +1,4 @@
-"""What Content Credentials state of how a picture was made and changed, manifest by manifest.
+"""Statements of Content Credentials on how a picture was made and changed, manifest by manifest.
 
 The signals are those of the local signals rubric of the C2PA conformance programme ("C2PA Asset Rubrics" 1.0,
 2026-08-06, https://github.com/c2pa-org/conformance-public, CC BY 4.0): how it began is told from what was done to it
@@ -65,7 +65,7 @@ _SAME_CONTENT = _Kind("content_stays", "nothing", "went through steps that leave
 
 
 def claims_of(manifests: Mapping[str, Any], active: str, broken: bool) -> tuple[Line, ...]:
-    """What every manifest states, each once, the outermost first; last whether the list of steps claims to be whole.
+    """Statements of every manifest, each once, the outermost first; last whether the list of steps claims to be whole.
 
     Args:
         manifests: label -> manifest, as the library gives them.
@@ -94,9 +94,9 @@ def _of_manifest(manifest: Mapping[str, Any], active: bool, broken: bool) -> Ite
 
     beginnings = [(step.source, step.tool) for step in steps if step.action in _BEGINNINGS or not step.action]
     for source, tool in (*beginnings, *((source, "") for source in _stated_sources(manifest))):
-        found = source_type(source)
-        if found is not None:
-            code, meaning = found
+        known_type = source_type(source)
+        if known_type is not None:
+            code, meaning = known_type
             yield said(code, f"was {meaning.text}", meaning.says, tool, plain(source, 120))
     for kind, edits in _by_kind(steps).items():
         tools = ", ".join(dict.fromkeys(step.tool for step in edits if step.tool))
@@ -116,8 +116,8 @@ def _of_manifest(manifest: Mapping[str, Any], active: bool, broken: bool) -> Ite
 
 
 def _by_kind(steps: Iterable[_Step]) -> dict[_Kind, list[_Step]]:
-    """What was done after the beginning: each kind of edit with its steps, in the order of `_Kind` above."""
-    found: dict[_Kind, list[_Step]] = {k: [] for k in (_GENERATED, _PERHAPS, _PLAIN, _NOT_SAID, _SAME_CONTENT)}
+    """All that was done after the beginning: each kind of edit with its steps, in the order of `_Kind` above."""
+    edits_of: dict[_Kind, list[_Step]] = {k: [] for k in (_GENERATED, _PERHAPS, _PLAIN, _NOT_SAID, _SAME_CONTENT)}
     for step in steps:
         if not step.action or step.action in _BEGINNINGS or step.action == "c2pa.unknown":
             continue
@@ -130,8 +130,8 @@ def _by_kind(steps: Iterable[_Step]) -> dict[_Kind, list[_Step]]:
             kind = _GENERATED
         else:
             kind = _PERHAPS if source[0] in _PERHAPS_GENERATIVE else _PLAIN
-        found[kind].append(step)
-    return {kind: edits for kind, edits in found.items() if edits}
+        edits_of[kind].append(step)
+    return {kind: edits for kind, edits in edits_of.items() if edits}
 
 
 def _notes(manifest: Mapping[str, Any], before: str, where: str, maker: str) -> Iterator[Line]:

@@ -89,7 +89,7 @@ def _context(lists: TrustLists) -> Any:
 
 
 def settings(lists: TrustLists) -> dict[str, Any]:
-    """What the library is told: both lists for what each is for, and nothing from anywhere else."""
+    """Settings of the library: both lists for what each is for, and nothing from anywhere else."""
     return {
         "version": 1,
         "trust": {

@@ -45,7 +45,7 @@ def forensic_views(source: Source) -> tuple[ForensicView, ...]:
 
 
 def views_text(views: Sequence[ForensicView], name: str, sha256: str) -> str:
-    """What the views show and how each misleads, to lie beside them."""
+    """A text that says what the views show and how each misleads, to lie beside them."""
     words = (f"{v.title} ({v.code}.png)\n{v.text}\nHow it misleads: {v.caution}\n" for v in views)
     return f"Derived from {name}, SHA-256 {sha256}. Aids for the eye, no evidence.\n\n" + "\n".join(words)
 
@@ -95,10 +95,10 @@ def _ghosts(image: RGB) -> RGB:
     height, width = (side // _BLOCK * _BLOCK for side in image.shape[:2])
     if not height or not width:
         raise MediaError("The picture is too small for these views.", "unsupported")
-    kept = image[:height, :width]
+    whole_blocks = image[:height, :width]
     apart = []
     for quality in QUALITIES:
-        squared = (kept.astype(np.float32) - jpeg(kept, quality).astype(np.float32)) ** 2
+        squared = (whole_blocks.astype(np.float32) - jpeg(whole_blocks, quality).astype(np.float32)) ** 2
         blocks = squared.mean(axis=2).reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK).mean(axis=(1, 3))
         apart.append(cv2.blur(blocks, (3, 3)))
     # each quality against what it does to the whole, or the finest would win everywhere

@@ -62,7 +62,7 @@ _THUMB_PX = 48
 def of_picture(
     file: BinaryIO, packets: Packets, exif: Exif, properties: Sequence[Property], name: str
 ) -> tuple[Line, ...]:
-    """What a picture file tells of its past. `name` is the file's name as received; only its shape is looked at."""
+    """Lines on the past of a picture file. `name` is the file's name as received; only its shape is looked at."""
     size = packets.size_px or _header_size(file)
     return (
         *_origin(exif, properties),
@@ -77,7 +77,7 @@ def of_picture(
 
 
 def of_video(file: BinaryIO, packets: Packets, tags: Mapping[str, str], name: str) -> tuple[Line, ...]:
-    """What a video's container tells of its past. `tags`: what the container names, in lower case."""
+    """Lines on the past of a video, by its container. `tags`: what the container names, in lower case."""
     return (*_video_origin(tags), *_turned(file, packets), *_cuts(file, packets), *_behind(packets), *_named_like(name))
 
 
@@ -124,16 +124,16 @@ def _xmp_times(properties: Sequence[Property], taken: datetime | None) -> Iterat
             with suppress(ValueError):
                 # a zone is left out: the camera's own time has none
                 times[item.name] = datetime.fromisoformat(item.value[:19])
-    made, changed = times.get("CreateDate") or times.get("DateCreated"), times.get("ModifyDate")
-    if made and changed and changed - made > timedelta(minutes=2):
-        text = f"By its own record it was made {made:%Y-%m-%d %H:%M} and changed {changed:%Y-%m-%d %H:%M}."
+    created, changed = times.get("CreateDate") or times.get("DateCreated"), times.get("ModifyDate")
+    if created and changed and changed - created > timedelta(minutes=2):
+        text = f"By its own record it was made {created:%Y-%m-%d %H:%M} and changed {changed:%Y-%m-%d %H:%M}."
         yield _derived("xmp_times", text, "XMP, CreateDate and ModifyDate", changed.isoformat())
-    if made and taken and abs(made - taken) > timedelta(days=1):
+    if created and taken and abs(created - taken) > timedelta(days=1):
         text = (
             f"Two parts of the file disagree on when it was made: {taken:%Y-%m-%d %H:%M} by the camera's clock, "
-            f"{made:%Y-%m-%d %H:%M} by its own record. A clock was wrong, or one of them was written by hand."
+            f"{created:%Y-%m-%d %H:%M} by its own record. A clock was wrong, or one of them was written by hand."
         )
-        yield _derived("times_disagree", text, "EXIF and XMP", made.isoformat())
+        yield _derived("times_disagree", text, "EXIF and XMP", created.isoformat())
 
 
 def _edits(properties: Sequence[Property]) -> Iterator[Line]:
@@ -346,13 +346,14 @@ def _video_origin(tags: Mapping[str, str]) -> Iterator[Line]:
         text = f"The file was written by: {writer}{kind}{f' ({known})' if known else ''}."
         says = "edited" if kind else "nothing"
         yield Line("history.software", "observed", text, "container, encoder", says, writer)  # type: ignore[arg-type]
-    made = first("com.apple.quicktime.creationdate", "creation_time", "date")
-    if made:
-        yield Line("history.taken", "observed", f"Made, by the file: {made}.", "container, creation time", value=made)
+    created = first("com.apple.quicktime.creationdate", "creation_time", "date")
+    if created:
+        text = f"Made, by the file: {created}."
+        yield Line("history.taken", "observed", text, "container, creation time", value=created)
     coded = first("coding")
     if coded:
         yield _derived("coding", f"Coded as {coded}.", "container", coded)
-    if not (camera or writer or made):
+    if not (camera or writer or created):
         text = "The container names neither camera nor software nor time, as after most platforms and messengers."
         yield Line("history.bare", "inferred", text, "container")
 

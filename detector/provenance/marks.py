@@ -58,14 +58,14 @@ def find_marks(
         Text("UserComment", exif.comment, "EXIF, UserComment"),
         *(Text(key, value, f"container, {key}") for key, value in tags.items()),
     ]
-    found = [
+    lines = [
         *_of_xmp(properties),
         *(line for text in texts if text.value for line in _of_text(text)),
         *_of_exif(exif),
         *_of_iptc(packets.iptc),
         *_of_telephone(tail),
     ]
-    return tuple({(line.code, line.value): line for line in reversed(found)}.values())[::-1]
+    return tuple({(line.code, line.value): line for line in reversed(lines)}.values())[::-1]
 
 
 def _line(code: str, basis: Any, text: str, where: str, says: Says, value: str | None = None) -> Line:
@@ -89,16 +89,16 @@ def _of_xmp(properties: Iterable[Property]) -> Iterator[Line]:
 
 
 def _source(value: str, where: str) -> Iterator[Line]:
-    found = source_type(value)
-    if found is not None:
-        code, meaning = found
+    known_type = source_type(value)
+    if known_type is not None:
+        code, meaning = known_type
         text = f"A label in the file says that it was {meaning.text}."
         yield _line(code, "observed", text, where, meaning.says, plain(value, 120))
 
 
 def _credit(value: str, where: str) -> Line:
-    made = value.casefold().startswith(("made", "created", "generated"))
-    says: Says = "generated" if made else "partly_generated"
+    generated = value.casefold().startswith(("made", "created", "generated"))
+    says: Says = "generated" if generated else "partly_generated"
     text = f"The credit line says “{plain(value, 60)}”, which that program writes when it makes or changes a picture."
     return _line("credit", "observed", text, where, says, plain(value, 60))
 
@@ -221,7 +221,7 @@ def _object(text: str) -> dict[str, Any]:
     if len(text) > MAX_JSON:
         return {}
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}

@@ -44,7 +44,7 @@ class Text(NamedTuple):
 
 @dataclass(slots=True)
 class Packets:
-    """What a container holds beside its pixels. `format` is a name of `detector.media.sniff_format`.
+    """The packets that a container holds beside its pixels. `format` is a name of `detector.media.sniff_format`.
 
     Attributes:
         xmp: packets as they stand, with the place of each; extended XMP put together.
@@ -321,7 +321,7 @@ def boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
 
 
 def content(file: BinaryIO, box: Box, limit: int = MAX_PACKET) -> bytes:
-    """What a box holds; nothing where it is larger than the limit."""
+    """The bytes that a box holds; none where it is larger than the limit."""
     if box.end - box.start > limit:
         return b""
     file.seek(box.start)
@@ -383,17 +383,17 @@ def _items(file: BinaryIO, meta: Box, packets: Packets) -> None:
 def _item_kinds(file: BinaryIO, box: Box) -> dict[int, tuple[bytes, bytes]]:
     file.seek(box.start)
     head = 6 if file.read(1) == b"\0" else 8
-    found: dict[int, tuple[bytes, bytes]] = {}
+    kinds: dict[int, tuple[bytes, bytes]] = {}
     for entry in boxes(file, box.start + head, box.end):
         body = content(file, entry, 4096)
-        if entry.kind != b"infe" or len(body) < 12 or body[0] < 2 or len(found) >= 4096:
+        if entry.kind != b"infe" or len(body) < 12 or body[0] < 2 or len(kinds) >= 4096:
             continue
         wide = 4 if body[0] == 3 else 2
         number = int.from_bytes(body[4 : 4 + wide], "big")
         kind = body[6 + wide : 10 + wide]
         names = body[10 + wide :].split(b"\0")
-        found[number] = (kind, names[1] if len(names) > 1 else b"")
-    return found
+        kinds[number] = (kind, names[1] if len(names) > 1 else b"")
+    return kinds
 
 
 def _item_places(body: bytes) -> dict[int, list[tuple[int, int]]]:
@@ -410,7 +410,7 @@ def _item_places(body: bytes) -> dict[int, list[tuple[int, int]]]:
             raise ValueError("the table of places ends early")
         return int.from_bytes(body[at - width : at], "big")
 
-    found: dict[int, list[tuple[int, int]]] = {}
+    places: dict[int, list[tuple[int, int]]] = {}
     for _ in range(min(number(wide), 4096)):
         item = number(wide)
         method = number(2) & 15 if version in (1, 2) else 0
@@ -422,8 +422,8 @@ def _item_places(body: bytes) -> dict[int, list[tuple[int, int]]]:
             offset = number(of_offset)
             extents.append((base + offset, number(of_length)))
         if method == 0:
-            found[item] = extents
-    return found
+            places[item] = extents
+    return places
 
 
 def _trailing(data: bytes, end: int, packets: Packets) -> None:

@@ -32,7 +32,7 @@ def answer(question: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any]
 
 
 def read_file(source: Source, name: str) -> Provenance:
-    """What a file says about itself, but for the perceptual hash, which needs its pixels.
+    """All that a file says about itself, but for the perceptual hash, which needs its pixels.
 
     Raises:
         MediaError: the file cannot be opened, or it is empty.
@@ -92,14 +92,14 @@ def summary(credentials: Credentials, marks: tuple[Line, ...], history: tuple[Li
 
 
 def _properties(packets: Packets) -> tuple[list[Property], int]:
-    found: list[Property] = []
+    properties: list[Property] = []
     broken = 0
     for packet, where in packets.xmp:
         try:
-            found += read_xmp(packet, where)
+            properties += read_xmp(packet, where)
         except BadXmp:
             broken += 1
-    return found, broken
+    return properties, broken
 
 
 def _tail(file: BinaryIO, size: int) -> bytes:
@@ -108,7 +108,7 @@ def _tail(file: BinaryIO, size: int) -> bytes:
 
 
 def _container(source: Source) -> tuple[Mapping[str, str], SoundTrack | None]:
-    """What a video's container names, in lower case, and its sound track; nothing of what cannot be opened."""
+    """The tags of a video's container, in lower case, and its sound track; nothing of what cannot be opened."""
     from detector.video.container import fps_of, opened
 
     tags: dict[str, str] = {}

@@ -9,7 +9,7 @@ from detector.evidence import Says
 
 
 class SourceType(NamedTuple):
-    """What a code means, as the end of "says that it was ...", and what that is worth as evidence."""
+    """The meaning of a code, as the end of "says that it was ...", and what that is worth as evidence."""
 
     text: str
     says: Says

@@ -45,7 +45,7 @@ def read_xmp(packet: bytes, where: str) -> tuple[Property, ...]:
     body = packet[start : end + 1] if 0 <= start < end else b""
     if not body or len(body) > MAX_PACKET:
         raise BadXmp("no XML")
-    found: list[Property] = []
+    properties: list[Property] = []
     trail: list[str] = []
     count = 0
     try:
@@ -55,16 +55,17 @@ def read_xmp(packet: bytes, where: str) -> tuple[Property, ...]:
                 trail.append(element.tag)
                 if len(trail) > MAX_DEPTH or count > MAX_ELEMENTS:
                     raise BadXmp("too deep or too long")
-                found += (_property(name, value, where) for name, value in element.attrib.items() if _is_ours(name))
+                ours = ((name, value) for name, value in element.attrib.items() if _is_ours(name))
+                properties += (_property(name, value, where) for name, value in ours)
             else:
-                found += _text_of(element, trail, where)
+                properties += _text_of(element, trail, where)
                 trail.pop()
                 element.clear()
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError) as error:
         if isinstance(error, BadXmp):
             raise
         raise BadXmp("damaged or with entities") from error
-    return tuple(found)
+    return tuple(properties)
 
 
 def _text_of(element: "Element[str]", trail: list[str], where: str) -> list[Property]:

@@ -83,7 +83,7 @@ _SURVEY_S = 10.0
 
 
 class Survey(NamedTuple):
-    """What a pass through all packets found.
+    """The result of a pass through all packets.
 
     Attributes:
         joined: the times jump, or another recording with streams of its own follows in the file.
@@ -127,7 +127,7 @@ class Media:
     interlaced: bool = False
 
     def continuous(self) -> Continuous:
-        """What takes the jumps out of the times of all packets from the start."""
+        """A line of time that takes the jumps out of the times of all packets from the start."""
         timed = self.demuxer in _JUMPING
         step = max(1, round(step_of(self) / self.time_base))
         return Continuous(float(1 / self.time_base), step, by_dts=timed, closes_gaps=timed)
@@ -160,14 +160,14 @@ def opened(source: Source, clock: Clock, joined: bool | None = None) -> Iterator
         demuxer = sniff_format(file.read(HEAD_BYTES))
         if demuxer is None or demuxer in IMAGE_FORMATS:
             raise MediaError(f"This is not a video that can be read. Bring one of: {SUPPORTED}.", "unsupported")
-        found = None
+        surveyed = None
         if joined is None and may_jump(file, demuxer):
             patience = Clock(_SURVEY_S)
             with clock.stopped(), _media(file, demuxer, patience, False) as media:
-                found = survey(media, patience)
-            joined = found is not None and found.joined
+                surveyed = survey(media, patience)
+            joined = surveyed is not None and surveyed.joined
         with _media(file, demuxer, clock, bool(joined)) as media:
-            media.survey = found
+            media.survey = surveyed
             yield media
 
 
@@ -254,7 +254,7 @@ def _unreadable(file: BinaryIO, demuxer: str, clock: Clock) -> MediaError:
 
 
 def nothing_decoded(media: Media, clock: Clock) -> MediaError:
-    """What to raise when not one frame came out."""
+    """The error when not one frame came out."""
     if clock.expired or breaks_off(media.file, media.demuxer):
         return _unreadable(media.file, media.demuxer, clock)
     return MediaError("No frame of the video could be decoded. Save it again as MP4 and try that copy.", "no_video")

@@ -39,11 +39,11 @@ def extent_of(source: Source, media: Media) -> Extent:
     """Looks at the file's structure and, where that does not tell, at its packets. Moves the open file's position."""
     cut = breaks_off(media.file, media.demuxer)
     stated_s = _stated_end_s(media)
-    found = media.survey
-    if found is None and (cut or stated_s is None):
-        found = _scanned(source, media.joined)
-    if found is not None and found.end_s:
-        end_s: float | None = found.end_s
+    surveyed = media.survey
+    if surveyed is None and (cut or stated_s is None):
+        surveyed = _scanned(source, media.joined)
+    if surveyed is not None and surveyed.end_s:
+        end_s: float | None = surveyed.end_s
     elif media.demuxer not in _OWN_LENGTHS and stated_s is not None:
         end_s = _last_picture_s(source, stated_s) or stated_s
     else:
@@ -51,12 +51,12 @@ def extent_of(source: Source, media: Media) -> Extent:
     if cut:
         stated_s = max(filter(None, (stated_s, _counted_s(media), _asf_s(media))), default=None)
     lacking = (
-        found is not None
+        surveyed is not None
         and not media.joined
         and None not in (end_s, stated_s)
         and stated_s - end_s > max(_LACKING_S, _LACKING * stated_s)  # type: ignore[operator]
     )
-    cut = cut or lacking or (found is not None and not found.whole)
+    cut = cut or lacking or (surveyed is not None and not surveyed.whole)
     return Extent(
         end_s=end_s,
         stated_s=stated_s if cut and stated_s and (end_s is None or stated_s > end_s) else None,
@@ -99,8 +99,8 @@ def _last_picture_s(source: Source, stated_s: float) -> float | None:
     end_s = 0.0
     with opened(source, clock, False) as media:
         if media.demuxer in _NO_INDEX or not seek(media, stated_s):
-            found = survey(media, clock)
-            return found.end_s if found else None
+            surveyed = survey(media, clock)
+            return surveyed.end_s if surveyed else None
         for packet in packets_of(media, clock):
             shown_s = seconds_of(media, packet.dts if packet.pts is None else packet.pts)
             if packet.size and shown_s is not None:

@@ -50,11 +50,11 @@ class Deinterlacer:
         ready = []
         while self._inside:
             try:
-                found = graph.pull()
+                frame = graph.pull()
             except (BlockingIOError, EOFError):
                 break
-            if isinstance(found, av.VideoFrame):
-                ready.append((self._inside.popleft(), found))
+            if isinstance(frame, av.VideoFrame):
+                ready.append((self._inside.popleft(), frame))
         return ready
 
 

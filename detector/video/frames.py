@@ -1,4 +1,4 @@
-"""What a video is, and its frames: spread over all of it, at one time, or all between two times."""
+"""A video's properties and its frames: spread over all of it, at one time, or all between two times."""
 
 import itertools
 import math
@@ -31,7 +31,7 @@ _ROUNDING_S = 0.0015  # times are shown and stored in milliseconds
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What is known of a video before its frames are read.
+    """A video as far as it is known before its frames are read.
 
     Attributes:
         width, height: of the first frame in pixels as `iter_frames` gives it, upright, with square pixels; a frame over

@@ -102,13 +102,13 @@ def plan_where_seen(
     seen_s = sum(b - a for a, b in spans)
     if not 0 < seen_s < NEARLY_ALL * (end_s - start_s):
         return None
-    found = []
+    windows = []
     for window in plan_windows(seen_s, max_frames=max_frames, window_limit_s=window_limit_s):
         before_s = 0.0
         for a, b in spans:
             first, last = max(window.start_s, before_s), min(window.end_s, before_s + b - a)
             times = tuple(a + t - before_s for t in window.times_s if first <= t < last or t == last == seen_s)
             if times:
-                found.append(Window(a + first - before_s, a + last - before_s, times))
+                windows.append(Window(a + first - before_s, a + last - before_s, times))
             before_s += b - a
-    return tuple(found)
+    return tuple(windows)

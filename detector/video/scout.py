@@ -39,8 +39,8 @@ def iter_scouts(
     with opened(source, clock, info.joined) as media:
         turn: Turn | None = None
         decoder = Decoder(media)
-        found = _in_passing if media.joined else _sought
-        for packet in found(media, clock, start_s, end_s, most):
+        keyframes = _in_passing if media.joined else _sought
+        for packet in keyframes(media, clock, start_s, end_s, most):
             decoder.jumped()
             for decoded in _decoded(decoder, packet):
                 turn = turn or turn_of(decoded.frame)

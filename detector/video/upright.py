@@ -27,7 +27,7 @@ _SAME_EVERYWHERE = (
 
 
 class Turn(NamedTuple):
-    """What makes a stored frame upright: first its axes swapped, then mirrored left to right, then top to bottom."""
+    """The turn that makes a stored frame upright: its axes swapped, then mirrored left to right, then top to bottom."""
 
     swap: bool = False
     mirror_x: bool = False

@@ -49,15 +49,15 @@ def holds_second_file(file: BinaryIO, demuxer: str) -> bool:
         following = _bytes_at(file, 8 + length + length % 2, 12)
         return following.startswith(b"RIFF") and following.endswith(b"AVI ")
     if demuxer == "asf":
-        found = _asf_properties(file)
-        return found is not None and _bytes_at(file, found[0], 16) == _bytes_at(file, 0, 16) != b""
+        properties = _asf_properties(file)
+        return properties is not None and _bytes_at(file, properties[0], 16) == _bytes_at(file, 0, 16) != b""
     return False
 
 
 def asf_stated_s(file: BinaryIO) -> float | None:
     """How long a Windows Media file says it plays, in seconds, which FFmpeg does not tell of one that is cut off."""
-    found = _asf_properties(file)
-    return None if found is None else found[1]
+    properties = _asf_properties(file)
+    return None if properties is None else properties[1]
 
 
 def _size(file: BinaryIO) -> int:
@@ -119,10 +119,10 @@ def _segments(file: BinaryIO) -> Iterator[tuple[int, int | None]]:
     """Ids of the elements at the top level, and where they say they end; one without a stated end is the last."""
     position = 0
     for _ in range(_MOST_PARTS):
-        found = _element(file, position)
-        if found is None:
+        element = _element(file, position)
+        if element is None:
             return
-        name, start, length = found
+        name, start, length = element
         end = None if length is None else start + length
         yield name, end
         if end is None:
@@ -133,10 +133,10 @@ def _segments(file: BinaryIO) -> Iterator[tuple[int, int | None]]:
 def _matroska_breaks_off(file: BinaryIO, size: int) -> bool:
     position = 0
     for _ in range(_MOST_PARTS):
-        found = _element(file, position)
-        if found is None:
+        element = _element(file, position)
+        if element is None:
             return position < size and size - position < 12  # an element's head is cut
-        name, start, length = found
+        name, start, length = element
         if length is not None and name != _SEGMENT and start + length > size:
             return True
         if name == _SEGMENT and length is not None:
@@ -200,8 +200,8 @@ def _asf_properties(file: BinaryIO) -> tuple[int, float] | None:
 
 
 def _asf_breaks_off(file: BinaryIO, size: int) -> bool:
-    found = _asf_properties(file)
-    return found is not None and found[0] > size
+    properties = _asf_properties(file)
+    return properties is not None and properties[0] > size
 
 
 def _ogg_breaks_off(file: BinaryIO, size: int) -> bool:

@@ -17,7 +17,7 @@ import pytest
 from detector import persons
 from detector.errors import Cancelled, MediaError
 from detector.faces.align import crop_face
-from detector.persons import Looked, follow_persons
+from detector.persons import FrameFaces, follow_persons
 from detector.pipeline import Detector, video_faces
 from detector.types import Face
 from detector.video import VideoFrame, VideoInfo
@@ -54,7 +54,7 @@ def heads(made_face_image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return warm, np.ascontiguousarray(cold[:, ::-1])
 
 
-def warmth(looked: Sequence[Looked]) -> list[list[float]]:
+def warmth(looked: Sequence[FrameFaces]) -> list[list[float]]:
     """Red minus blue of every face."""
     means = [[crop_face(image, face, 32).mean(axis=(0, 1)) for face in faces] for image, faces in looked]
     return [[float(m[0] - m[2]) for m in row] for row in means]
@@ -73,12 +73,12 @@ def crossing(heads: tuple[np.ndarray, np.ndarray]) -> bytes:
 
 def test_faces_that_cross_stay_who_they_are(heads: tuple[np.ndarray, np.ndarray]) -> None:
     said: list[float] = []
-    film = follow_persons(
+    tracked = follow_persons(
         crossing(heads), video_faces(), warmth, max_frames=16, on_step=lambda share, what: said.append(share)
     )
-    assert len(film.persons) == 2 and len(film.times_s) == 16
+    assert len(tracked.persons) == 2 and len(tracked.times_s) == 16
     signs = set()
-    for person in film.persons:
+    for person in tracked.persons:
         sign = np.sign(person.sightings[0].judged)
         signs.add(sign)
         assert all(np.sign(s.judged) == sign for s in person.sightings)
@@ -148,7 +148,7 @@ def test_a_cancelled_video_ends_soon(monkeypatch: pytest.MonkeyPatch, slow: str)
         def detect(self, images: Sequence[np.ndarray]) -> list[tuple[Face, ...]]:
             return [tuple(Face((x, 0.0, x + 9.0, 9.0), (), 1.0) for x in range(10)) for _ in images]
 
-    def judge(looked: Sequence[Looked]) -> list[list[int]]:
+    def judge(looked: Sequence[FrameFaces]) -> list[list[int]]:
         time.sleep(0.02 * sum(len(faces) for _, faces in looked))
         return [[0] * len(faces) for _, faces in looked]
 
@@ -210,12 +210,12 @@ def test_a_face_in_the_last_seconds_of_a_long_video_is_found(
 ) -> None:
     clip = late_face(heads[0], container=container)
     said: list[tuple[float, str]] = []
-    film = follow_persons(
+    tracked = follow_persons(
         clip, video_faces(), warmth, max_frames=16, on_step=lambda share, what: said.append((share, what))
     )
-    assert len(film.persons) == 1 and len(film.persons[0].sightings) >= 10
-    assert all(time_s >= 198.4 for time_s in film.times_s)
-    assert 20 <= film.scouted <= 40
+    assert len(tracked.persons) == 1 and len(tracked.persons[0].sightings) >= 10
+    assert all(time_s >= 198.4 for time_s in tracked.times_s)
+    assert 20 <= tracked.scouted <= 40
     assert [share for share, _ in said] == sorted(share for share, _ in said)
     part = follow_persons(
         clip, video_faces(), warmth, max_frames=8, on_step=lambda share, what: None, start_s=50.0, end_s=70.0
@@ -243,9 +243,9 @@ def test_a_closer_look_is_taken_only_where_faces_come_and_go(
             out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         out.mux(stream.encode(None))
     said: list[float] = []
-    film = follow_persons(
+    tracked = follow_persons(
         buffer.getvalue(), video_faces(), warmth, max_frames=16, on_step=lambda share, what: said.append(share)
     )
-    assert film.scouted == scouted and said == sorted(said) and len(film.times_s) == 16
-    assert shown == "always" or max(film.times_s) <= 40.0
-    assert sum(len(person.sightings) for person in film.persons) >= 14
+    assert tracked.scouted == scouted and said == sorted(said) and len(tracked.times_s) == 16
+    assert shown == "always" or max(tracked.times_s) <= 40.0
+    assert sum(len(person.sightings) for person in tracked.persons) >= 14

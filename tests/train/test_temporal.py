@@ -22,7 +22,7 @@ from detector.faces.align import crop_face
 from detector.manifest import default_folder, read_manifest, write_manifest
 from detector.media import sha256_of
 from detector.models.registry import build
-from detector.persons import Film, Followed, Sighting
+from detector.persons import Followed, Sighting, Tracked
 from detector.pipeline import Detector, video_faces
 from detector.types import Face
 from detector.video import VideoInfo
@@ -328,7 +328,7 @@ class FakeFilm:
             image = (base * gain).astype(np.uint8)
             sightings.append(Sighting(t / 5, FACE, judge([(image, (FACE,))])[0][0]))
         info = VideoInfo(112, 112, 5.0, 2.0, "h264", 0)
-        return Film(info, None, 0, tuple(s.time_s for s in sightings), (Followed(tuple(sightings)),))
+        return Tracked(info, None, 0, tuple(s.time_s for s in sightings), (Followed(tuple(sightings)),))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from detector.media import RGB
 from detector.types import Face
 
 if TYPE_CHECKING:
-    from detector.persons import Looked
+    from detector.persons import FrameFaces
 
 PATCH = 1.15
 """Side of the patch over that of the crop: a turned crop and the edges of soft masks lie within."""
@@ -159,7 +159,7 @@ def patch_of(image: RGB, face: Face) -> tuple[RGB, Face]:
     return patch, moved
 
 
-def _look(frames: Sequence["Looked"], fit: Fit) -> list[list[_Seen | None]]:
+def _look(frames: Sequence["FrameFaces"], fit: Fit) -> list[list[_Seen | None]]:
     """The patch of each face that can be judged, None for the others, as the product decides it."""
     rows: list[list[_Seen | None]] = []
     for image, faces in frames:
