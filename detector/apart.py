@@ -71,10 +71,10 @@ class _Children:
             yield child
         finally:
             with self._lock:
-                kept = len(self._free) < _MAX_FREE and self._process == os.getpid()
-                if kept:
+                stays = len(self._free) < _MAX_FREE and self._process == os.getpid()
+                if stays:
                     self._free.append(child)
-            if not kept:
+            if not stays:
                 child.close()
 
     def _made(self) -> Child:
@@ -222,9 +222,9 @@ def _frames(
 def _call(do: str, source: Source, **arguments: Any) -> Any:
     question, blobs = _question(do, source, arguments)
     with _children.one() as child:
-        head, found = _asked(child, question, blobs)
+        head, arrays = _asked(child, question, blobs)
     _check(head)
-    return _array(head, found[0]) if found else head["value"]
+    return _array(head, arrays[0]) if arrays else head["value"]
 
 
 def _series(
@@ -235,7 +235,7 @@ def _series(
     at_once: int = 1,
     **arguments: Any,
 ) -> Generator[tuple[dict[str, Any], Any], None, None]:
-    """What the child says of each piece, and its array, until the series or the caller's patience ends.
+    """The child's words on each piece, and its array, until the series or the caller's patience ends.
 
     Args:
         do: the function.
@@ -254,9 +254,9 @@ def _series(
         try:
             while not ended and (should_stop is None or not should_stop()):
                 ended = True  # where nothing comes, there is nothing to close
-                head, found = _asked(child, {"next": number, "most": at_once}, (), cost_s, should_stop)
+                head, arrays = _asked(child, {"next": number, "most": at_once}, (), cost_s, should_stop)
                 ended = head.get("end", True)
-                for about, data in zip(head["pieces"], found, strict=True):
+                for about, data in zip(head["pieces"], arrays, strict=True):
                     yield about, _array(about, data)
                 _check(head)
         except _Stopped:
@@ -293,7 +293,7 @@ def _asked(
     """
     cost_s = max(cost_s, _LEAST_BUDGET_S)
     try:
-        head, found = child.ask(
+        head, arrays = child.ask(
             question, blobs, wall_s=_WALL_PER_BUDGET * cost_s, cpu_s=_CPU_PER_BUDGET * cost_s, should_stop=should_stop
         )
     except ChildLost as lost:
@@ -304,11 +304,11 @@ def _asked(
         raise _end_of(lost.reason) from None
     if "gone" in head:
         raise _end_of("died")
-    return head, found
+    return head, arrays
 
 
 def _end_of(reason: str) -> MediaError:
-    """What is to be said of a file that took its child along."""
+    """The error for a file that took its child along."""
     if reason == "too_slow":
         return too_slow()
     if reason == "too_large":

@@ -139,20 +139,20 @@ def network_name(name: str) -> str:
 
 
 def headline(verdict: FileVerdict) -> str:
-    """What was found, before any number: "Strong evidence of manipulation" or "No verdict".
+    """The finding, before any number: "Strong evidence of manipulation" or "No verdict".
 
     Of a video of which less than `LOW_COVERAGE` was looked at, or not all is there, it says so; also that a band
     falls when the photo is saved again, which picture of several it is about, and which part of a video stands out.
     """
-    found = "No verdict"
+    finding = "No verdict"
     if verdict.band is not None:
-        found = f"{BAND_WORDS[verdict.band].capitalize()} evidence of manipulation"
+        finding = f"{BAND_WORDS[verdict.band].capitalize()} evidence of manipulation"
     beside = ", ".join(part for part in (coverage_words(verdict), *asides(verdict)) if part)
-    return f"{found} ({beside})" if beside else found
+    return f"{finding} ({beside})" if beside else finding
 
 
 def coverage_words(verdict: FileVerdict) -> str:
-    """What a reader must know of how little of a video was looked at; empty where that is most of it.
+    """A warning of how little of a video was looked at; empty where that is most of it.
 
     "3 % of the video looked at", "12.0 to 20.0 s looked at", "incomplete file".
     """
@@ -215,12 +215,12 @@ def facts(verdict: FileVerdict) -> tuple[str, ...]:
 
 def facts_by_aspect(verdict: FileVerdict) -> tuple[tuple[Aspect, str], ...]:
     """The same lines in the same order, each with what it answers."""
-    found: tuple[tuple[Aspect, str], ...] = ()
+    facts: tuple[tuple[Aspect, str], ...] = ()
     if verdict.status == "unreadable":
-        return found
+        return facts
     high: tuple[Aspect, str] = ("sure", _high_for_little(verdict))
     if isinstance(verdict, ImageVerdict):
-        found = (
+        facts = (
             ("where", crowd_line(verdict.crowd)),
             *(("more", resaved_line(face)) for face in verdict.faces[:1]),
             high,
@@ -230,14 +230,14 @@ def facts_by_aspect(verdict: FileVerdict) -> tuple[tuple[Aspect, str], ...]:
         )
     elif isinstance(verdict, VideoVerdict):
         seen = [point.face for person in verdict.persons[:1] for point in person.timeline]
-        found = (
+        facts = (
             ("where", apart_line(verdict)),
             high,
             *_video_facts(verdict),
             *(("more", photo_line(p)) for p in verdict.persons[:1]),
             ("seen", turned_line(seen)),
         )
-    return tuple((aspect, line) for aspect, line in found if line)
+    return tuple((aspect, line) for aspect, line in facts if line)
 
 
 def error_rate_line(verdict: FileVerdict, entry: HasFalseAlarms) -> str:
@@ -276,7 +276,7 @@ def cap_text(verdict: FileVerdict) -> str:
 
 
 def quote(verdict: FileVerdict) -> str:
-    """What a journalist can quote: the finding with version and date of the weights, and what it is worth."""
+    """A quotation for journalists: the finding with version and date of the weights, and what it is worth."""
     tool = f"Unmask {verdict.version}" + (f" (weights {verdict.weights_date})" if verdict.weights_date else "")
     medium = {"image": "photo", "video": "video", "unknown": "file"}[verdict.kind]
     seen = _seen_sentence(verdict)
@@ -311,7 +311,7 @@ def quote(verdict: FileVerdict) -> str:
 
 
 def _more_sentences(verdict: FileVerdict) -> str:
-    """What a quotation must not leave out, in sentences, each with a space after it."""
+    """The sentences that a quotation must not leave out, each with a space after it."""
     said = ""
     part = part_that_stands_out(verdict)
     if part is not None:
@@ -453,8 +453,11 @@ def _judged_facts(verdict: VideoVerdict, top: Person, judged: int) -> Iterator[t
         start, end = top.worst_window_s
         frames = sum(start <= point.time_s <= end and point.prob_fake is not None for point in top.timeline)
         yield "where", f"Most suspicious from {_seconds(start)} to {_seconds(end)}, in {_count(frames, 'frame')}."
-    found = f"; {judged} of {len(persons)} persons could be judged" if len(persons) > 1 else ""
-    yield "seen", f"The face could be judged in {top.usable_frames} of {_count(len(top.timeline), 'frame')}{found}."
+    of_persons = f"; {judged} of {len(persons)} persons could be judged" if len(persons) > 1 else ""
+    yield (
+        "seen",
+        f"The face could be judged in {top.usable_frames} of {_count(len(top.timeline), 'frame')}{of_persons}.",
+    )
 
 
 def _high_for_little(verdict: FileVerdict) -> str:

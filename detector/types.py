@@ -123,7 +123,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What one network says of one face or person: its own calibrated probability against edges of its own.
+    """One network's score of a face or person: its own calibrated probability against edges of its own.
 
     Attributes:
         above_threshold: whether it is above `threshold`.
@@ -149,7 +149,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Resaved:
-    """What a face gets when its picture is changed, saved anew and judged from the start.
+    """The result of a face when its picture is changed, saved anew and judged from the start.
 
     Attributes:
         change: a key of `CHANGES`.
@@ -534,7 +534,7 @@ class Caught:
 
 @dataclass(frozen=True, slots=True)
 class FileVerdict:
-    """What is known of one file. Use `ImageVerdict` and `VideoVerdict`; this one alone means "could not be read".
+    """The verdict of one file. Use `ImageVerdict` and `VideoVerdict`; this one alone means "could not be read".
 
     Attributes:
         file: name of the file, without its folder.
@@ -665,7 +665,7 @@ class VideoVerdict(FileVerdict):
 
 
 def _said(found: FaceVerdict | Person) -> dict[str, Any]:
-    """What a face and a person have in common, as plain values."""
+    """The fields that a face and a person have in common, as plain values."""
     return {
         "status": found.status,
         "reason": found.reason,

@@ -84,7 +84,7 @@ def edges_line(verdict: FileVerdict) -> str:
 
 
 def asides(verdict: FileVerdict) -> tuple[str, ...]:
-    """What belongs beside a headline in a few words: what a copy loses, which picture, which part stands out."""
+    """Remarks beside a headline, in a few words: what a copy loses, which picture, which part stands out."""
     said = []
     if isinstance(verdict, ImageVerdict) and fragile(verdict):
         said.append("fragile")
@@ -102,8 +102,8 @@ def asides(verdict: FileVerdict) -> tuple[str, ...]:
 def part_that_stands_out(verdict: FileVerdict) -> tuple[Person, StandsOut] | None:
     """The clearest part of a video that stands out, and whose it is."""
     persons = verdict.persons if isinstance(verdict, VideoVerdict) else ()
-    found = [(p, p.stands_out) for p in persons if p.stands_out is not None]
-    return max(found, key=lambda pair: pair[1].prob_inside - pair[1].prob_outside, default=None)
+    parts = [(p, p.stands_out) for p in persons if p.stands_out is not None]
+    return max(parts, key=lambda pair: pair[1].prob_inside - pair[1].prob_outside, default=None)
 
 
 def picture_line(verdict: ImageVerdict) -> str:
@@ -127,7 +127,7 @@ def turned_line(faces: Sequence[Face]) -> str:
 
 
 def crowd_line(crowd: Crowd | None) -> str:
-    """What the number of suspicious faces says; empty where genuine pictures show as many every second time."""
+    """A line on the number of suspicious faces; empty where genuine pictures show as many every second time."""
     if crowd is None or crowd.chance > 0.5:
         return ""
     within, usual = round(1 / crowd.rate), round(crowd.of * crowd.rate)
@@ -154,7 +154,7 @@ def _fallen(face: FaceVerdict) -> list[Resaved]:
 
 
 def resaved_line(face: FaceVerdict) -> str:
-    """What becomes of the band when the picture is saved anew, where it falls; empty where it holds."""
+    """A line on the band when the picture is saved anew, where it falls; empty where it holds."""
     if face.band is None:
         return ""
     none = [CHANGES[r.change] for r in face.resaved if r.band is None]
@@ -174,10 +174,10 @@ def resaved_line(face: FaceVerdict) -> str:
 
 def apart_line(verdict: FileVerdict) -> str:
     """Which part of a video stands out and by how much; empty where none does."""
-    found = part_that_stands_out(verdict)
-    if found is None:
+    clearest = part_that_stands_out(verdict)
+    if clearest is None:
         return ""
-    person, part = found
+    person, part = clearest
     several = isinstance(verdict, VideoVerdict) and len(verdict.persons) > 1
     whose = f" of person {person.number}" if several else ""
     return (

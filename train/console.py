@@ -1,4 +1,4 @@
-"""What a recipe says on the screen: lines, and one progress bar with time left."""
+"""Output of recipes on the screen: lines, and one progress bar with time left."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What can go wrong in training that a person can put right; everything else is a bug and keeps its traceback."""
+"""Errors of training that a person can put right; everything else is a bug and keeps its traceback."""
 
 
 class DataError(Exception):

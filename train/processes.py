@@ -69,7 +69,7 @@ class World:
         return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else torch.device("cpu")
 
     def agree(self, make: Callable[[], T]) -> T:
-        """What the main process makes, in all of them; the others wait for it. Tensors in it must be on the CPU."""
+        """The value that the main process makes, in all of them; the others wait. Tensors in it must be on the CPU."""
         if self.size == 1:
             return make()
         box: list[Any] = [make() if self.is_main else None]
@@ -107,7 +107,7 @@ class World:
         return batches if self.size == 1 else _Part(batches, self)
 
     def share(self, network: nn.Module) -> nn.Module:
-        """What to call instead of the network in training: gradients and batch norms are those of the whole batch.
+        """The module to call in training in place of the network: its gradients and norms are of the whole batch.
 
         Parameters and buffers become those of the main process, and keep their names. The network's batch norms are
         changed in place, so make its optimizer afterwards.

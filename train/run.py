@@ -33,7 +33,7 @@ Then = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 def _settings(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What most recipes keep to tell whether a run is gone on with as it began."""
+    """The settings that most recipes keep to tell whether a run is gone on with as it began."""
     return record.get("settings", {})  # type: ignore[no-any-return]
 
 
@@ -196,12 +196,12 @@ class Run:
 
 
 def device() -> torch.device:
-    """What a single process computes on: the GPU if there is one."""
+    """The device of a single process: the GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def environment() -> dict[str, Any]:
-    """What a run's numbers may depend on besides its options; holds no path, user or host name."""
+    """Everything that a run's numbers may depend on besides its options; holds no path, user or host name."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -1,4 +1,4 @@
-"""What a report is built of, whatever it is printed as; and texts in pieces, so that no name can reorder a line."""
+"""Blocks that a report is built of, however it is printed; and texts in pieces, so that no name can reorder a line."""
 
 import re
 import unicodedata

@@ -158,18 +158,18 @@ def _lines(heading: str, lines: Sequence[Line], without: str) -> Iterator[Block]
 
 
 def _subjects(verdict: FileVerdict, pictures: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
-    found: Sequence[FaceVerdict | Person] = ()
+    subjects: Sequence[FaceVerdict | Person] = ()
     if isinstance(verdict, ImageVerdict):
-        found = verdict.faces
+        subjects = verdict.faces
     elif isinstance(verdict, VideoVerdict):
-        found = verdict.persons
-    if not found:
+        subjects = verdict.persons
+    if not subjects:
         return
     noun = "face" if isinstance(verdict, ImageVerdict) else "person"
     yield Heading({"face": "Faces", "person": "Persons"}[noun], 2)
-    if len(found) > MAX_SUBJECTS:
-        yield Paragraph(f"The {MAX_SUBJECTS} most suspicious of {len(found)}; the JSON has all.")
-    for one in found[:MAX_SUBJECTS]:
+    if len(subjects) > MAX_SUBJECTS:
+        yield Paragraph(f"The {MAX_SUBJECTS} most suspicious of {len(subjects)}; the JSON has all.")
+    for one in subjects[:MAX_SUBJECTS]:
         yield Heading(f"{noun.capitalize()} {one.number}: {report.band_word(one.band)}", 3)
         yield from _pictures(pictures, one.number, _FACE_WIDTH)
         yield Table((), tuple(_about(one)))
@@ -310,7 +310,7 @@ def _made(verdict: FileVerdict) -> Iterator[Block]:
 
 
 def _asked_for(verdict: FileVerdict) -> Iterator[tuple[str, str]]:
-    """What the caller chose, beside the networks."""
+    """The caller's choices beside the networks."""
     part = verdict.coverage.part_s if verdict.coverage is not None else None
     if verdict.max_frames is not None:
         yield "Frames asked for", str(verdict.max_frames)

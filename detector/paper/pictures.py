@@ -39,29 +39,29 @@ def pictures_of(source: Source, verdict: FileVerdict, detector: Explains | None)
     Raises:
         MediaError: the file can no longer be read.
     """
-    found: list[dict[str, Any]] = []
+    pictures: list[dict[str, Any]] = []
     if isinstance(verdict, ImageVerdict):
         image = read_image(source, verdict.picture_number)
         boxes = {face.number: face.face.box for face in verdict.faces[:MAX_SUBJECTS]}
-        found.append(_whole(image, boxes, "The whole picture", None))
+        pictures.append(_whole(image, boxes, "The whole picture", None))
         for face in verdict.faces[:MAX_SUBJECTS]:
-            found += _of_face(image, face.face, face.number, "Face", None, detector if face.band else None)
+            pictures += _of_face(image, face.face, face.number, "Face", None, detector if face.band else None)
     elif isinstance(verdict, VideoVerdict):
         for person in verdict.persons[:MAX_SUBJECTS]:
             point = person.best_point
             if point is not None:
                 image = read_frame(source, point.time_s)
-                if not found:
+                if not pictures:
                     what = f"The frame at {point.time_s:.2f} s"
-                    found.append(_whole(image, _boxes_at(verdict, point.time_s), what, point.time_s))
+                    pictures.append(_whole(image, _boxes_at(verdict, point.time_s), what, point.time_s))
                 judge = detector if person.band else None
-                found += _of_face(image, point.face, person.number, "Person", point.time_s, judge)
-        if not found and verdict.coverage is not None:
+                pictures += _of_face(image, point.face, person.number, "Person", point.time_s, judge)
+        if not pictures and verdict.coverage is not None:
             start_s, end_s = verdict.coverage.part_s or (verdict.coverage.start_s, verdict.coverage.duration_s or 0.0)
             time_s = (start_s + max(start_s, end_s)) / 2
             with suppress(MediaError):  # of a file that breaks off before
-                found.append(_whole(read_frame(source, time_s), {}, f"The frame at {time_s:.2f} s", time_s))
-    return tuple(found)
+                pictures.append(_whole(read_frame(source, time_s), {}, f"The frame at {time_s:.2f} s", time_s))
+    return tuple(pictures)
 
 
 def stills_of(source: Source, verdict: FileVerdict) -> dict[str, bytes]:
@@ -70,19 +70,19 @@ def stills_of(source: Source, verdict: FileVerdict) -> dict[str, bytes]:
     Raises:
         MediaError: the file can no longer be read.
     """
-    found: dict[str, bytes] = {}
+    stills: dict[str, bytes] = {}
     if isinstance(verdict, ImageVerdict) and verdict.faces:
         image = read_image(source, verdict.picture_number)
         for face in verdict.faces[:MAX_SUBJECTS]:
-            found[f"face-{face.number}"] = _jpeg(around(image, face.face))
+            stills[f"face-{face.number}"] = _jpeg(around(image, face.face))
     elif isinstance(verdict, VideoVerdict):
         for person in verdict.persons[:MAX_SUBJECTS]:
             point = person.best_point
             if point is not None:
                 image = read_frame(source, point.time_s)
-                found[f"frame-{person.number}"] = _jpeg(image)
-                found[f"face-{person.number}"] = _jpeg(around(image, point.face))
-    return found
+                stills[f"frame-{person.number}"] = _jpeg(image)
+                stills[f"face-{person.number}"] = _jpeg(around(image, point.face))
+    return stills
 
 
 def with_pictures(document: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

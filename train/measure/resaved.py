@@ -57,12 +57,12 @@ def _copy(image: np.ndarray, face: Face, change: str, finder: FaceDetector) -> t
 def _logits(
     pictures: Sequence[tuple[np.ndarray, Face | None]], engines: Sequence[Engine], limits: Limits
 ) -> np.ndarray:
-    found = np.full((len(pictures), len(engines)), np.nan)
+    logits = np.full((len(pictures), len(engines)), np.nan)
     fit = [i for i, (image, face) in enumerate(pictures) if face is not None and _fits(image, face, limits)]
     for column, engine in enumerate(engines):
         crops = [crop_face(image, face, engine.size_px) for i in fit for image, face in (pictures[i],) if face]
-        found[fit, column] = engine.logits(crops)
-    return found
+        logits[fit, column] = engine.logits(crops)
+    return logits
 
 
 def _fits(image: np.ndarray, face: Face, limits: Limits) -> bool:
@@ -94,7 +94,7 @@ def held_figures(
         picks |= {name: judged, f"{name}, {WITH_EVIDENCE}": judged & (before > 0)}
         picks |= {f"{name}, {change}": judged for change in CHANGES}
         of |= {f"{name}, {change}": (change,) for change in CHANGES}
-    found = {}
+    by_row = {}
     for title, picked in picks.items():
         if not picked.any():
             continue
@@ -105,10 +105,10 @@ def held_figures(
             "lost": ranks < 0,
             "rose": ranks > before[picked],
         }
-        found[title] = {
+        by_row[title] = {
             figure: rate_interval(rows.any(axis=0), groups[picked].tolist()).to_dict() for figure, rows in hits.items()
         }
-    return found
+    return by_row
 
 
 def _ranks(logits: np.ndarray, curve: FalseAlarmCurve) -> np.ndarray:

@@ -272,8 +272,8 @@ def resaved_table(rows: Mapping[str, Mapping[str, Figure]]) -> list[str]:
     return table(
         head,
         [
-            [titles.get(row, row), found["fell"].n, *(spanned(found[k], _RATE) for k in ("fell", "lost", "rose"))]
-            for row, found in rows.items()
+            [titles.get(row, row), figures["fell"].n, *(spanned(figures[k], _RATE) for k in ("fell", "lost", "rose"))]
+            for row, figures in rows.items()
         ],
     )
 

@@ -179,9 +179,9 @@ def resaved_on_validation(manifest: Manifest, data: FaceData) -> dict[str, dict[
     """
     drawn = drawn_faces(data.val, np.random.default_rng(0))
     engines = [Engine(manifest, name) for name in manifest.models]
-    found = resaved_logits(drawn, data.faces, engines, manifest.limits)
+    logits = resaved_logits(drawn, data.faces, engines, manifest.limits)
     keys = [key(s) for s in drawn]
-    scores = KeptScores("", tuple(manifest.models), {RESAVED + change: (keys, rows) for change, rows in found.items()})
+    scores = KeptScores("", tuple(manifest.models), {RESAVED + change: (keys, rows) for change, rows in logits.items()})
     return {name: _resaved(manifest, scores, drawn, name) for name in manifest.names()}
 
 
@@ -297,10 +297,10 @@ def _resaved(
         members = member_logits(manifest, scores, title)
         judged = ~np.isnan(next(iter(members.values())))
         values = np.full(len(judged), np.nan)
-        values[judged] = choice_logits(manifest, {m: found[judged] for m, found in members.items()}, name)
+        values[judged] = choice_logits(manifest, {m: by_row[judged] for m, by_row in members.items()}, name)
         logits[title.removeprefix(RESAVED)] = values
-    found = held_figures(scores.samples(titles[0], known), logits, manifest.entry(name).curve)
-    return {row: results.figures(inside) for row, inside in found.items()}
+    by_row = held_figures(scores.samples(titles[0], known), logits, manifest.entry(name).curve)
+    return {row: results.figures(inside) for row, inside in by_row.items()}
 
 
 def _labels(manifest: Manifest, scores: KeptScores, known: Sequence[Sample], name: str) -> dict[str, dict[str, Figure]]:
