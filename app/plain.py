@@ -1,8 +1,9 @@
 """The one sentence under the headline: where something stands out, when, and whether it lasts. Pure."""
 
 from app.charts import seconds
-from app.words import edge, place_in, score
+from app.words import edge, place_in
 from detector import BANDS, FaceVerdict, FileVerdict, ImageVerdict, Person, VideoVerdict, report
+from detector.words import score_of
 
 
 def plain_sentence(verdict: FileVerdict) -> str:
@@ -57,7 +58,7 @@ def _of_video(verdict: VideoVerdict, person: Person) -> str:
         whose, part = apart
         return (
             f"From {part.start_s:.1f} to {seconds(part.end_s)} {_face_of(verdict, whose, several)} scores "
-            f"{score(part.prob_inside)} of 100, at other times {score(part.prob_outside)}: look there."
+            f"{score_of(part.prob_inside)} of 100, at other times {score_of(part.prob_outside)}: look there."
         )
     if verdict.band == BANDS[0] or person.worst_window_s is None:
         return _nothing(verdict, "No part of it scores")

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 
 from app.charts import seconds
-from app.words import score
 from detector import (
-    REASONS,
     Band,
     FaceVerdict,
     FileVerdict,
@@ -16,12 +14,7 @@ from detector import (
     VideoVerdict,
     report,
 )
-
-_REASON_OF_ONE = {
-    "face_too_small": "face too small to judge",
-    "face_too_blurred": "face too blurred to judge",
-    "too_few_frames": "too few clear frames",
-}
+from detector.words import reason_in_short, score_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +55,7 @@ def subjects(verdict: FileVerdict) -> tuple[Subject, ...]:
 
 
 def _of_face(face: FaceVerdict) -> Subject:
-    detail = reason_of_one(face.reason) or f"{round(face.face.size_px)}\u00a0px"
+    detail = reason_in_short(face.reason) or f"{round(face.face.size_px)}\u00a0px"
     return Subject(
         "Face",
         face.number,
@@ -78,7 +71,7 @@ def _of_face(face: FaceVerdict) -> Subject:
 
 
 def _of_person(person: Person) -> Subject:
-    detail = reason_of_one(person.reason) or f"on screen {seconds(person.on_screen_s)}"
+    detail = reason_in_short(person.reason) or f"on screen {seconds(person.on_screen_s)}"
     best = person.best_point.time_s if person.best_point else None
     return Subject(
         "Person",
@@ -102,9 +95,4 @@ def _estimate(found: FaceVerdict | Person) -> str:
     """A score, or how many networks where they vote: a vote is a count."""
     if found.prob_fake is None:
         return ""
-    return report.estimate(found) if _voted(found) else f"score {score(found.prob_fake)}"
-
-
-def reason_of_one(reason: str | None) -> str:
-    """Why one face or person has no band, in a few words; empty for one that has."""
-    return _REASON_OF_ONE.get(reason or "", REASONS.get(reason or "", ""))
+    return report.estimate(found) if _voted(found) else f"score {score_of(found.prob_fake)}"

@@ -1,11 +1,7 @@
 """Figures as the page writes them: a score from 0 to 100 with its band, never a bare percentage."""
 
 from detector import BANDS, Band, Thresholds, report
-
-
-def score(prob: float) -> str:
-    """A probability as a score: "84", "over 99", "under 1"."""
-    return report.percent(prob).removesuffix(" %")
+from detector.words import score_of
 
 
 def edge(prob: float) -> str:
@@ -28,7 +24,7 @@ def band_at(prob: float, thresholds: Thresholds, strongest: Band = BANDS[-1]) ->
 
 def at_point(prob: float, thresholds: Thresholds) -> str:
     """ "strong, score 81": the band that one frame lies in, and its score."""
-    return f"{band_at(prob, thresholds)}, score {score(prob)}"
+    return f"{band_at(prob, thresholds)}, score {score_of(prob)}"
 
 
 def place_by_edges(prob: float, thresholds: Thresholds) -> float:

@@ -99,6 +99,7 @@ __all__ = [
 PUBLIC_MODULES = (
     "aggregate", "annotate", "apart", "caught", "drawing", "engine", "evidence_words", "explain", "live", "manifest",
     "media", "palette", "paper", "provenance", "queue", "report", "results", "types", "uploads", "video", "wav",
+    "words",
 )  # fmt: skip
 """Modules that the page and other programs may use beside the names above; everything else may change freely."""
 

@@ -33,6 +33,7 @@ from detector.words import (
     picture_line,
     resaved_line,
     score_of,
+    side_of,
     turned_line,
 )
 
@@ -421,7 +422,7 @@ def _image_facts(verdict: ImageVerdict) -> Iterator[tuple[Aspect, str]]:
         yield "seen", _looked_at(verdict)
         return
     yield "sure", _networks(faces[0].scores, _counted(faces))
-    size = f"{round(faces[0].face.size_px)} pixels on its longer side"
+    size = side_of(faces[0].face)
     if len(faces) == 1:
         yield "seen", f"1 face found, {size}."
     else:

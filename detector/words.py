@@ -23,6 +23,19 @@ from detector.types import (
     VideoVerdict,
 )
 
+LABELS_TITLE, HISTORY_TITLE = "Labels without a signature", "How the file came to be"
+"""Above lines of evidence, on the page and in a report."""
+
+_OF_ONE = {
+    "face_too_small": "This face is too small to judge.",
+    "face_too_blurred": "This face is too blurred to judge.",
+}
+"""Those of `REASONS` that speak of every face, of one."""
+_OF_ONE_IN_SHORT = {
+    "face_too_small": "face too small to judge",
+    "face_too_blurred": "face too blurred to judge",
+    "too_few_frames": "too few clear frames",
+}
 _NEXT_STEP = {
     "face_too_small": "Look for a version in a higher resolution, closest to the original.",
     "face_too_blurred": "Look for a sharper version, closest to the original.",
@@ -50,6 +63,21 @@ def no_verdict_message(reason: str | None, kind: Kind, tried: Sequence[str]) -> 
         f"{REASONS[reason]}{looked} If you see one, look at {part}, or crop and turn a copy until the face is upright "
         "and large."
     )
+
+
+def reason_of_one(reason: str | None) -> str:
+    """Why one face or person has no verdict, in a sentence; empty for one that has."""
+    return _OF_ONE.get(reason or "", REASONS.get(reason or "", ""))
+
+
+def reason_in_short(reason: str | None) -> str:
+    """The same in a few words."""
+    return _OF_ONE_IN_SHORT.get(reason or "", REASONS.get(reason or "", ""))
+
+
+def side_of(face: Face) -> str:
+    """How large a face is: "113 pixels on its longer side"."""
+    return f"{round(face.size_px)} pixels on its longer side"
 
 
 def listed(phrases: Sequence[str], last: str = "and") -> str:

@@ -6,8 +6,9 @@ import streamlit as st
 
 from app.components.guide import how_to_read
 from app.subjects import Subject, subjects
-from app.words import band_at, edge, place_by_edges, score
+from app.words import band_at, edge, place_by_edges
 from detector import BANDS, Band, FileVerdict, Score, Thresholds, VideoVerdict, report
+from detector.words import score_of
 
 
 def details(verdict: FileVerdict) -> None:
@@ -63,7 +64,7 @@ def _row(name: str, prob: float, edges: Thresholds | None, strongest: Band, vote
             f'<b style="left:{100 * place_by_edges(prob, edges):.1f}%"></b></span>'
             f'{band_at(prob, edges, strongest).capitalize()} <span class="um-small">(edges {begins})</span>'
         )
-    return f"<tr><th scope='row'>{html.escape(name)}</th><td class='num'>{score(prob)}</td><td>{where}</td></tr>"
+    return f"<tr><th scope='row'>{html.escape(name)}</th><td class='num'>{score_of(prob)}</td><td>{where}</td></tr>"
 
 
 def _vote(one: Score) -> str:
@@ -77,7 +78,7 @@ def _vote(one: Score) -> str:
 def _points(verdict: VideoVerdict) -> str:
     rows = "".join(
         f"<tr><td class='num'>{point.time_s:.2f}</td><td>{person.number}</td>"
-        f"<td>{'not judged' if point.prob_fake is None else score(point.prob_fake)}</td></tr>"
+        f"<td>{'not judged' if point.prob_fake is None else score_of(point.prob_fake)}</td></tr>"
         for person in verdict.persons
         for point in person.timeline
     )

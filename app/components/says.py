@@ -4,6 +4,7 @@ import html
 
 from detector import FileVerdict, Line, Provenance, Step
 from detector.evidence_words import BASIS_WORDS, disagreement, voice_line
+from detector.words import HISTORY_TITLE, LABELS_TITLE
 
 _STEPS = 3
 """Next steps that are there at once; the rest opens in place."""
@@ -22,8 +23,8 @@ def says_html(verdict: FileVerdict) -> str:
     apart = disagreement(verdict)
     if apart:
         parts.append(f'<p class="um-apart">{_text(apart)}</p>')
-    parts += [_credentials(provenance), _lines("Labels without a signature", provenance.marks)]
-    parts.append(_lines("How the file came to be", provenance.history))
+    parts += [_credentials(provenance), _lines(LABELS_TITLE, provenance.marks)]
+    parts.append(_lines(HISTORY_TITLE, provenance.history))
     rest = (voice_line(provenance), provenance.problem if provenance.problem != provenance.summary else None)
     parts += [f'<p class="um-small">{_text(line)}</p>' for line in rest if line]
     hashes = [f"SHA-256 <code>{verdict.sha256}</code>"] if verdict.sha256 else []

@@ -4,8 +4,9 @@ import html
 from itertools import pairwise
 
 from app.charts import scale_of
-from app.words import edge, score
+from app.words import edge
 from detector import BANDS, Band, ProbRange, Thresholds, report
+from detector.words import score_of
 
 _SPAN_WORDS = {"re-encoding": "if re-saved", "bootstrap": "95 % interval"}
 
@@ -22,7 +23,8 @@ def scale_html(
     """
     scale = scale_of(thresholds)
     given = BANDS.index(strongest)
-    said = f"Evidence scale from little to very strong: this file scores {score(prob)} of 100, {report.band_word(band)}"
+    word = report.band_word(band)
+    said = f"Evidence scale from little to very strong: this file scores {score_of(prob)} of 100, {word}"
     zones, edges, names = [], ["<span style='left:0'>0</span>"], []
     for i, (name, (low, high)) in enumerate(zip(BANDS, pairwise(scale.places), strict=True)):
         shut = i > given
@@ -47,7 +49,7 @@ def scale_html(
     here = 100 * scale.place(prob)
     marks.append(
         f'<div class="um-point" style="left:{here:.2f}%"></div>'
-        f'<span class="um-label" style="{_at(here)}">this file <b>{html.escape(score(prob))}</b></span>'
+        f'<span class="um-label" style="{_at(here)}">this file <b>{html.escape(score_of(prob))}</b></span>'
     )
     shut_note = (
         '<p class="um-small">Hatched: not given for videos by this version.</p>' if given < len(BANDS) - 1 else ""
@@ -60,7 +62,7 @@ def scale_html(
 
 
 def _reach(span: ProbRange) -> str:
-    low, high = score(span.low), score(span.high)
+    low, high = score_of(span.low), score_of(span.high)
     return low if low == high else f"{low} to {high}"
 
 

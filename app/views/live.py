@@ -10,8 +10,8 @@ import streamlit as st
 from app import bugs, networks, session
 from app.components.frame import draw_again, one_line_errors, small
 from app.components.script import script
-from app.subjects import reason_of_one
 from detector import DetectorError, report
+from detector.words import reason_in_short
 
 if TYPE_CHECKING:
     from detector import Detector
@@ -152,5 +152,5 @@ def _row(face: "LiveFace") -> str:
     if face.band is not None and face.prob_fake is not None:
         words = f"{report.band_word(face.band).capitalize()} evidence, {report.percent(face.prob_fake)}"
         return f'<p><b>Face {face.number}</b> <span class="um-word-{face.band}">{html.escape(words)}</span></p>'
-    words = "looking…" if face.reason is None else f"no verdict: {reason_of_one(face.reason)}"
+    words = "looking…" if face.reason is None else f"no verdict: {reason_in_short(face.reason)}"
     return f'<p><b>Face {face.number}</b> <span class="um-word-none">{html.escape(words)}</span></p>'

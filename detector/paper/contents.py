@@ -14,8 +14,8 @@ from detector.evidence_words import BASIS_WORDS, caught_line, disagreement, fall
 from detector.paper import charts
 from detector.paper.blocks import MAX_SUBJECTS, WHOLE, Block, Bullets, Figure, Figures, Heading, Name, Paragraph, Table
 from detector.stored import verdict_of
-from detector.types import REASONS, Box, FaceVerdict, FileVerdict, ImageVerdict, Person, VideoVerdict
-from detector.words import resaved_line, score_of
+from detector.types import Box, FaceVerdict, FileVerdict, ImageVerdict, Person, VideoVerdict
+from detector.words import HISTORY_TITLE, LABELS_TITLE, reason_of_one, resaved_line, score_of, side_of
 
 TITLE = "Unmask report"
 _WHOLE_WIDTH, _FACE_WIDTH = 0.5, 0.3
@@ -29,12 +29,6 @@ LIMITS = (
     "signer.",
     "This report is a lead, not proof. Ask for the original, and for a second source.",
 )
-_REASONS = {
-    **REASONS,
-    "face_too_small": "This face is too small to judge.",
-    "face_too_blurred": "This face is too blurred to judge.",
-}
-"""Those of `REASONS` that speak of a whole file, of one face or person."""
 _FACTS = {"binding": "Bytes", "signature": "Signature", "signer": "Signer", "time": "Time", "claim": "Statement"}
 
 
@@ -134,8 +128,8 @@ def _said(verdict: FileVerdict) -> Iterator[Block]:
     lines = (*provenance.credentials.facts, *provenance.credentials.claims)
     if lines:
         yield Table(("Fact", "Finding"), tuple((_FACTS[line.code.partition(".")[0]], line.text) for line in lines))
-    yield from _lines("Labels without a signature", provenance.marks, _no_marks(provenance))
-    yield from _lines("How the file came to be", provenance.history, "")
+    yield from _lines(LABELS_TITLE, provenance.marks, _no_marks(provenance))
+    yield from _lines(HISTORY_TITLE, provenance.history, "")
     if provenance.problem:
         yield Paragraph(provenance.problem)
 
@@ -212,7 +206,7 @@ def _timeline(person: Person, duration_s: float, verdict: FileVerdict) -> Block:
 
 
 def _about(one: FaceVerdict | Person) -> Iterator[tuple[str, str]]:
-    yield "Evidence", report.band_word(one.band) if one.band else f"none: {_REASONS.get(one.reason or '', '')}"
+    yield "Evidence", report.band_word(one.band) if one.band else f"none: {reason_of_one(one.reason)}"
     if one.prob_fake is not None:
         yield "Score", report.estimate(one)
         if one.votes is None:
@@ -222,7 +216,7 @@ def _about(one: FaceVerdict | Person) -> Iterator[tuple[str, str]]:
     if one.range is not None:
         yield "Stability", report.range_of(one.range)
     if isinstance(one, FaceVerdict):
-        yield "Size", f"{one.face.size_px:.0f} pixels on its longer side"
+        yield "Size", side_of(one.face)
         yield "Sharpness", f"{one.sharpness:.0f}"
     else:
         yield "On screen", f"{one.on_screen_s:.1f} s, judged in {one.usable_frames} of {len(one.timeline)} frames"

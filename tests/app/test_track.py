@@ -4,6 +4,7 @@ import pytest
 
 from app import track, words
 from detector import BandCap, Coverage, Face, Person, VideoVerdict
+from detector.words import score_of
 from tests.fakes.verdicts import about, person
 
 _FACE = Face((64.0, 36.0, 128.0, 108.0), (), 0.9)
@@ -87,4 +88,4 @@ def test_edges_never_read_as_certainty(prob: float, said: str) -> None:
 
 @pytest.mark.parametrize(("prob", "said"), [(0.0, "under 1"), (0.845, "85"), (0.999, "over 99")])
 def test_scores_never_read_as_certainty(prob: float, said: str) -> None:
-    assert words.score(prob) == said
+    assert score_of(prob) == said
