@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from detector import apart
-from detector.aggregate import MIN_FRAMES, person_score
 from detector.calibration import crowd_of, face_chances, thresholds
 from detector.caught import blurred_below, caught_of
 from detector.errors import MediaError
@@ -56,7 +55,7 @@ from detector.types import (
     Resaved,
     VideoVerdict,
 )
-from detector.verdicts import Verdicts, coverage_of, reason_of, spacing_of
+from detector.verdicts import Verdicts, coverage_of, reason_of
 from detector.version import __version__
 from detector.weights import load_ensemble
 from detector.words import no_verdict_message
@@ -355,29 +354,9 @@ class Detector:
         )
         info, times = tracked.info, tracked.times_s
         step(0.96, "Weighing the evidence")
-        points = [[(s.time_s, s.judged) for s in person.sightings] for person in tracked.persons]
-        usable = [[(s, j) for s, j in seen if j.logits is not None] for seen in points]
-        rule = self.entry.clips
-        runs = {
-            t: rule.calibrated(
-                person_score(
-                    self._verdicts.combine([j.logits for _, j in seen]),
-                    np.random.default_rng(0),
-                    times_s=[s for s, _ in seen],
-                )
-            )
-            for t, seen in enumerate(usable)
-            if len(seen) >= MIN_FRAMES
-        }
-        chances = rule.chances(runs.values())
-        spacing = spacing_of(times, info.duration_s)
-        order = sorted(range(len(points)), key=lambda t: (t not in runs, -runs[t].logit if t in runs else 0.0))
-        persons = tuple(
-            self._verdicts.person(number, points[t], usable[t], runs.get(t), chances, spacing, info.duration_s)
-            for number, t in enumerate(order, 1)
-        )
-        best = persons[0] if runs else None
-        status, reason = ("ok", None) if best else ("no_verdict", reason_of([p.reason for p in persons]))
+        people = self._verdicts.persons(tracked)
+        best = people.persons[0] if people.thresholds is not None else None
+        status, reason = ("ok", None) if best else ("no_verdict", reason_of([p.reason for p in people.persons]))
         step(1.0, "Done")
         return _with_steps(
             VideoVerdict(
@@ -393,11 +372,11 @@ class Detector:
                 width=info.width,
                 height=info.height,
                 coverage=coverage_of(tracked, max_frames),
-                thresholds=thresholds(rule.curve, chances) if runs else None,
+                thresholds=people.thresholds,
                 region=None if region is None else region_px(region, info.width, info.height),
                 tried=search.tried,
-                persons=persons,
-                band_cap=rule.cap_of(runs[order[0]].logit, chances) if runs else None,
+                persons=people.persons,
+                band_cap=people.band_cap,
             )
         )
 

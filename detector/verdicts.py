@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from detector.aggregate import PersonScore, smooth, stands_out
+from detector.aggregate import MIN_FRAMES, PersonScore, person_score, smooth, stands_out
 from detector.calibration import band_of, edges, sigmoid, thresholds
 from detector.ensemble import VOTES, Ensemble
 from detector.judge import Judged
 from detector.manifest import Entry
 from detector.persons import Tracked
 from detector.types import (
+    BandCap,
     Coverage,
     FaceVerdict,
     Person,
@@ -24,6 +26,15 @@ from detector.types import (
     TimelinePoint,
 )
 from detector.video import covered_s
+
+
+@dataclass(frozen=True, slots=True)
+class Persons:
+    """Persons of a video, most suspicious first, with the edges that they were judged by; None if nobody was judged."""
+
+    persons: tuple[Person, ...]
+    thresholds: Thresholds | None
+    band_cap: BandCap | None
 
 
 class Verdicts:
@@ -73,6 +84,34 @@ class Verdicts:
             return Resaved(change, None, None, "no_face" if judged is None else judged.reason)
         logit = self.combined(judged.logits)
         return Resaved(change, float(sigmoid(logit)), band_of(logit, self.entry.curve, n))
+
+    def persons(self, tracked: Tracked[Judged]) -> Persons:
+        """Every person of a video, most suspicious first."""
+        rule = self.entry.clips
+        points = [[(s.time_s, s.judged) for s in person.sightings] for person in tracked.persons]
+        usable = [[(s, j) for s, j in seen if j.logits is not None] for seen in points]
+        runs = {
+            t: rule.calibrated(
+                person_score(
+                    self.combine([j.logits for _, j in seen]),
+                    np.random.default_rng(0),
+                    times_s=[s for s, _ in seen],
+                )
+            )
+            for t, seen in enumerate(usable)
+            if len(seen) >= MIN_FRAMES
+        }
+        chances = rule.chances(runs.values())
+        duration_s = tracked.info.duration_s
+        spacing = spacing_of(tracked.times_s, duration_s)
+        order = sorted(range(len(points)), key=lambda t: (t not in runs, -runs[t].logit if t in runs else 0.0))
+        persons = tuple(
+            self.person(number, points[t], usable[t], runs.get(t), chances, spacing, duration_s)
+            for number, t in enumerate(order, 1)
+        )
+        if not runs:
+            return Persons(persons, None, None)
+        return Persons(persons, thresholds(rule.curve, chances), rule.cap_of(runs[order[0]].logit, chances))
 
     def person(
         self,
