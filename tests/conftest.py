@@ -74,22 +74,23 @@ def data_dir() -> Path:
     return _DATA_DIR
 
 
-@pytest.fixture(scope="session")
-def badinput_dir(data_dir: Path) -> Path:
-    """The collection of damaged and odd files that lies beside the data; without it the test is skipped."""
-    folder = data_dir.parent / "badinput"
+def _beside(data_dir: Path, name: str) -> Path:
+    folder = data_dir.parent / name
     if not folder.is_dir():
         pytest.skip("skipped: no data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def badinput_dir(data_dir: Path) -> Path:
+    """The collection of damaged and odd files that lies beside the data; without it the test is skipped."""
+    return _beside(data_dir, "badinput")
 
 
 @pytest.fixture(scope="session")
 def provenance_dir(data_dir: Path) -> Path:
     """The untouched files of real generators that lie beside the data; without them the test is skipped."""
-    folder = data_dir.parent / "provenance"
-    if not folder.is_dir():
-        pytest.skip("skipped: no data")
-    return folder
+    return _beside(data_dir, "provenance")
 
 
 @pytest.fixture

@@ -3,12 +3,16 @@
 Nothing can be learned from them about real pictures, and nothing needs to be.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from train.__main__ import main
 from train.options import changed
 from train.recipes.cnn import Cnn
 
@@ -74,3 +78,40 @@ def tiny(made_data: Path, tmp_path: Path) -> Cnn:
         amp="off",
         runs_dir=tmp_path / "runs",
     )
+
+
+@pytest.fixture
+def killed_after_an_epoch(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType, Any], Path]:
+    """Runs a recipe until it has said its first epoch; the folder that it leaves."""
+
+    def killed(recipe: ModuleType, options: Any) -> Path:
+        say = recipe.say
+
+        def said(text: str) -> None:
+            say(text)
+            if text.startswith("epoch 1"):
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(recipe, "say", said)
+            with pytest.raises(KeyboardInterrupt):
+                recipe.run(options)
+        (folder,) = (path for path in options.data.runs_dir.iterdir() if path.name != "cache")
+        return folder
+
+    return killed
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
+    """Runs a command line that must not work; the line that a person reads."""
+
+    def line(arguments: list[str]) -> str:
+        try:
+            code = main(arguments)
+        except SystemExit as stopped:  # values that the options themselves refuse
+            code = int(stopped.code or 0)
+        assert code in (1, 2)
+        return capsys.readouterr().err
+
+    return line

@@ -3,11 +3,12 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copytree
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -26,7 +27,6 @@ from detector.calibration import Calibration
 from detector.models.registry import build
 from detector.types import Face
 from tests.fakes.games import face_set, spec
-from train.__main__ import main
 from train.data.extra import learned_from, load_extra, made_by
 from train.data.faces import FaceData
 from train.data.samples import Sample
@@ -243,7 +243,9 @@ def test_a_game_cannot_begin_from_what_does_not_fit(played: Played, players: Pat
 
 
 @pytest.mark.parametrize("stop", ["killed", "minutes"])
-def test_a_stopped_game_resumes_bit_for_bit(stop: str, tiny: Gan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_game_resumes_bit_for_bit(
+    stop: str, tiny: Gan, killed_after_an_epoch: Callable[[ModuleType, Gan], Path]
+) -> None:
     # that measuring disturbs nothing is part of what is tested
     whole = gan_recipe.run(changed(tiny, fid_every=0))
     stopped = changed(tiny, runs_dir=tiny.data.runs_dir.parent / "stopped")
@@ -251,18 +253,7 @@ def test_a_stopped_game_resumes_bit_for_bit(stop: str, tiny: Gan, monkeypatch: p
         folder = gan_recipe.run(changed(stopped, minutes=1e-6))
         assert len(Run(folder).events("epoch")) == 1
     else:
-        said = gan_recipe.say
-
-        def kill(text: str) -> None:
-            said(text)
-            if text.startswith("epoch 1"):
-                raise KeyboardInterrupt
-
-        monkeypatch.setattr(gan_recipe, "say", kill)
-        with pytest.raises(KeyboardInterrupt):
-            gan_recipe.run(stopped)
-        monkeypatch.setattr(gan_recipe, "say", said)
-        folder = next(p for p in stopped.data.runs_dir.iterdir() if p.name.startswith("gan-"))
+        folder = killed_after_an_epoch(gan_recipe, stopped)
     assert gan_recipe.run(changed(stopped, resume=folder)) == folder
     first, second = (torch.load(f / "checkpoint.pt", weights_only=True)["game"] for f in (whole, folder))
     assert first["steps"] == second["steps"] == 8 and first["ada"] == second["ada"]
@@ -561,14 +552,10 @@ def test_impossible_options_get_a_line(
     words: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    refused: Callable[[list[str]], str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    try:
-        code = main(arguments)
-    except SystemExit as stopped:  # values that the options themselves refuse
-        code = int(stopped.code or 0)
-    assert code in (1, 2) and words in capsys.readouterr().err
+    assert words in refused(arguments)
     assert list(tmp_path.iterdir()) == []
 
 

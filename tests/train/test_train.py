@@ -2,8 +2,10 @@
 
 import json
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import get_args, get_type_hints
 
 import numpy as np
@@ -59,22 +61,11 @@ def test_a_run_writes_every_file_and_says_what_it_did(tiny: Cnn, capsys: pytest.
     assert "epoch 2:" in said and "accuracy" in said
 
 
-def test_a_killed_run_resumes_bit_for_bit(tiny: Cnn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_resumes_bit_for_bit(tiny: Cnn, killed_after_an_epoch: Callable[[ModuleType, Cnn], Path]) -> None:
     whole = cnn_recipe.run(tiny)
 
     killed = changed(tiny, runs_dir=tiny.data.runs_dir.parent / "killed")
-    said = cnn_recipe.say
-
-    def kill_in_second_epoch(text: str) -> None:
-        said(text)
-        if text.startswith("epoch 1"):
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(cnn_recipe, "say", kill_in_second_epoch)
-    with pytest.raises(KeyboardInterrupt):
-        cnn_recipe.run(killed)
-    monkeypatch.setattr(cnn_recipe, "say", said)
-    folder = next(p for p in killed.data.runs_dir.iterdir() if p.name.startswith("cnn-"))
+    folder = killed_after_an_epoch(cnn_recipe, killed)
     assert cnn_recipe.run(replace(killed, resume=folder)) == folder
     first, second = (torch.load(f / "checkpoint.pt", weights_only=True) for f in (whole, folder))
     assert first["epoch"] == second["epoch"] == 2
@@ -290,16 +281,11 @@ def test_without_data_it_says_what_to_get_and_changes_nothing(
     ],
 )
 def test_impossible_options_get_a_line(
-    arguments: list[str], words: str, made_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], words: str, made_data: Path, tmp_path: Path, refused: Callable[[list[str]], str]
 ) -> None:
     if arguments[0] in ("cnn", "leave-out"):
         arguments = [*arguments, "--data_root", str(made_data), "--runs_dir", str(tmp_path), "--workers", "0"]
-    try:
-        code = main(arguments)
-    except SystemExit as stopped:  # values that the options themselves refuse
-        code = int(stopped.code or 0)
-    assert code in (1, 2)
-    assert words in capsys.readouterr().err
+    assert words in refused(arguments)
 
 
 def test_unknown_options_fail() -> None:
