@@ -19,11 +19,12 @@ from detector.manifest import (
     TrainedEnsemble,
     TrainedNetwork,
     Training,
+    Videos,
     WeightsFile,
     default_folder,
     write_manifest,
 )
-from detector.results import Choice, Curves, Epoch, Results, write_results
+from detector.results import Choice, ClipFit, Curves, Epoch, Results, write_results
 from detector.weights import verified_weights
 from train.console import say
 from train.errors import DataError
@@ -83,7 +84,7 @@ def run(options: Convert) -> Manifest:
         comparisons=results.gains(old.get("default_comparisons", [])),
         validation=old.get("validation", {}),
         labelled=results.labelled(known.get("labels", {})),
-        clips={name: results.videos(record["clips"])[1] for name, record in entries.items() if "clips" in record},
+        clips={name: _videos(record["clips"])[1] for name, record in entries.items() if "clips" in record},
     )
     for name in manifest.models:
         verified_weights(manifest, name)
@@ -129,8 +130,13 @@ def _common(record: Mapping[str, Any]) -> dict[str, Any]:
         "calibration": Calibration(**record["calibration"]),
         "curve": FalseAlarmCurve(tuple(curve["rates"]), tuple(curve["logits"])),
         "false_alarms": results.shares(record.get("false_alarms", {})),
-        "clips": results.videos(record["clips"])[0] if "clips" in record else None,
+        "clips": _videos(record["clips"])[0] if "clips" in record else None,
     }
+
+
+def _videos(section: Mapping[str, Any]) -> tuple[Videos, ClipFit]:
+    """The rule for videos, and what it was read from; version 1 called the known bias a memory."""
+    return results.videos({**section, "known_bias": section["memory"]})
 
 
 def _data(old: Mapping[str, Any]) -> Data:
