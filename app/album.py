@@ -72,8 +72,8 @@ class Album:
 
     def frame(self, time_s: float | None = None) -> Picture | None:
         """The photo or the frame at a time, at most 1280 px wide or high."""
-        kept = None if time_s is None else self._stills.frame(time_s)
-        return kept or self._ask(("frame", time_s), lambda: jpeg(self._full(time_s), FRAME_PX))
+        picture = None if time_s is None else self._stills.frame(time_s)
+        return picture or self._ask(("frame", time_s), lambda: jpeg(self._full(time_s), FRAME_PX))
 
     def thumb(self, time_s: float) -> Picture | None:
         """A small picture of the frame at a time."""
@@ -84,8 +84,10 @@ class Album:
         face = self.face_at(number, time_s)
         if face is None:
             return Picture(b"")
-        kept = None if time_s is None else self._stills.face(time_s, face)
-        return kept or self._ask(("portrait", number, time_s), lambda: jpeg(around(self._full(time_s), face), THUMB_PX))
+        picture = None if time_s is None else self._stills.face(time_s, face)
+        return picture or self._ask(
+            ("portrait", number, time_s), lambda: jpeg(around(self._full(time_s), face), THUMB_PX)
+        )
 
     def heat(self, number: int, network: str, time_s: float | None = None) -> Picture | None:
         """The same picture as `frame`, with the heatmap of one face by one network over it at full strength.

@@ -1,4 +1,4 @@
-"""What a user and the log are told when something goes wrong on our side."""
+"""Lines for the user and for the log when something goes wrong on our side."""
 
 import logging
 import traceback

@@ -1,4 +1,4 @@
-"""What happens to the frames of one live stream, in the stream's own threads."""
+"""The analysis of one live stream and its picture with boxes, in the stream's own threads."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ _PACE = 60
 
 
 class Camera:
-    """What happens to the frames of one stream; made and called in the stream's own threads."""
+    """The analysis of one stream, drawn onto its frames; made and called in the stream's own threads."""
 
     def __init__(self, detector: "Detector", places: threading.BoundedSemaphore) -> None:
         self._places = places
@@ -63,7 +63,7 @@ class Camera:
             self._places.release()
 
     def state(self) -> LiveState:
-        """What is known of the stream by now."""
+        """The faces and bands of the stream by now."""
         analyser = self._analyser
         return analyser.state() if analyser is not None else LiveState()
 

@@ -87,7 +87,7 @@ class Case:
 
     @property
     def brought(self) -> "Path | bytes | Upload":
-        """What this was made of, for another check of the same file."""
+        """The file that this checks, for another check of it."""
         return self._upload or self.source
 
     @property
@@ -102,7 +102,7 @@ class Case:
 
     @property
     def progress(self) -> Progress:
-        """What the check is doing now."""
+        """The present step and share of the check."""
         if self.state == "waiting" and self._place is not None and (ahead := self._place.ahead):
             return replace(self._progress, what=f"{self._progress.what}, {ahead} before it")
         return self._progress

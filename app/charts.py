@@ -94,7 +94,7 @@ def key_times(person: Person, count: int = 5) -> tuple[float, ...]:
 
 
 def _plain_layout(theme: str) -> dict[str, object]:
-    """What every figure is drawn on."""
+    """The layout that every figure is drawn on."""
     return {
         "dragmode": False,
         "hovermode": "closest",

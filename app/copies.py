@@ -12,7 +12,6 @@ from detector import Cancelled, FileVerdict
 
 if TYPE_CHECKING:
     from detector import Detector
-    from detector.annotate import Annotated
 
 State = Literal["making", "done", "failed", "stopped"]
 
@@ -57,7 +56,6 @@ class MarkedCopy:
         self.state: State = "making"
         self.error: str | None = None
         self.data = b""
-        self.made: Annotated | None = None
         self.progress = Progress(0.0, "Waiting for its turn")
         self._source, self._verdict, self._detector = source, verdict, detector
         self._stop = threading.Event()
@@ -77,7 +75,7 @@ class MarkedCopy:
 
         out = io.BytesIO()
         try:
-            self.made = annotate(
+            annotate(
                 self._source,
                 self._verdict,
                 out,

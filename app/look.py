@@ -24,7 +24,7 @@ class Look:
     region: tuple[float, float, float, float] | None = None
 
     def options(self) -> dict[str, Any]:
-        """What `Detector.file` is told."""
+        """Arguments for `Detector.file`, those that are not as usual."""
         given = {
             "start_s": self.start_s,
             "end_s": self.end_s,
@@ -35,7 +35,7 @@ class Look:
 
     @property
     def in_words(self) -> list[str]:
-        """What is unusual about it, in a few words each: "2.0 to 4.0 s", "64 frames", "a part of the picture"."""
+        """The unusual choices, in a few words each: "2.0 to 4.0 s", "64 frames", "a part of the picture"."""
         words = []
         if self.start_s is not None or self.end_s is not None:
             start = f"{self.start_s or 0.0:.1f}"
@@ -64,13 +64,13 @@ def look_of(asked: object, end_s: float | None) -> Look | None:
     if start is None or end is None or not 0 <= start < end:
         return None
     whole = start <= 0 and end >= end_s - 0.05
-    found = Look(
+    look = Look(
         start_s=None if whole else start,
         end_s=None if whole else min(end, end_s),
         max_frames=frames if frames in FRAMES[1:] else None,
         region=region,
     )
-    return None if found == Look() else found
+    return None if look == Look() else look
 
 
 def _number(value: object) -> float | None:
@@ -80,10 +80,10 @@ def _number(value: object) -> float | None:
 def _region(value: object) -> tuple[float, float, float, float] | None:
     if not isinstance(value, list) or len(value) != 4:
         return None
-    found = [_number(v) for v in value]
-    if any(v is None for v in found):
+    edges = [_number(v) for v in value]
+    if any(v is None for v in edges):
         return None
-    x0, y0, x1, y1 = (min(max(v or 0.0, 0.0), 1.0) for v in found)
+    x0, y0, x1, y1 = (min(max(v or 0.0, 0.0), 1.0) for v in edges)
     if x1 - x0 < _LEAST_SHARE or y1 - y0 < _LEAST_SHARE or (x0, y0, x1, y1) == (0.0, 0.0, 1.0, 1.0):
         return None
     return (x0, y0, x1, y1)

@@ -32,7 +32,7 @@ def _manifest_of(stamp: tuple[int, ...] | None) -> "Manifest":
 
 
 def manifest() -> "Manifest":
-    """What is known of the published networks; read again when others have been published.
+    """The manifest of the published networks; read again when others have been published.
 
     Raises:
         WeightsError: there are none, or they are damaged.
@@ -47,8 +47,8 @@ def model_names() -> tuple[str, ...]:
 
 def members(name: str) -> tuple[str, ...]:
     """The networks of an ensemble; empty for a single network."""
-    found = manifest().entry(name).members
-    return found if len(found) > 1 else ()
+    names = manifest().entry(name).members
+    return names if len(names) > 1 else ()
 
 
 class Worker(queue.Worker):
@@ -66,7 +66,7 @@ def preload() -> None:
 
 
 def _import_pages() -> None:
-    """What the first visitor's page would import, seconds of work on a busy machine."""
+    """Imports the modules of the first visitor's page, seconds of work on a busy machine."""
     import_module("app.views.verify")
     import_module("detector.annotate")
 
@@ -81,7 +81,7 @@ def _load_default() -> None:
 
 @st.cache_resource(show_spinner=False)
 def uploads() -> Uploads:
-    """Where the large files of this server's users lie."""
+    """The store of this server's uploaded large files."""
     return Uploads()
 
 

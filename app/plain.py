@@ -7,7 +7,7 @@ from detector.words import score_of
 
 
 def plain_sentence(verdict: FileVerdict) -> str:
-    """What a reader must know beside the band, in one sentence or two; why there is none, where there is no band."""
+    """The one or two sentences that a reader needs beside the band; without a band, the reason why there is none."""
     if verdict.band is None:
         return report.reason_text(verdict)
     if isinstance(verdict, ImageVerdict):

@@ -1,4 +1,4 @@
-"""What is made of a check when somebody asks to save it: report, sound, stills. Made when asked, kept nowhere."""
+"""Files for somebody who saves a check: report, sound, stills. Made when asked for, stored nowhere."""
 
 import io
 import json
@@ -82,4 +82,4 @@ SAVES: dict[str, Callable[[Path | bytes, FileVerdict, "Detector | None"], Made]]
     "still.jpg": still_jpeg,
     "views.zip": views_zip,
 }
-"""What can be made when it is asked for: (data, MIME type). Each raises DetectorError where it cannot be made."""
+"""Makers of files by name; each gives (data, MIME type). Each raises DetectorError where it cannot be made."""

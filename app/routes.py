@@ -1,4 +1,4 @@
-"""What the page's scripts ask for beside Streamlit's own connection: files in, progress and pictures out.
+"""Addresses that the page's scripts ask beside Streamlit's own connection: files in, progress and pictures out.
 
 None of it runs the page again: a picture comes when it has been made, and a page that only waits costs nothing.
 """
@@ -36,7 +36,7 @@ _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "R
 
 
 def prefix() -> str:
-    """Where the routes begin."""
+    """The path under which all routes lie."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}/unmask" if base else "/unmask"
 
@@ -108,7 +108,7 @@ async def _progress(request: Request) -> Response:
                 break
             await asyncio.sleep(_LOOK_S)
     now, verdict = case.progress, case.verdict
-    found = {
+    state = {
         "state": case.state,
         "done": round(now.done, 3),
         "what": now.what,
@@ -117,7 +117,7 @@ async def _progress(request: Request) -> Response:
         "said": report.headline(verdict) if verdict is not None else case.error,
         "band": (verdict.band or "none") if verdict is not None else None,
     }
-    return JSONResponse(found, headers=_PRIVATE)
+    return JSONResponse(state, headers=_PRIVATE)
 
 
 async def _stop(request: Request) -> Response:
@@ -199,8 +199,8 @@ async def _copy(request: Request) -> Response:
         return _gone()
     error = copy.error or (bugs.BUG_MESSAGE if copy.state == "failed" else None)
     now = copy.progress
-    found = {"state": copy.state, "done": round(now.done, 3), "what": now.what, "said": error}
-    return JSONResponse(found, headers=_PRIVATE)
+    state = {"state": copy.state, "done": round(now.done, 3), "what": now.what, "said": error}
+    return JSONResponse(state, headers=_PRIVATE)
 
 
 async def _copy_file(request: Request) -> Response:
@@ -211,18 +211,18 @@ async def _copy_file(request: Request) -> Response:
 
 
 async def _by_the_worker(work: Callable[[], tuple[bytes, str]]) -> tuple[bytes, str]:
-    """What the worker makes in its turn: networks and decoders run in one thread only."""
-    made: Future[tuple[bytes, str]] = Future()
+    """The bytes and type that the worker makes in its turn: networks and decoders run in one thread only."""
+    answer: Future[tuple[bytes, str]] = Future()
 
     def task() -> None:
         try:
-            made.set_result(work())
+            answer.set_result(work())
         except BaseException as error:
-            made.set_exception(error)
+            answer.set_exception(error)
 
     if not networks.worker().submit(task):
         raise DetectorError(bugs.BUSY_MESSAGE)
-    return await asyncio.wrap_future(made)
+    return await asyncio.wrap_future(answer)
 
 
 async def _save(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What one browser session holds: its checks, its choice of networks, and what it is allowed.
+"""One browser session: its checks, its choice of networks, and what it is allowed.
 
 Networks are shared by all sessions and live in `app.networks`; everything that comes from a user's file lives in its
 `Case`, on the shelf, and goes with it.
@@ -35,7 +35,7 @@ def _ticket() -> _Ticket:
 
 
 def ticket() -> str:
-    """What this session is called on the shelf: whoever brings a file shows it."""
+    """The name of this session on the shelf: whoever brings a file shows it."""
     name = _ticket().name
     shelf().enter(name, models())
     return name
@@ -48,10 +48,10 @@ def checks() -> list[Case]:
     if shown and shown not in mine and shelf().find(shown) is not None:
         # a page that was loaded again, or an address that was copied to another window
         mine.append(shown)
-    found = {address: shelf().find(address) for address in mine}
-    mine[:] = [address for address, case in found.items() if case is not None]
+    cases = {address: shelf().find(address) for address in mine}
+    mine[:] = [address for address, case in cases.items() if case is not None]
     shelf().hold(mine, _ticket().name)
-    return [case for case in reversed(list(found.values())) if case is not None]
+    return [case for case in reversed(list(cases.values())) if case is not None]
 
 
 def current() -> Case | None:

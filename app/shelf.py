@@ -17,11 +17,11 @@ _BUSY_GRACE_S = 20.0
 """A check that is under way keeps the worker from others: it is stopped when nobody has held it for so long."""
 _MAX_BYTES = 2_000_000_000
 _MAX_CHECKS = 200
-"""What a server holds at most, over all sessions; the oldest finished checks make room."""
+"""Checks that a server holds at most, over all sessions; the oldest finished checks make room."""
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Entry:
     case: Case
     holders: set[str] = field(default_factory=set)
     alone_since: float = 0.0
@@ -37,7 +37,7 @@ class Shelf:
     def __init__(self, grace_s: float) -> None:
         self.grace_s = grace_s
         self._lock = threading.RLock()
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _Entry] = {}
         self._sessions: dict[str, str] = {}
 
     def enter(self, session: str, models: str) -> None:
@@ -52,13 +52,13 @@ class Shelf:
     def put(self, case: Case, session: str) -> None:
         """Keep a check for a session."""
         with self._lock:
-            self._kept[case.id] = _Kept(case, {session})
+            self._kept[case.id] = _Entry(case, {session})
             self._make_room()
 
     def find(self, address: str | None) -> Case | None:
         """The check at an address."""
-        kept = self._kept.get(address or "")
-        return kept.case if kept else None
+        entry = self._kept.get(address or "")
+        return entry.case if entry else None
 
     def hold(self, addresses: Iterable[str], session: str) -> None:
         """Keep checks for a session, those of sessions that have gone as well."""
@@ -70,20 +70,20 @@ class Shelf:
     def drop(self, address: str) -> None:
         """Stop and forget a check."""
         with self._lock:
-            kept = self._kept.pop(address, None)
-        if kept is not None:
-            kept.case.close()
+            entry = self._kept.pop(address, None)
+        if entry is not None:
+            entry.case.close()
 
     def leave(self, session: str) -> None:
         """A session has ended: what nobody else holds is forgotten after a while."""
         now = time.monotonic()
         with self._lock:
             self._sessions.pop(session, None)
-            for kept in self._kept.values():
-                if session in kept.holders:
-                    kept.holders.discard(session)
-                    kept.alone_since = now
-            alone = any(not kept.holders for kept in self._kept.values())
+            for entry in self._kept.values():
+                if session in entry.holders:
+                    entry.holders.discard(session)
+                    entry.alone_since = now
+            alone = any(not entry.holders for entry in self._kept.values())
         if alone:
             for wait_s in {min(self.grace_s, _BUSY_GRACE_S), self.grace_s}:
                 timer = threading.Timer(wait_s + 0.1, self.sweep)
@@ -96,8 +96,8 @@ class Shelf:
         with self._lock:
             gone = [
                 address
-                for address, kept in self._kept.items()
-                if not kept.holders and now - kept.alone_since > self._grace_of(kept.case)
+                for address, entry in self._kept.items()
+                if not entry.holders and now - entry.alone_since > self._grace_of(entry.case)
             ]
         for address in gone:
             self.drop(address)
@@ -106,12 +106,12 @@ class Shelf:
         return min(self.grace_s, _BUSY_GRACE_S) if case.busy else self.grace_s
 
     def _make_room(self) -> None:
-        held = sum(kept.case.kept_bytes for kept in self._kept.values())
-        for address, kept in list(self._kept.items())[:-1]:
+        held = sum(entry.case.kept_bytes for entry in self._kept.values())
+        for address, entry in list(self._kept.items())[:-1]:
             if held <= _MAX_BYTES and len(self._kept) <= _MAX_CHECKS:
                 return
-            if not kept.case.busy:
-                held -= kept.case.kept_bytes
+            if not entry.case.busy:
+                held -= entry.case.kept_bytes
                 self.drop(address)
 
 

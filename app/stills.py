@@ -63,5 +63,5 @@ class Stills:
         self._left -= len(picture.data)
 
     def _kept_at(self, time_s: float) -> float:
-        nearest = min(self._times, key=lambda kept: abs(kept - time_s), default=time_s)
+        nearest = min(self._times, key=lambda stored_s: abs(stored_s - time_s), default=time_s)
         return nearest if abs(nearest - time_s) <= _SAME_S else time_s

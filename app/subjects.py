@@ -87,12 +87,12 @@ def _of_person(person: Person) -> Subject:
     )
 
 
-def _voted(found: FaceVerdict | Person) -> bool:
-    return found.votes is not None
+def _voted(judged: FaceVerdict | Person) -> bool:
+    return judged.votes is not None
 
 
-def _estimate(found: FaceVerdict | Person) -> str:
+def _estimate(judged: FaceVerdict | Person) -> str:
     """A score, or how many networks where they vote: a vote is a count."""
-    if found.prob_fake is None:
+    if judged.prob_fake is None:
         return ""
-    return report.estimate(found) if _voted(found) else f"score {score_of(found.prob_fake)}"
+    return report.estimate(judged) if _voted(judged) else f"score {score_of(judged.prob_fake)}"

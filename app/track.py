@@ -21,12 +21,12 @@ GAPS = {
 
 
 def picture_of(verdict: FileVerdict) -> dict[str, Any]:
-    """What the browser draws: faces with their boxes at every time, and for a video the timeline.
+    """The values that the browser draws: faces with their boxes at every time, and for a video the timeline.
 
     Boxes are parts of the picture's width and height, times are seconds, heights on the timeline are parts of one.
     """
     width, height = verdict.width or 16, verdict.height or 9
-    found: dict[str, Any] = {
+    picture: dict[str, Any] = {
         "width": width,
         "height": height,
         "video": verdict.kind == "video",
@@ -40,15 +40,15 @@ def picture_of(verdict: FileVerdict) -> dict[str, Any]:
         for subject in subjects(verdict):
             face = faces[subject.number]
             point = {"t": None, "p": face.prob_fake, "y": None, "box": _box(face.face, width, height)}
-            found["people"].append({**_about(subject), "points": [point], "film": []})
+            picture["people"].append({**_about(subject), "points": [point], "film": []})
     if isinstance(verdict, VideoVerdict):
         persons = {person.number: person for person in verdict.persons}
         for subject in subjects(verdict):
-            found["people"].append(
+            picture["people"].append(
                 {**_about(subject), **_points(persons[subject.number], verdict.thresholds, scale, width, height)}
             )
-        found |= _timeline(verdict, scale)
-    return found
+        picture |= _timeline(verdict, scale)
+    return picture
 
 
 def _about(subject: Subject) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _bands(verdict: VideoVerdict, scale: Scale | None) -> list[dict[str, Any]]:
 
 def gaps(verdict: VideoVerdict, end: float) -> list[dict[str, Any]]:
     """Times without any score, each of one kind of `GAPS`, in order."""
-    found: list[tuple[str, float, float]] = []
+    stretches: list[tuple[str, float, float]] = []
     times = sorted({point.time_s for person in verdict.persons for point in person.timeline})
     judged = sorted({p.time_s for person in verdict.persons for p in person.timeline if p.prob_fake is not None})
     step = usual_step(times)
@@ -149,17 +149,18 @@ def gaps(verdict: VideoVerdict, end: float) -> list[dict[str, Any]]:
             low, high = max(0.0, before + reach), min(end, after - reach)
             # what was not looked at is known as a sum: the longest stretches are most likely it
             kind = "unread" if unread_s > 0.5 * (high - low) else "noface"
-            found.append((kind, low, high))
+            stretches.append((kind, low, high))
     for time_s in times:
         if time_s in judged:
             continue
         low, high = max(0.0, time_s - reach), min(end, time_s + reach)
-        if found and found[-1][0] == "unjudged" and low - found[-1][2] < step / 4:
-            found[-1] = ("unjudged", found[-1][1], high)
+        if stretches and stretches[-1][0] == "unjudged" and low - stretches[-1][2] < step / 4:
+            stretches[-1] = ("unjudged", stretches[-1][1], high)
         else:
-            found.append(("unjudged", low, high))
+            stretches.append(("unjudged", low, high))
     return [
-        {"kind": kind, "label": GAPS[kind], "from": low, "to": high} for kind, low, high in sorted(found, key=_by_start)
+        {"kind": kind, "label": GAPS[kind], "from": low, "to": high}
+        for kind, low, high in sorted(stretches, key=_by_start)
     ]
 
 
@@ -168,7 +169,7 @@ def _by_start(gap: tuple[str, float, float]) -> float:
 
 
 def _parts(verdict: VideoVerdict) -> list[dict[str, Any]]:
-    """What is shaded on the timeline: where the first person stands out, else that person's most suspicious time."""
+    """Shaded parts of the timeline: where the first person stands out, else that person's most suspicious time."""
     top = next((person for person in verdict.persons if person.band is not None), None)
     if top is None:
         return []
@@ -183,7 +184,7 @@ def _parts(verdict: VideoVerdict) -> list[dict[str, Any]]:
 
 
 def ticks(end: float) -> list[dict[str, Any]]:
-    """Where the axis of time is labelled, its ends among them."""
+    """Labels of the axis of time, its ends among them."""
     step = next((s for s in _TICKS if end / s <= _MAX_TICKS), _TICKS[-1])
     at = [i * step for i in range(int(end / step) + 1) if end - i * step > step / 2]
     return [{"t": t, "label": _clock(t)} for t in [*at, end]]

@@ -1,4 +1,4 @@
-"""What of a file was not looked at, as the line above the headline, and the check that would look at it. Pure."""
+"""The part of a file that was not judged, as the line above the headline, and the check that would judge it. Pure."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Unseen:
 
 
 def unseen(verdict: FileVerdict) -> Unseen | None:
-    """What was not looked at; None where all or nearly all of the file was."""
+    """The part that was not looked at; None where all or nearly all of the file was."""
     coverage = verdict.coverage
     if verdict.region is not None and (coverage is None or coverage.part_s is None):
         return Unseen("Only the chosen part of the picture was looked at.", "Check the whole picture", Look())
@@ -61,7 +61,7 @@ def _share(coverage: Coverage) -> str:
 
 
 def _read_until(verdict: VideoVerdict, coverage: Coverage) -> float:
-    """Up to where a video was read that was stopped early: frames are read in order."""
+    """Seconds up to which a video was read that was stopped early: frames are read in order."""
     times = [point.time_s for person in verdict.persons for point in person.timeline]
     return max([coverage.start_s + (coverage.analysed_s or 0.0), *times])
 

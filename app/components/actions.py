@@ -1,4 +1,4 @@
-"""What can be taken away from a result: the sentence, and under one button everything else."""
+"""Files and sentences that can be taken away from a result: the sentence, and under one button everything else."""
 
 from pathlib import Path
 
@@ -32,39 +32,39 @@ def actions(case: Case, verdict: FileVerdict) -> None:
 
 
 def _texts(case: Case, verdict: FileVerdict) -> list[tuple[str, str, str, str, str]]:
-    """What can be saved as text: (title, what it is for, name, type, content)."""
+    """Texts that can be saved: (title, what it is for, name, type, content)."""
     stem = Path(case.name).stem or "file"
-    found = [
+    files = [
         ("Data (JSON)", "Everything, for programs and for repeating it", f"{stem}.unmask.json", "application/json",
          report.to_json(verdict, indent=2)),
     ]  # fmt: skip
     if verdict.status != "unreadable":
-        found += [
+        files += [
             ("Table (CSV)", "One line for each face and time, for a spreadsheet", f"{stem}.unmask.csv", "text/csv",
              # with a byte order mark, or Excel garbles names
              "\ufeff" + report.to_csv(verdict)),
             ("Sentence (text)", "The sentence above", f"{stem}.unmask.txt", "text/plain", report.quote(verdict) + "\n"),
         ]  # fmt: skip
-    return found
+    return files
 
 
 def _made(case: Case, verdict: FileVerdict) -> list[dict[str, str]]:
-    """What is made when it is asked for: `what` is a name of `app.reports.SAVES`."""
+    """Files that are made when they are asked for: `what` is a name of `app.reports.SAVES`."""
     stem = Path(case.name).stem or "file"
-    found = [
+    offers = [
         ("Report (PDF)", "For an editor, and to keep", "report.pdf"),
         ("Report (HTML)", "The same, for a browser", "report.html"),
     ]
     if subjects(verdict):
         telling = "frame" if verdict.kind == "video" else "face"
-        found.append((f"The most telling {telling}", "In full size, for a search for earlier copies", "still.jpg"))
+        offers.append((f"The most telling {telling}", "In full size, for a search for earlier copies", "still.jpg"))
     if verdict.provenance is not None and verdict.provenance.sound is not None:
-        found.append(("Sound (WAV)", "The voice was not judged: for somebody who can examine voices", "sound.wav"))
+        offers.append(("Sound (WAV)", "The voice was not judged: for somebody who can examine voices", "sound.wav"))
     if jpeg_quality(verdict.provenance) is not None:
-        found.append(("Views of the compression (ZIP)", "Aids for the eye, with how each misleads", "views.zip"))
+        offers.append(("Views of the compression (ZIP)", "Aids for the eye, with how each misleads", "views.zip"))
     return [
         {"title": title, "about": about, "what": what, "name": f"{stem}.unmask{what[what.index('.') :]}"}
-        for title, about, what in found
+        for title, about, what in offers
     ]
 
 

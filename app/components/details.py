@@ -13,8 +13,8 @@ from detector.words import score_of
 
 def details(verdict: FileVerdict) -> None:
     """Three sections that open in place."""
-    found = subjects(verdict)
-    numbers = "".join(_networks(subject, verdict) for subject in found if subject.scores)
+    judged = subjects(verdict)
+    numbers = "".join(_networks(subject, verdict) for subject in judged if subject.scores)
     if isinstance(verdict, VideoVerdict):
         numbers += _points(verdict)
     sections = [("Numbers", _edges(verdict) + numbers)] if numbers else []

@@ -1,4 +1,4 @@
-"""What stands around everything else on a page: style, navigation, quiet lines, errors."""
+"""The frame of every page: style, navigation, quiet lines, errors."""
 
 import html
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ def style() -> None:
 
 
 def title() -> str:
-    """What the browser's tab says: the finding first."""
+    """The title of the browser's tab: the finding first."""
     case = session.current()
     if case is None:
         return "Unmask"
     if case.busy:
         return f"Checking {case.name} · Unmask"
-    found = report.headline(case.verdict) if case.verdict is not None else "No result"
-    return f"{found} · {case.name} · Unmask"
+    finding = report.headline(case.verdict) if case.verdict is not None else "No result"
+    return f"{finding} · {case.name} · Unmask"
 
 
 def navigation(pages: list[Page], current: Page) -> None:
@@ -55,7 +55,7 @@ def navigation(pages: list[Page], current: Page) -> None:
 
 
 def _around(page: str) -> None:
-    """What people who do not see the page, or whose server has gone, are told."""
+    """Draws the words for people who do not see the page, or whose server has gone."""
     case = session.current()
     place, aloud = page, ""
     if page == "Check" and case is not None:

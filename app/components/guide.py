@@ -1,4 +1,4 @@
-"""What the words and numbers of a verdict mean."""
+"""The meaning of the words and numbers of a verdict."""
 
 import html
 
@@ -7,7 +7,7 @@ from detector import FileVerdict, report
 
 
 def how_to_read(verdict: FileVerdict) -> str:
-    """What the words and numbers of a verdict mean, as HTML."""
+    """The meaning of the words and numbers of a verdict, as HTML."""
     edges = ""
     if verdict.thresholds is not None:
         t = verdict.thresholds

@@ -130,7 +130,7 @@ def _cost(results: "Results") -> None:
         pooled, gain = choice.pooled, choice.against_default.get("all")
         if pooled is None:
             continue
-        (passed, alarmed), (missed, found) = pooled.confusion
+        (passed, alarmed), (missed, flagged) = pooled.confusion
         rows.append(
             {
                 "Network": short_name(name),
@@ -143,7 +143,7 @@ def _cost(results: "Results") -> None:
                 "Genuine, passed": passed,
                 "Genuine, flagged": alarmed,
                 "Manipulated, missed": missed,
-                "Manipulated, flagged": found,
+                "Manipulated, flagged": flagged,
                 "Million parameters": choice.parameters / 1e6,
                 "MB": choice.megabytes,
                 "CPU ms a face": choice.cpu_ms_a_face,
@@ -190,8 +190,8 @@ def _resaved(results: "Results") -> None:
                 "Copy": CHANGES.get(change, "any of six"),
             }
             for key, title in titles.items():
-                found = figures[key]
-                row |= {title: found.value, f"{title} from": found.low, f"{title} to": found.high, "n": found.n}
+                figure = figures[key]
+                row |= {title: figure.value, f"{title} from": figure.low, f"{title} to": figure.high, "n": figure.n}
             rows.append(row)
     if not rows:
         return

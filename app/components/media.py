@@ -22,12 +22,12 @@ _CAVEAT = (
 
 def media_card(case: Case, verdict: FileVerdict) -> None:
     """Picture, boxes, where a network looked, timeline, the faces to choose from, and another look at a part."""
-    found = picture_of(verdict)
-    judged = any(person["band"] != "none" for person in found["people"])
+    picture = picture_of(verdict)
+    judged = any(person["band"] != "none" for person in picture["people"])
     networks = [{"name": m.name, "words": report.network_name(m.name)} for m in verdict.models] if judged else []
     key, address = f"media-{case.id}", case.id  # a part of the page outlives its check, and must not hold the file
     coverage = verdict.coverage
-    end_s = (coverage.duration_s or 3600.0) if coverage is not None and found["video"] else None
+    end_s = (coverage.duration_s or 3600.0) if coverage is not None and picture["video"] else None
 
     def asked() -> None:
         look = look_of(st.session_state[key].get("look"), end_s)
@@ -37,7 +37,7 @@ def media_card(case: Case, verdict: FileVerdict) -> None:
     with st.container(border=True, key="um-media"):
         _media(
             data={
-                **found,
+                **picture,
                 "base": prefix(),
                 "check": case.id,
                 "stem": Path(case.name).stem or "file",

@@ -11,11 +11,11 @@ from detector import FileVerdict
 
 
 def partial_line(case: Case, verdict: FileVerdict) -> None:
-    """What was not looked at; nothing where all was."""
-    found = unseen(verdict)
-    if found is None:
+    """Draws the part that was not looked at; nothing where all was."""
+    rest = unseen(verdict)
+    if rest is None:
         return
     with st.container(key="um-partial", horizontal=True, vertical_alignment="center", gap="small"):
-        st.html(f'<div class="um"><p>{html.escape(found.text)}</p></div>', width="stretch")
-        if found.look is not None:
-            st.button(found.button, key="rest", on_click=session.look_closer, args=(case.id, found.look))
+        st.html(f'<div class="um"><p>{html.escape(rest.text)}</p></div>', width="stretch")
+        if rest.look is not None:
+            st.button(rest.button, key="rest", on_click=session.look_closer, args=(case.id, rest.look))

@@ -26,7 +26,7 @@ _OTHER = "Other kinds"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundShare:
     """How much of one kind is found: `share` of `n` manipulated test faces reach “strong” or more."""
 
     kind: str
@@ -34,7 +34,7 @@ class Found:
     n: int
 
 
-def found_by_kind(slices: "Mapping[str, Measured]") -> tuple[Found, ...]:
+def found_by_kind(slices: "Mapping[str, Measured]") -> tuple[FoundShare, ...]:
     """Manipulated test faces by kind, those that are found best first; test sets of no known kind count as others.
 
     Args:
@@ -50,8 +50,8 @@ def found_by_kind(slices: "Mapping[str, Measured]") -> tuple[Found, ...]:
         kind = kind_of.get(name, _OTHER)
         hits, n = counts.get(kind, (0.0, 0))
         counts[kind] = (hits + rate.value * measured.manipulated, n + measured.manipulated)
-    found = [Found(kind, hits / n, n) for kind, (hits, n) in counts.items()]
-    return tuple(sorted(found, key=lambda one: -one.share))
+    shares = [FoundShare(kind, hits / n, n) for kind, (hits, n) in counts.items()]
+    return tuple(sorted(shares, key=lambda one: -one.share))
 
 
 def plainly(manifest: "Manifest") -> None:

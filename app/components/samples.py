@@ -74,7 +74,7 @@ def samples() -> None:
 
 
 def lesson(case: Case, verdict: FileVerdict) -> str:
-    """What a sample's verdict teaches, since the truth is known; empty for every other file."""
+    """The lesson of a sample's verdict, since the truth is known; empty for every other file."""
     sample = next((sample for sample in SAMPLES if sample.file == case.name), None)
     if sample is None or case.look != Look() or case.source != (_DIR / sample.file).read_bytes():
         return ""
@@ -82,7 +82,7 @@ def lesson(case: Case, verdict: FileVerdict) -> str:
 
 
 def lesson_of(sample: Sample, verdict: FileVerdict) -> str:
-    """What this verdict on a sample teaches."""
+    """The lesson of this verdict on a sample, in a sentence or two."""
     if not sample.altered:
         if verdict.band == "little":
             return "This picture is genuine, and nothing was found. A manipulation of a new kind can look the same."
@@ -97,7 +97,7 @@ def lesson_of(sample: Sample, verdict: FileVerdict) -> str:
 
 
 def lesson_line(case: Case, verdict: FileVerdict) -> None:
-    """The same above the cards."""
+    """Draws the lesson above the cards; nothing for other files."""
     text = lesson(case, verdict)
     if text:
         st.html(f'<div class="um um-lesson"><p><b>A sample.</b> {html.escape(text)}</p></div>')

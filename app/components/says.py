@@ -1,4 +1,4 @@
-"""What the file says about itself, and what to do next: also for a file without a face, or one that cannot be read."""
+"""The evidence that a file carries itself, and the next steps; also of a file without a face or one that is damaged."""
 
 import html
 
@@ -12,7 +12,7 @@ _FACTS = {"binding": "Bytes", "signature": "Signature", "signer": "Signer", "tim
 
 
 def says_html(verdict: FileVerdict) -> str:
-    """What the file says, the strongest first, as HTML; empty where nothing was looked for."""
+    """The evidence that the file carries itself, the strongest first, as HTML; empty where nothing was looked for."""
     provenance = verdict.provenance
     if provenance is None:
         return ""
@@ -60,17 +60,17 @@ def _step(step: Step) -> str:
 
 
 def _credentials(provenance: Provenance) -> str:
-    found = provenance.credentials
-    lines = (*found.facts, *found.claims)
+    credentials = provenance.credentials
+    lines = (*credentials.facts, *credentials.claims)
     if not lines:
-        return f'<p class="um-small">{_text(found.text)}</p>' if found.state != "none" else ""
+        return f'<p class="um-small">{_text(credentials.text)}</p>' if credentials.state != "none" else ""
     rows = "".join(
         f'<tr><th scope="row">{_FACTS[line.code.partition(".")[0]]}</th><td>{_text(line.text)}</td></tr>'
         for line in lines
     )
     return (
         f"<details><summary>Content Credentials: {len(lines)} facts</summary>"
-        f'<p class="um-small">{_text(found.text)}</p>'
+        f'<p class="um-small">{_text(credentials.text)}</p>'
         f'<table class="um-table"><tbody>{rows}</tbody></table></details>'
     )
 

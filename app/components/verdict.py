@@ -1,4 +1,4 @@
-"""The card that says what was found."""
+"""The card of the verdict."""
 
 import html
 
@@ -14,7 +14,7 @@ from detector import BANDS, FileVerdict, VideoVerdict, report
 
 
 def verdict_card(case: Case, verdict: FileVerdict) -> None:
-    """What was found, in words first; then scale, reasons, what the file says, what to do, and the sentence to quote.
+    """Draws the finding in words; then scale, reasons, what the file says, what to do, and the sentence to quote.
 
     Two containers that look like one card: on a phone the picture stands between them.
     """
@@ -32,8 +32,8 @@ def _error_rate(case: Case, verdict: FileVerdict) -> str:
 def head_html(verdict: FileVerdict) -> str:
     """Whom it is about, the band in words, and the one sentence that explains it."""
     parts = [f'<p class="um-eyebrow">{html.escape(report.eyebrow(verdict))}</p>']
-    found, bracket, beside = report.headline(verdict).partition(" (")
-    first, evidence, rest = found.partition(" evidence")
+    finding, bracket, beside = report.headline(verdict).partition(" (")
+    first, evidence, rest = finding.partition(" evidence")
     aside = f'<span class="um-aside">{html.escape(bracket + beside)}</span>' if bracket else ""
     parts.append(
         f'<h1><span class="um-word-{verdict.band or "none"}">{html.escape(first)}</span>'

@@ -19,7 +19,7 @@ def waiting(case: Case) -> None:
 
     def cancelled() -> None:
         session.forget(address)
-        st.session_state.told = "Stopped"
+        st.session_state.notice = "Stopped"
 
     # a check that is over is no longer shown by this: its last words come by a callback, or by drawing the page again
     _waiting(

@@ -51,7 +51,7 @@ def page() -> None:
 def _with_names(text: str, names: Sequence[str]) -> str:
     """A sentence of the manifest with its networks and ensembles as people write them."""
     longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    return re.sub(rf"\b({longest_first})\b", lambda found: report.network_name(found[1]).replace("_", " "), text)
+    return re.sub(rf"\b({longest_first})\b", lambda match: report.network_name(match[1]).replace("_", " "), text)
 
 
 def _cards(manifest: "Manifest") -> None:

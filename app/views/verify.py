@@ -21,10 +21,10 @@ from detector import BANDS, DetectorError, FileVerdict, report
 
 def page() -> None:
     """The page at the address of the app: a check, or the place to begin one."""
-    told = st.session_state.pop("told", None)
-    if told:
+    notice = st.session_state.pop("notice", None)
+    if notice:
         # Streamlit's toast is a dialog without a name, which screen readers cannot announce
-        st.info(told)
+        st.info(notice)
     case = session.current()
     if case is None:
         _start()

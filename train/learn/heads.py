@@ -40,7 +40,7 @@ class HeadOptions:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a head is fitted to, and how.
+    """The data that a head is fitted to, and how.
 
     Attributes:
         head: of the fit.
@@ -63,15 +63,15 @@ class LinearHead:
     bias: float
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Features (N, 26, 768) of any float to logits (N,)."""
-        found = np.full(len(features), self.bias)
+        """Logits (N,) of features (N, 26, 768) of any float type."""
+        logits = np.full(len(features), self.bias)
         for layer in np.flatnonzero(np.abs(self.weight).sum(axis=1)):
-            found += unit(features[:, layer]) @ self.weight[layer]
-        return found
+            logits += unit(features[:, layer]) @ self.weight[layer]
+        return logits
 
 
 def unit(features: np.ndarray) -> np.ndarray:
-    """Vectors along the last axis at length one, float32."""
+    """The vectors along the last axis at length one, float32."""
     values = features.astype(np.float32)
     return np.asarray(values / np.maximum(np.linalg.norm(values, axis=-1, keepdims=True), 1e-6))
 
@@ -93,7 +93,7 @@ def fit_choice(cached: CachedFaces, train: Sequence[Sample], choice: Choice) -> 
     by_source: dict[str, set[int]] = {}
     for s in train:
         by_source.setdefault(s.source, set()).add(s.label)
-    mixed = {source for source, found in by_source.items() if len(found) == 2}
+    mixed = {source for source, labels_of in by_source.items() if len(labels_of) == 2}
     for view in choice.views:
         some = cached.having(train, view)
         genuine, fake = ([s for s in some if s.label == label] for label in (0, 1))
@@ -113,9 +113,9 @@ def fit_choice(cached: CachedFaces, train: Sequence[Sample], choice: Choice) -> 
 
 
 def _weights(samples: Sequence[Sample], mixed: set[str], one_class: float) -> np.ndarray:
-    found = source_weights(samples, range(len(samples)))
-    found = found * np.array([1.0 if s.source in mixed else one_class for s in samples])
-    return np.asarray(found / found.sum())
+    weights = source_weights(samples, range(len(samples)))
+    weights = weights * np.array([1.0 if s.source in mixed else one_class for s in samples])
+    return np.asarray(weights / weights.sum())
 
 
 def fit_head(
@@ -126,7 +126,7 @@ def fit_head(
     options: HeadOptions,
     histories: np.ndarray | None = None,
 ) -> LinearHead:
-    """A head that is fitted to rows of features.
+    """A linear head, fitted to rows of features by weighted logistic regression.
 
     Args:
         features: (N, 26, 768).
@@ -149,14 +149,14 @@ def fit_head(
     if options.history and histories is not None:
         moved = (histories[:, layers] / scale[:, None]).reshape(len(histories), -1).astype(np.float32)
         parts.append(options.history * moved / np.sqrt(len(moved)))
-    basis, factors = _held_back(np.concatenate(parts), flat.shape[1]) if parts else (None, None)
+    basis, factors = _shrunk_directions(np.concatenate(parts), flat.shape[1]) if parts else (None, None)
     if basis is not None and factors is not None:
         flat = flat - ((flat @ basis.T) * (1 - factors)) @ basis
     fitted = LogisticRegression(C=options.c, max_iter=300, tol=1e-4).fit(flat, labels, sample_weight=share * len(share))
-    found = fitted.coef_[0]
+    coefficients = fitted.coef_[0]
     if basis is not None and factors is not None:
-        found = found - (basis @ found * (1 - factors)) @ basis
-    per_layer = found.reshape(len(layers), -1) / scale[:, None]
+        coefficients = coefficients - (basis @ coefficients * (1 - factors)) @ basis
+    per_layer = coefficients.reshape(len(layers), -1) / scale[:, None]
     weight = np.zeros((LAYERS, features.shape[2]), np.float32)
     weight[layers] = per_layer
     return LinearHead(weight, float(fitted.intercept_[0] - (per_layer * mean).sum()))
@@ -173,7 +173,7 @@ def _source_means(flat: np.ndarray, labels: np.ndarray, share: np.ndarray, sourc
     return np.asarray(centred / np.sqrt(len(means)), np.float32)
 
 
-def _held_back(moved: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+def _shrunk_directions(moved: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Unit directions (K, D) and factors (K,) in (0, 1]: (1 + eigenvalue)^-1/2 of the covariance moved' moved."""
     values, vectors = eigh(moved @ moved.T)
     keep = values > 1e-6 * values.max()

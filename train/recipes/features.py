@@ -59,13 +59,13 @@ class Features:
     out: Path = Path("runs/features")
     """The cache; a folder outside the repository if it is to outlive it."""
     cache_dir: Path = Path("runs/cache")
-    """Where found faces are kept."""
+    """The cache of detected faces."""
     threads: int = 2
     seed: int = 0
 
 
 def run(options: Features) -> Path:
-    """The folder of the network's views."""
+    """Fills the cache; returns the folder of the network's views."""
     limit_threads(options.threads)
     root = find_data_root(options.data_root)
     samples = load_samples(root, options.seed, more=options.more)
@@ -94,19 +94,23 @@ def run(options: Features) -> Path:
 def view_crops(
     samples: Sequence[Sample], faces: dict[str, Face], view: str, size_px: int, augmentation: str
 ) -> torch.Tensor:
-    """Crops (N, 3, S, S) uint8 of a view."""
+    """Crops (N, 3, S, S) uint8 of one view of the faces.
+
+    Raises:
+        ValueError: no view is called so.
+    """
     if view == "plain":
         plain = EvalFaces(samples, faces, size_px)
         return torch.stack([plain[i] for i in range(len(samples))])
     kind, _, number = view.partition("-")
     if kind not in ("augmented", "twin") or not number.isdigit():
         raise ValueError(f"there is no view {view!r}: plain, augmented-N and twin-N are known")
-    made = TrainFaces(samples, faces, size_px, AUGMENTATIONS[augmentation])
+    training_faces = TrainFaces(samples, faces, size_px, AUGMENTATIONS[augmentation])
     draws = [
         Draw(i, crc32(f"{s.name}/{number}".encode()), twin=kind == "twin", paired=kind != "twin" and s.label == 0)
         for i, s in enumerate(samples)
     ]
-    return torch.stack([made[d][0] for d in draws])
+    return torch.stack([training_faces[d][0] for d in draws])
 
 
 def _fill(cache: FeatureCache, samples: Sequence[Sample], view: str, tower: Tower, options: Features) -> None:
@@ -117,9 +121,9 @@ def _fill(cache: FeatureCache, samples: Sequence[Sample], view: str, tower: Towe
             todo = {k: s for k, s in part.items() if k not in have}
             if todo:
                 faces = find_faces(list(todo.values()), options.cache_dir, workers=1)
-                kept = {k: s for k, s in todo.items() if s.name in faces}
-                if kept:
-                    crops = view_crops(list(kept.values()), faces, view, options.size_px, options.augmentation)
+                with_face = {k: s for k, s in todo.items() if s.name in faces}
+                if with_face:
+                    crops = view_crops(list(with_face.values()), faces, view, options.size_px, options.augmentation)
                     rows = np.concatenate([tower(part) for part in crops.split(_BATCH)])
-                    cache.append(list(kept), rows)
+                    cache.append(list(with_face), rows)
             bar.at(min(start + _CHUNK, len(samples)), len(samples))

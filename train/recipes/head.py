@@ -46,13 +46,13 @@ class Head:
 
     @property
     def choice(self) -> Choice:
-        """What the head is fitted to, and how."""
+        """The data that the head is fitted to, and how."""
         head = HeadOptions(self.layers, self.c, self.spread, self.history)
         return Choice(head, self.views, self.twins, self.one_class)
 
 
 def run(options: Head) -> Path:
-    """The run's folder.
+    """Fits and saves the head; returns the run's folder.
 
     Raises:
         DataError: a validation face has no features.
@@ -89,7 +89,7 @@ def run(options: Head) -> Path:
 
 
 def save_head(head: LinearHead, path: Path) -> None:
-    """As the network's own last layer."""
+    """Saves a head as the network's own last layer, in a safetensors file."""
     weight = torch.from_numpy(head.weight.reshape(1, -1).astype(np.float32))
     save_file({"backbone.fc.weight": weight, "backbone.fc.bias": torch.tensor([head.bias], dtype=torch.float32)}, path)
 
