@@ -186,6 +186,8 @@ def resaved_line(face: FaceVerdict) -> str:
     if face.band is None:
         return ""
     none = [CHANGES[r.change] for r in face.resaved if r.band is None]
+    if none and all(r.reason == "no_face" for r in face.resaved):
+        return "In no copy that is saved again was a face found there: it may be none. Look at it."
     fallen = _fallen(face)
     said = []
     for band in BANDS:

@@ -348,6 +348,12 @@ def test_a_band_that_falls_in_copies_says_so(changes: tuple[Resaved, ...], line:
     assert report.headline(verdict).endswith("(fragile)") == bool(line)
 
 
+def test_a_face_that_no_copy_shows_may_be_none() -> None:
+    verdict = photo(faces=(dataclasses.replace(face(), resaved=resaved(jpeg_95=None, size_50=None)),))
+    assert report.facts(verdict)[0].startswith("In no copy that is saved again was a face found there")
+    assert "fragile" not in report.headline(verdict)
+
+
 def test_every_fact_says_what_it_answers() -> None:
     falls = dataclasses.replace(face(), resaved=resaved(size_50="little"), scores=scores(a=True, b=True))
     lines = report.facts_by_aspect(photo(faces=(falls, face(2))))
