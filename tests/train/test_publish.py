@@ -30,6 +30,8 @@ from train.options import changed
 from train.recipes.cnn import Cnn
 from train.recipes.evaluate import Evaluate
 from train.recipes.publish import Publish
+from train.store.kept_scores import TEST_SCORES, KeptScores
+from train.store.leaderboard import RESAVED
 from train.store.product import PRODUCT, read_product
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -228,6 +230,24 @@ def test_another_calibration_moves_probabilities_and_no_rank(
         aucs = [[m.figures.get("auc") for m in found.slices.values()] for found in (one, two)]
         assert aucs[0] == aucs[1]
         assert one.pooled is not None and two.pooled is not None and one.pooled.brier != two.pooled.brier
+
+
+def test_a_set_without_logits_of_copies_that_are_saved_again_is_measured_on_validation(world: World) -> None:
+    for path in (world.weights / TEST_SCORES, *(world.options.runs_dir / "scores").glob("*.npz")):
+        with np.load(path) as kept:
+            of = str(kept["of"])
+        scores = KeptScores.load(path, of)
+        assert scores is not None and any(title.startswith(RESAVED) for title in scores.sets)
+        sets = {title: found for title, found in scores.sets.items() if not title.startswith(RESAVED)}
+        replace(scores, sets=sets).save(path)
+    before = world.results.choices["average"]
+    data = Data(world.options.data_root, world.options.runs_dir, 0)
+    evaluate_recipe.run(Evaluate(weights_dir=world.weights, slices=(), clips=False, keep=True, data=data))
+    after = world.results
+    assert after.curves.resaved_faces == "validation" and world.manifest.test_scored == 1
+    assert {"genuine", "manipulated, crop"} <= after.choices["average"].resaved.keys()
+    assert replace(after.choices["average"], resaved=before.resaved) == before, "all other figures stay"
+    assert "Validation faces, since" in (world.weights / "README.md").read_text()
 
 
 def test_published_networks_stay_by_name_and_others_go(world: World) -> None:

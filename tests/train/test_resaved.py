@@ -21,7 +21,7 @@ from train.data.samples import Sample
 from train.measure.resaved import UNCHANGED, held_figures, resaved_logits
 from train.recipes.evaluate import keep_resaved
 from train.store import results
-from train.store.documents import resaved_table, weights_readme
+from train.store.documents import card, resaved_table, weights_readme
 
 CURVE = FalseAlarmCurve((0.5, 0.1, 0.02, 0.005), (-1.0, 0.0, 1.0, 2.0))
 NONE = np.nan
@@ -119,8 +119,11 @@ def test_figures_reach_the_results_the_documents_and_the_verdict(counted: dict[s
     assert falls == BandFalls(Share(1, 1, falls.genuine.low, 1.0), falls.manipulated, "validation")
     assert band_falls(published, "average") is band_falls(None, "average") is band_falls(kept, "another") is None
     page = weights_readme(manifest, kept, {})
-    assert "## Saved again" in page and "validation faces, since" in page
+    assert "## Saved again" in page and "Validation faces, since" in page
     assert "manipulated, saved as JPEG 50" in page and "50.0% (" in page
     assert "## Saved again" not in weights_readme(manifest, published, {})
+    said = card(manifest, kept, "average")
+    assert "of 1 genuine and 50.0% (" in said and "of 4 manipulated faces.\nThese are validation faces" in said
+    assert "Fragile evidence" in said and "Fragile evidence" not in card(manifest, published, "average")
     assert len(resaved_table(rows)) == 2 + len(rows)
     assert json.loads((tmp_path / "curves.json").read_text())["resaved_faces"] == "validation"

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from detector.manifest import Entry, Manifest, TrainedEnsemble, TrainedNetwork
-from detector.resaved import CLASSES
+from detector.resaved import CLASSES, WITH_EVIDENCE
 from detector.results import Choice, Figure, Measured, Results, Shrunk, SourceAlarms, read_results
 from detector.types import CHANGES, Band, FalseAlarms, Share
 from train.data.mirrors.catalogue import read_sources
@@ -60,7 +60,7 @@ def card(manifest: Manifest, measured: Results | None, name: str) -> str:
         strongest=_strongest(entry),
         slices=_slices(with_interval),
         changed=_changed(choice),
-        resaved=_resaved(choice),
+        fragile=_fragile(choice),
         resaved_faces=measured.curves.resaved_faces if measured else None,
     )
 
@@ -280,6 +280,13 @@ def resaved_table(rows: Mapping[str, Mapping[str, Figure]]) -> list[str]:
 
 def _resaved(choice: Choice | None) -> str:
     return "\n".join(resaved_table(choice.resaved)) if choice and choice.resaved else ""
+
+
+def _fragile(choice: Choice | None) -> str:
+    """How often evidence falls in a copy, as the end of a sentence: one part for each class."""
+    rows = {name: choice.resaved.get(f"{name}, {WITH_EVIDENCE}") for name in CLASSES} if choice else {}
+    fell = {name: row["fell"] for name, row in rows.items() if row}
+    return " and ".join(f"{spanned(share, _RATE)} of {share.n} {name}" for name, share in fell.items())
 
 
 def _labels(choice: Choice | None) -> str:
