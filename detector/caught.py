@@ -9,15 +9,15 @@ from collections.abc import Mapping
 
 from detector.evidence import Provenance
 from detector.results import LimitCurves, Measured
+from detector.schema import AS_THEY_CAME, BLUR
 from detector.types import Caught
 
-AS_THEY_CAME = "as they came"
 _SIZES = (("face of 64 px", 80.0), ("face of 96 px", 128.0))
 """Change -> the largest face, by its longer side in pixels, that it stands for."""
 _QUALITIES = (("JPEG 30", 40), ("JPEG 50", 60), ("JPEG 70", 80))
 """Change -> the best JPEG quality that it stands for."""
-BLUR, BLUR_PX = "blur", 1.5
-"""The blurred test faces, and by how much: the standard deviation in pixels of a face of 128 px."""
+BLUR_PX = 1.5
+"""How much the test faces of `BLUR` are blurred: the standard deviation in pixels of a face of 128 px."""
 
 
 def caught_of(

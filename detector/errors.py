@@ -21,7 +21,7 @@ class MediaError(DetectorError):
 
     Args:
         message: what is wrong with the file and what to try, for a person. Never contains a path or file name.
-        reason: one of `detector.types.REASONS`, for a program.
+        reason: one of `detector.schema.REASONS`, for a program.
     """
 
     def __init__(self, message: str, reason: str = "unreadable") -> None:

@@ -3,9 +3,9 @@
 Lines of evidence that disagree are shown as such, with one sentence; they are never fused into a number.
 """
 
-from detector.caught import AS_THEY_CAME, BLUR
 from detector.evidence import Line, Provenance
 from detector.report import percent, span_percent
+from detector.schema import AS_THEY_CAME, BLUR
 from detector.types import FileVerdict, ImageVerdict, VideoVerdict
 from detector.words import fragile, listed
 

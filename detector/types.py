@@ -1,296 +1,64 @@
 """Results as frozen values. `to_dict()` of a verdict is the JSON schema that CLI, app and API share.
 
-Boxes are (x0, y0, x1, y1) in float pixels of the full, upright image; times are float seconds from the start of the
-stream's presentation; probabilities are calibrated (`detector.calibration`). A value that could not be computed is
-`None` with a reason, never a neutral number.
+The verdict of a file stands here; its faces and persons in `detector.subjects`, the rates beside it in
+`detector.rates`, its codes in `detector.schema`. All those names can be imported from here. A value that could not be
+computed is `None` with a reason, never a neutral number.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from detector.evidence import Provenance, Step
+from detector.rates import BandFalls, Caught, FalseAlarms, Measured, Share
+from detector.schema import BANDS, CAP_REASONS, CHANGES, REASONS, SCHEMA_VERSION, TRIED, Band, Kind, Status, rounded
+from detector.subjects import (
+    Box,
+    Face,
+    FaceVerdict,
+    Person,
+    ProbRange,
+    Resaved,
+    Score,
+    StandsOut,
+    Thresholds,
+    TimelinePoint,
+)
 
-SCHEMA_VERSION = "2.4"
-
-Kind = Literal["image", "video", "unknown"]
-Status = Literal["ok", "no_verdict", "unreadable"]
-Band = Literal["little", "weak", "strong", "very_strong"]
-BANDS: tuple[Band, ...] = ("little", "weak", "strong", "very_strong")
-
-REASONS: dict[str, str] = {
-    "no_face": "No face was found.",
-    "face_too_small": "Every face is too small to judge.",
-    "face_too_blurred": "Every face is too blurred to judge.",
-    "too_few_frames": "Too few frames show a face clearly enough to judge.",
-    "empty": "The file is empty.",
-    "unreadable": "The file could not be read.",
-    "unsupported": "This kind of file is not supported.",
-    "raw": "A camera's raw file holds no finished picture.",
-    "too_large": "The picture or video is too large.",
-    "truncated": "The file is incomplete.",
-    "no_video": "The file has no video that can be read.",
-    "too_slow": "Reading the file took too long.",
-    "outside": "The file has no picture in the part that was asked for.",
-}
-"""Why a file, face or person has no verdict: code -> sentence."""
-
-CAP_REASONS: dict[str, str] = {
-    "not_measured": "How often these weights raise a false alarm on genuine videos was not measured.",
-    "too_few_clips": "Too few genuine videos were at hand to show that a stronger band keeps its promise.",
-    "too_many_alarms": "On genuine videos a stronger band alarmed more often than it promises.",
-}
-"""Why a video cannot get a stronger band: code -> sentence."""
-
-CHANGES: dict[str, str] = {
-    "jpeg_95": "saved as JPEG 95",
-    "jpeg_75": "saved as JPEG 75",
-    "jpeg_50": "saved as JPEG 50",
-    "size_75": "at three quarters of its size",
-    "size_50": "at half its size",
-    "crop": "slightly cropped",
-}
-"""Harmless changes of a photo that the range is taken over, each saved anew: code -> phrase."""
-
-TRIED: dict[str, str] = {
-    "turned": "turned sideways and upside down",
-    "closer": "at a larger scale, for tiny faces",
-}
-"""What is tried where no face is found: code -> phrase."""
-
-Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """One detected face.
-
-    Attributes:
-        box: (x0, y0, x1, y1) in pixels of the full image; may reach past its border.
-        landmarks: five (x, y) points: left eye, right eye, nose, left and right mouth corner (as seen in the image).
-        confidence: the face detector's own, 0 to 1.
-        turned_deg: 0, 90, 180 or 270: clockwise, how far the image had to be turned for the face to be found; box and
-            landmarks are those of the image as it is.
-    """
-
-    box: Box
-    landmarks: tuple[tuple[float, float], ...]
-    confidence: float
-    turned_deg: int = 0
-
-    @property
-    def size_px(self) -> float:
-        """Longer side of the box in pixels."""
-        x0, y0, x1, y1 = self.box
-        return max(x1 - x0, y1 - y0)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "box": [round(v, 1) for v in self.box],
-            "landmarks": [[round(x, 1), round(y, 1)] for x, y in self.landmarks],
-            "confidence": round(self.confidence, 4),
-            "turned_deg": self.turned_deg,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class ProbRange:
-    """A range of probabilities and what it was taken over.
-
-    `kind` is "re-encoding" for a photo (lowest and highest over a stated set of harmless variants, the original
-    included) or "bootstrap" for a video (95 % interval over windows of time).
-    """
-
-    low: float
-    high: float
-    kind: Literal["re-encoding", "bootstrap"]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"low": round(self.low, 4), "high": round(self.high, 4), "kind": self.kind}
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Band edges as probabilities for this file, already corrected for its number of faces or persons."""
-
-    weak: float
-    strong: float
-    very_strong: float
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"weak": round(self.weak, 4), "strong": round(self.strong, 4), "very_strong": round(self.very_strong, 4)}
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One network's score of a face or person: its own calibrated probability against edges of its own.
-
-    Attributes:
-        above_threshold: whether it is above `threshold`.
-        threshold: its own edge of "strong" in this file; where networks vote, the edge of its vote.
-        thresholds: all band edges that it would have by itself in this file; None where networks vote.
-    """
-
-    model: str
-    prob_fake: float
-    above_threshold: bool
-    threshold: float | None = None
-    thresholds: Thresholds | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "prob_fake": round(self.prob_fake, 4),
-            "above_threshold": self.above_threshold,
-            "threshold": _rounded(self.threshold),
-            "thresholds": self.thresholds.to_dict() if self.thresholds else None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Resaved:
-    """The result of a face when its picture is changed, saved anew and judged from the start.
-
-    Attributes:
-        change: a key of `CHANGES`.
-        prob_fake, band: None where the face then has no verdict.
-        reason: why not, a key of `REASONS`; None where it has one.
-    """
-
-    change: str
-    prob_fake: float | None
-    band: Band | None
-    reason: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "change": self.change,
-            "prob_fake": _rounded(self.prob_fake),
-            "band": self.band,
-            "reason": self.reason,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class FaceVerdict:
-    """One face of a photo. `number` counts from 1, most suspicious first; faces without a verdict come last.
-
-    `votes` counts the networks of `scores` that are above their thresholds where a vote decides; else it is None.
-    `resaved` holds every change of `CHANGES`; it is empty beyond the first faces.
-    """
-
-    number: int
-    face: Face
-    status: Status
-    reason: str | None
-    band: Band | None
-    prob_fake: float | None
-    range: ProbRange | None
-    scores: tuple[Score, ...]
-    sharpness: float
-    votes: int | None = None
-    resaved: tuple[Resaved, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "number": self.number,
-            **self.face.to_dict(),
-            "size_px": round(self.face.size_px, 1),
-            "sharpness": round(self.sharpness, 1),
-            **_said(self),
-            "resaved": [r.to_dict() for r in self.resaved],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class TimelinePoint:
-    """One person in one frame. `prob_fake` is None where the face is too small or too blurred in that frame."""
-
-    time_s: float
-    face: Face
-    prob_fake: float | None
-    smoothed: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "time_s": round(self.time_s, 3),
-            "box": [round(v, 1) for v in self.face.box],
-            "prob_fake": _rounded(self.prob_fake),
-            "smoothed": _rounded(self.smoothed),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class StandsOut:
-    """A part of a video in which one person's frames lie far above that person's other frames.
-
-    Attributes:
-        start_s, end_s: from the first to the last frame of the part.
-        frames: judged frames in it.
-        prob_inside, prob_outside: of its mean logit, and of that of the other frames.
-    """
-
-    start_s: float
-    end_s: float
-    frames: int
-    prob_inside: float
-    prob_outside: float
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "start_s": round(self.start_s, 3),
-            "end_s": round(self.end_s, 3),
-            "frames": self.frames,
-            "prob_inside": round(self.prob_inside, 4),
-            "prob_outside": round(self.prob_outside, 4),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """One person of a video, followed over time. `number` counts from 1, the worst first; `votes` as for a face.
-
-    `photo_band` is the band that the worst run would have as a photo, whose edges are lower than a video's.
-    """
-
-    number: int
-    status: Status
-    reason: str | None
-    band: Band | None
-    prob_fake: float | None
-    range: ProbRange | None
-    scores: tuple[Score, ...]
-    on_screen_s: float
-    usable_frames: int
-    worst_window_s: tuple[float, float] | None
-    worst_time_s: float | None
-    timeline: tuple[TimelinePoint, ...]
-    votes: int | None = None
-    stands_out: StandsOut | None = None
-    photo_band: Band | None = None
-
-    @property
-    def best_point(self) -> TimelinePoint | None:
-        """The frame to show: the most suspicious one, else the middle of those that show the person."""
-        if not self.timeline:
-            return None
-        worst = self.worst_time_s
-        if worst is None:
-            return self.timeline[len(self.timeline) // 2]
-        return min(self.timeline, key=lambda point: abs(point.time_s - worst))
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "number": self.number,
-            **_said(self),
-            "on_screen_s": round(self.on_screen_s, 2),
-            "usable_frames": self.usable_frames,
-            "worst_window_s": [round(t, 2) for t in self.worst_window_s] if self.worst_window_s else None,
-            "worst_time_s": None if self.worst_time_s is None else round(self.worst_time_s, 3),
-            "stands_out": self.stands_out.to_dict() if self.stands_out else None,
-            "photo_band": self.photo_band,
-            "timeline": [p.to_dict() for p in self.timeline],
-        }
+__all__ = [
+    "BANDS",
+    "CAP_REASONS",
+    "CHANGES",
+    "REASONS",
+    "SCHEMA_VERSION",
+    "TRIED",
+    "Band",
+    "BandCap",
+    "BandFalls",
+    "Box",
+    "Caught",
+    "Coverage",
+    "Crowd",
+    "Face",
+    "FaceVerdict",
+    "FalseAlarms",
+    "FileVerdict",
+    "ImageVerdict",
+    "Kind",
+    "Measured",
+    "ModelUsed",
+    "Person",
+    "PictureUsed",
+    "ProbRange",
+    "Resaved",
+    "Score",
+    "Share",
+    "StandsOut",
+    "Status",
+    "Thresholds",
+    "TimelinePoint",
+    "VideoVerdict",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,14 +135,14 @@ class Coverage:
     def to_dict(self) -> dict[str, Any]:
         return {
             "frames": self.frames,
-            "duration_s": _rounded(self.duration_s, 2),
-            "analysed_s": _rounded(self.analysed_s, 2),
+            "duration_s": rounded(self.duration_s, 2),
+            "analysed_s": rounded(self.analysed_s, 2),
             "share": round(self.share, 4),
             "start_s": round(self.start_s, 2),
             "part_s": None if self.part_s is None else [round(t, 2) for t in self.part_s],
             "scouted": self.scouted,
             "incomplete": self.incomplete,
-            "available_s": _rounded(self.available_s, 2),
+            "available_s": rounded(self.available_s, 2),
             "second_file": self.second_file,
             "stopped": self.stopped,
         }
@@ -435,101 +203,6 @@ class ModelUsed:
 
     def to_dict(self) -> dict[str, Any]:
         return {"name": self.name, "sha256": self.sha256}
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """Of how many media something is true: genuine ones that reached a band, faces whose band fell in a copy.
-
-    Attributes:
-        n: photos, or persons of videos; a person with several videos counts once.
-        k: of them; not whole where a person's videos differ.
-        low, high: 95 % interval by Wilson, as parts of one.
-    """
-
-    n: int
-    k: float
-    low: float
-    high: float
-
-    @property
-    def rate(self) -> float:
-        """Part of one."""
-        return self.k / self.n
-
-
-FalseAlarms = Mapping[Band, Share]
-"""Band -> how many genuine media reached it or a stronger one."""
-
-
-@dataclass(frozen=True, slots=True)
-class BandFalls:
-    """How often a face with weak evidence or more falls to a weaker band in a copy by `CHANGES`.
-
-    Attributes:
-        genuine, manipulated: faces with that evidence, and those of them that fall in at least one copy; None where
-            there were no such faces.
-        faces: "test", or "validation" where test faces were not measured.
-    """
-
-    genuine: Share | None
-    manipulated: Share | None
-    faces: Literal["test", "validation"]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "genuine": asdict(self.genuine) if self.genuine else None,
-            "manipulated": asdict(self.manipulated) if self.manipulated else None,
-            "faces": self.faces,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """How often the networks of a verdict err, and how often their bands hold.
-
-    Attributes:
-        false_alarms: how many genuine photos reached a band, as the manifest has it.
-        clip_false_alarms: the same of persons in genuine videos; empty where it was not measured.
-        band_falls: of photos that are saved again; None where it was not measured.
-    """
-
-    false_alarms: FalseAlarms
-    clip_false_alarms: FalseAlarms
-    band_falls: BandFalls | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "false_alarms": {band: asdict(share) for band, share in self.false_alarms.items()},
-            "clip_false_alarms": {band: asdict(share) for band, share in self.clip_false_alarms.items()},
-            "band_falls": self.band_falls.to_dict() if self.band_falls else None,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Caught:
-    """How many manipulated test faces reach the strong band in pictures like this one.
-
-    Attributes:
-        change: what was done to the test faces to make their pictures like this one, or "as they came".
-        share: of them that reach the band "strong"; `low` and `high`: its 95 % interval, None where none can be given.
-        n: manipulated test faces.
-    """
-
-    change: str
-    share: float
-    low: float | None
-    high: float | None
-    n: int
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "change": self.change,
-            "share": round(self.share, 4),
-            "low": _rounded(self.low),
-            "high": _rounded(self.high),
-            "n": self.n,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -596,7 +269,7 @@ class FileVerdict:
             "reason": self.reason,
             "message": self.message,
             "band": self.band,
-            "prob_fake": _rounded(self.prob_fake),
+            "prob_fake": rounded(self.prob_fake),
             "range": self.range.to_dict() if self.range else None,
             "width": self.width,
             "height": self.height,
@@ -662,20 +335,3 @@ class VideoVerdict(FileVerdict):
             "band_cap": self.band_cap.to_dict() if self.band_cap else None,
             "persons": [p.to_dict() for p in self.persons],
         }
-
-
-def _said(found: FaceVerdict | Person) -> dict[str, Any]:
-    """The fields that a face and a person have in common, as plain values."""
-    return {
-        "status": found.status,
-        "reason": found.reason,
-        "band": found.band,
-        "prob_fake": _rounded(found.prob_fake),
-        "range": found.range.to_dict() if found.range else None,
-        "scores": [score.to_dict() for score in found.scores],
-        "votes": found.votes,
-    }
-
-
-def _rounded(value: float | None, digits: int = 4) -> float | None:
-    return None if value is None else round(value, digits)

@@ -1,6 +1,6 @@
-"""Sentences for people: what was tried, where it stands out, what becomes of it; beside the tables of `detector.types`.
+"""Sentences for people: what was tried, where it stands out, what becomes of it; beside the tables of codes.
 
-`detector.report` puts them together with the verdict.
+Those stand in `detector.schema`. `detector.report` puts the sentences together with the verdict.
 """
 
 import math

@@ -46,7 +46,7 @@ class FaceSearch:
 
     @property
     def tried(self) -> tuple[str, ...]:
-        """Keys of `detector.types.TRIED`, in the order in which they were done."""
+        """Keys of `detector.schema.TRIED`, in the order in which they were done."""
         return tuple(self._tried)
 
     def detect(self, images: Sequence[np.ndarray]) -> list[tuple[Face, ...]]:

@@ -21,6 +21,9 @@ PROJECT = ("app", "detector", "train")
 ROWS: tuple[tuple[str, ...], ...] = (
     (
         "types",
+        "subjects",
+        "rates",
+        "schema",
         "words",
         "evidence",
         "steps",

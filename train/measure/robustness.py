@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from detector.caught import BLUR, BLUR_PX
+from detector.caught import BLUR_PX
 from detector.engine import Engine
 from detector.faces.align import crop_face, resize
 from detector.media import jpeg, read_image
+from detector.schema import AS_THEY_CAME, BLUR
 from detector.types import Face
 from train.console import Bar
 from train.data.samples import Sample
@@ -18,7 +19,7 @@ Change = Callable[[np.ndarray, Face], tuple[np.ndarray, Face]]
 
 FACES = 600
 """Test faces that are changed and judged again, drawn once for all networks."""
-UNCHANGED = "as they came"
+UNCHANGED = AS_THEY_CAME
 _BATCH = 64
 
 
