@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from app.charts import seconds
 from app.look import FRAMES, Look
 from detector import Coverage, FileVerdict, VideoVerdict, report
+from detector.words import percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def _share(coverage: Coverage) -> str:
     if coverage.analysed_s is None or coverage.duration_s is None:
         return "how much that is of the whole is unknown"
     seen, whole = seconds(coverage.analysed_s), seconds(coverage.duration_s - coverage.start_s)
-    return f"{seen} of {whole} were looked at, {report.percent(coverage.share)}"
+    return f"{seen} of {whole} were looked at, {percent(coverage.share)}"
 
 
 def _read_until(verdict: VideoVerdict, coverage: Coverage) -> float:

@@ -97,7 +97,7 @@ __all__ = [
 ]
 
 PUBLIC_MODULES = (
-    "aggregate", "annotate", "apart", "caught", "drawing", "engine", "evidence_words", "explain", "live", "manifest",
+    "aggregate", "annotate", "apart", "caught", "drawing", "engine", "explain", "live", "manifest",
     "media", "palette", "paper", "provenance", "queue", "report", "results", "types", "uploads", "video", "wav",
     "words",
 )  # fmt: skip

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from detector.console import print_anything
 from detector.errors import DetectorError
-from detector.evidence_words import caught_line, disagreement, falls_line, said, voice_line
 from detector.progress import OnProgress
 from detector.report import (
     PROBABILITY_HELP,
@@ -36,7 +35,7 @@ from detector.report import (
 from detector.takeaways import Copies, Folder, Forensics, Reports, Sounds, Stills, Takeaway
 from detector.types import Box, Face, FileVerdict
 from detector.version import __version__
-from detector.words import edges_line
+from detector.words import caught_line, disagreement, edges_line, evidence_lines, falls_line, voice_line
 
 if TYPE_CHECKING:  # they bring torch and FFmpeg, which --help does without
     from detector.explain.gradcam import Heatmap
@@ -353,7 +352,7 @@ def collect(paths: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
 def block(name: str, verdict: FileVerdict, entry: HasFalseAlarms) -> str:
     """The verdict for a person: a few lines, with an empty one after it."""
     lines = [name]
-    summary, *lines_of_file = said(verdict) or ("",)
+    summary, *lines_of_file = evidence_lines(verdict) or ("",)
     if summary:
         lines += [f"  The file says: {summary}", *(f"  - {line}" for line in lines_of_file), ""]
     if verdict.prob_fake is None:

@@ -29,11 +29,13 @@ from detector.words import (
     fragile,
     listed,
     part_that_stands_out,
+    percent,
     photo_line,
     picture_line,
     resaved_line,
     score_of,
     side_of,
+    span_percent,
     turned_line,
 )
 
@@ -107,17 +109,6 @@ class HasFalseAlarms(Protocol):
 def band_word(band: Band | None) -> str:
     """The band in a word or two: "little", "weak", "strong", "very strong"; "no verdict" for None."""
     return "no verdict" if band is None else BAND_WORDS[band]
-
-
-def percent(p: float) -> str:
-    """A probability in whole percent, never certain: "81 %", "under 1 %", "over 99 %"."""
-    return f"{score_of(p)} %"
-
-
-def span_percent(low: float, high: float) -> str:
-    """Two probabilities in whole percent: "74 to 87 %", "under 1 to 3 %", and "81 %" when both round to the same."""
-    first, last = score_of(low), score_of(high)
-    return f"{last} %" if first == last else f"{first} to {last} %"
 
 
 def estimate(found: FileVerdict | FaceVerdict | Person) -> str:

@@ -6,6 +6,8 @@ Those stand in `detector.schema`. `detector.report` puts the sentences together 
 import math
 from collections.abc import Sequence
 
+from detector.evidence import Line, Provenance
+from detector.schema import AS_THEY_CAME, BLUR
 from detector.types import (
     BANDS,
     CHANGES,
@@ -25,6 +27,13 @@ from detector.types import (
 
 LABELS_TITLE, HISTORY_TITLE = "Labels without a signature", "How the file came to be"
 """Above lines of evidence, on the page and in a report."""
+
+BASIS_WORDS = {
+    "observed": "stands in the file",
+    "derived": "computed from the file",
+    "inferred": "a likeness, no proof",
+}
+_MADE = {"generated", "partly_generated"}
 
 _OF_ONE = {
     "face_too_small": "This face is too small to judge.",
@@ -95,6 +104,17 @@ def score_of(prob: float) -> str:
         return "over 99"
     # half goes up, as a reader expects; Python rounds half to even
     return str(math.floor(100 * prob + 0.5))
+
+
+def percent(p: float) -> str:
+    """A probability in whole percent, never certain: "81 %", "under 1 %", "over 99 %"."""
+    return f"{score_of(p)} %"
+
+
+def span_percent(low: float, high: float) -> str:
+    """Two probabilities in whole percent: "74 to 87 %", "under 1 to 3 %", and "81 %" when both round to the same."""
+    first, last = score_of(low), score_of(high)
+    return f"{last} %" if first == last else f"{first} to {last} %"
 
 
 def edges_line(verdict: FileVerdict) -> str:
@@ -227,3 +247,96 @@ def photo_line(person: Person) -> str:
         "most suspicious seconds are chosen out of many, and genuine videos reach this score more often. If there is a "
         "photo of this scene, check that too."
     )
+
+
+def evidence_lines(verdict: FileVerdict) -> tuple[str, ...]:
+    """The strongest first: a summary, then one line for each thing found. Empty where nothing was looked for."""
+    provenance = verdict.provenance
+    if provenance is None:
+        return ()
+    problem = (provenance.problem,) if provenance.problem and provenance.problem != provenance.summary else ()
+    return (provenance.summary, *(with_basis(line) for line in provenance.lines), *problem)
+
+
+def with_basis(line: Line) -> str:
+    """A line with how it is known; what is computed needs no word, since it is a fact of the bytes."""
+    return line.text if line.basis == "derived" else f"{line.text} [{BASIS_WORDS[line.basis]}]"
+
+
+def caught_line(verdict: FileVerdict) -> str:
+    """Beside little evidence: would it have seen a manipulation? Empty elsewhere, and where no photo was measured."""
+    if isinstance(verdict, VideoVerdict) and verdict.band == "little":
+        return "Would it have seen a manipulation? That was not measured for videos of this size, blur and compression."
+    caught = verdict.caught if isinstance(verdict, ImageVerdict) and verdict.band == "little" else None
+    if caught is None:
+        return ""
+    how = "blurred" if caught.change == BLUR else caught.change
+    like = f", changed to be like this picture ({how})," if caught.change != AS_THEY_CAME else ""
+    spread = (
+        "" if caught.low is None or caught.high is None else f" (95 % interval {span_percent(caught.low, caught.high)})"
+    )
+    return (
+        f"Would it have seen a manipulation? Of {caught.n} manipulated test faces{like} this version puts "
+        f"{percent(caught.share)}{spread} in the band “strong” or above; the rest stays below."
+    )
+
+
+def falls_line(verdict: FileVerdict) -> str:
+    """Beside a photo's band that is fragile: how often that happens; empty elsewhere."""
+    falls = verdict.measured.band_falls if verdict.measured is not None else None
+    if falls is None or not isinstance(verdict, ImageVerdict) or not fragile(verdict):
+        return ""
+    said = [
+        f"{share.k:g} of {share.n} {kind} ones ({span_percent(share.low, share.high)})"
+        for kind, share in (("genuine", falls.genuine), ("manipulated", falls.manipulated))
+        if share is not None
+    ]
+    if not said:
+        return ""
+    return (
+        f"How often evidence is fragile: of {falls.faces} faces with weak evidence or more, in {listed(said)}; 95 % "
+        "intervals in brackets."
+    )
+
+
+def voice_line(provenance: Provenance | None) -> str:
+    """That nobody listened, with the facts of the track; empty for a file without sound."""
+    if provenance is None or provenance.sound is None:
+        return ""
+    sound = provenance.sound
+    facts = [sound.codec]
+    if sound.channels:
+        facts.append({1: "mono", 2: "stereo"}.get(sound.channels, f"{sound.channels} channels"))
+    if sound.rate:
+        facts.append(f"{sound.rate / 1000:g} kHz")
+    if sound.duration_s:
+        facts.append(f"{sound.duration_s:.1f} s")
+    if sound.language:
+        facts.append(f"language “{sound.language}”")
+    return f"The voice was not judged. The video has a sound track ({', '.join(facts)}); a voice can be cloned."
+
+
+def disagreement(verdict: FileVerdict) -> str:
+    """One sentence where the file and the networks point different ways; empty where they do not."""
+    provenance = verdict.provenance
+    if provenance is None or verdict.band is None:
+        return ""
+    says = {line.says for line in (*provenance.credentials.claims, *provenance.marks)}
+    binding, signer = provenance.credentials.fact("binding"), provenance.credentials.fact("signer")
+    if verdict.band == "little" and binding is not None and binding.code == "binding.mismatch":
+        return (
+            "The file was changed after signing, while the networks see little evidence in its faces: the change may "
+            "lie elsewhere, or be of a kind that they miss."
+        )
+    if verdict.band == "little" and says & _MADE:
+        return (
+            "These lines disagree: the file says that a generative model took part, while the networks see little "
+            "evidence. Anybody can write such a label, and networks miss new generators."
+        )
+    on_list = signer is not None and signer.code == "signer.on_list" and binding is not None
+    if verdict.band in ("strong", "very_strong") and on_list and "camera" in says and not says & _MADE:
+        return (
+            "These lines disagree: a listed signer says that the picture was taken with a camera, while the networks "
+            f"see {verdict.band.replace('_', ' ')} evidence. Networks raise false alarms; ask for the original."
+        )
+    return ""

@@ -10,7 +10,8 @@ import streamlit as st
 from app import charts
 from app.components.frame import small, theme
 from app.components.tables import short_name, table
-from detector import BANDS, CHANGES, report
+from detector import BANDS, CHANGES
+from detector.words import span_percent
 
 if TYPE_CHECKING:
     from detector.manifest import Manifest
@@ -258,5 +259,5 @@ def _false_alarms(manifest: "Manifest") -> None:
 def _reached(measured: "Share | None") -> str:
     if measured is None:
         return "not measured"
-    span = report.span_percent(measured.low, measured.high)
+    span = span_percent(measured.low, measured.high)
     return f'{measured.k:g} of {measured.n:g} <span class="um-small">({span})</span>'

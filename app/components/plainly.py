@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from detector import report
+from detector.words import span_percent
 
 if TYPE_CHECKING:
     from detector.manifest import Manifest
@@ -91,7 +91,7 @@ def _alarms(rates: "FalseAlarms", of: str, noun: str) -> str:
     text = f"Of 100 {of}, it flags {_of_hundred(weak.k / weak.n)} as weak or more"
     if strong is not None:
         text += f", {_of_hundred(strong.k / strong.n)} as strong or more"
-    span = report.span_percent(weak.low, weak.high).removesuffix(" %")
+    span = span_percent(weak.low, weak.high).removesuffix(" %")
     return f"{text} ({weak.n} {noun} tested; with 95 % confidence it is {span} in 100 for weak or more)."
 
 

@@ -3,8 +3,7 @@
 import html
 
 from detector import FileVerdict, Line, Provenance, Step
-from detector.evidence_words import BASIS_WORDS, disagreement, voice_line
-from detector.words import HISTORY_TITLE, LABELS_TITLE
+from detector.words import BASIS_WORDS, HISTORY_TITLE, LABELS_TITLE, disagreement, voice_line
 
 _STEPS = 3
 """Next steps that are there at once; the rest opens in place."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app.plain import tells_where
 from detector import FileVerdict, report
-from detector.evidence_words import caught_line, falls_line
+from detector.words import caught_line, falls_line
 
 _TITLES: dict[report.Aspect, str] = {"where": "Where", "sure": "How sure", "seen": "Seen"}
 _AT_ONCE = 2

@@ -11,7 +11,7 @@ from app import bugs, networks, session
 from app.components.frame import draw_again, one_line_errors, small
 from app.components.script import script
 from detector import DetectorError, report
-from detector.words import reason_in_short
+from detector.words import percent, reason_in_short
 
 if TYPE_CHECKING:
     from detector import Detector
@@ -150,7 +150,7 @@ def _watch() -> None:
 
 def _row(face: "LiveFace") -> str:
     if face.band is not None and face.prob_fake is not None:
-        words = f"{report.band_word(face.band).capitalize()} evidence, {report.percent(face.prob_fake)}"
+        words = f"{report.band_word(face.band).capitalize()} evidence, {percent(face.prob_fake)}"
         return f'<p><b>Face {face.number}</b> <span class="um-word-{face.band}">{html.escape(words)}</span></p>'
     words = "looking…" if face.reason is None else f"no verdict: {reason_in_short(face.reason)}"
     return f'<p><b>Face {face.number}</b> <span class="um-word-none">{html.escape(words)}</span></p>'

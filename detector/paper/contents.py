@@ -10,12 +10,25 @@ from PIL import Image
 
 from detector import report
 from detector.evidence import Line, Provenance
-from detector.evidence_words import BASIS_WORDS, caught_line, disagreement, falls_line, voice_line
 from detector.paper import charts
 from detector.paper.blocks import MAX_SUBJECTS, WHOLE, Block, Bullets, Figure, Figures, Heading, Name, Paragraph, Table
 from detector.stored import verdict_of
 from detector.types import Box, FaceVerdict, FileVerdict, ImageVerdict, Person, VideoVerdict
-from detector.words import HISTORY_TITLE, LABELS_TITLE, reason_of_one, resaved_line, score_of, side_of
+from detector.words import (
+    BASIS_WORDS,
+    HISTORY_TITLE,
+    LABELS_TITLE,
+    caught_line,
+    disagreement,
+    falls_line,
+    percent,
+    reason_of_one,
+    resaved_line,
+    score_of,
+    side_of,
+    span_percent,
+    voice_line,
+)
 
 TITLE = "Unmask report"
 _WHOLE_WIDTH, _FACE_WIDTH = 0.5, 0.3
@@ -74,9 +87,9 @@ def _finding(verdict: FileVerdict) -> Iterator[Block]:
             "image/svg+xml",
             f"Scale of evidence from little to very strong, with a line at {report.estimate(verdict)}.",
             f"{report.eyebrow(verdict)}: {report.estimate(verdict)}{f' ({spread})' if spread else ''}. The bar has "
-            f"four bands: little, weak from {report.percent(verdict.thresholds.weak)}, strong from "
-            f"{report.percent(verdict.thresholds.strong)}, very strong from "
-            f"{report.percent(verdict.thresholds.very_strong)}. The line is this file, the frame its spread.",
+            f"four bands: little, weak from {percent(verdict.thresholds.weak)}, strong from "
+            f"{percent(verdict.thresholds.strong)}, very strong from "
+            f"{percent(verdict.thresholds.very_strong)}. The line is this file, the frame its spread.",
         )
         yield Paragraph(report.PROBABILITY_HELP, "small")
     facts = (*report.facts(verdict), *filter(None, (voice_line(verdict.provenance),)))
@@ -97,7 +110,7 @@ def _file(verdict: FileVerdict, pictures: Sequence[Mapping[str, Any]]) -> Iterat
         rows.append(("Picture", f"{verdict.width} × {verdict.height} pixels"))
     if coverage is not None and coverage.duration_s is not None:
         rows.append(("Duration", f"{coverage.duration_s:.2f} s"))
-        rows.append(("Looked at", f"{coverage.frames} frames, {report.percent(coverage.share)} of the time"))
+        rows.append(("Looked at", f"{coverage.frames} frames, {percent(coverage.share)} of the time"))
     rows.append(("SHA-256", verdict.sha256 or "the file could not be opened"))
     if verdict.provenance is not None and verdict.provenance.perceptual_hash:
         rows.append(("Perceptual hash", f"{verdict.provenance.perceptual_hash} (likeness, not identity)"))
@@ -210,7 +223,7 @@ def _about(one: FaceVerdict | Person) -> Iterator[tuple[str, str]]:
     if one.prob_fake is not None:
         yield "Score", report.estimate(one)
         if one.votes is None:
-            yield "Probability", report.percent(one.prob_fake)
+            yield "Probability", percent(one.prob_fake)
     if isinstance(one, FaceVerdict) and (fallen := resaved_line(one)):
         yield "Copies", fallen
     if one.range is not None:
@@ -241,7 +254,7 @@ def _rates(verdict: FileVerdict) -> Iterator[Block]:
         (
             report.BAND_WORDS[band],
             f"{rate.k:g} of {rate.n}",
-            report.span_percent(rate.low, rate.high),
+            span_percent(rate.low, rate.high),
         )
         for band, rate in rates.items()
         if band in report.BAND_WORDS

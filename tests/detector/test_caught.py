@@ -7,11 +7,11 @@ import pytest
 
 from detector.caught import blurred_below, caught_of, jpeg_quality
 from detector.evidence import Credentials, Line, Provenance
-from detector.evidence_words import caught_line, falls_line
 from detector.manifest import read_manifest
 from detector.results import Figure, LimitCurves, Measured, Shrunk, read_results
 from detector.schema import AS_THEY_CAME, BLUR
 from detector.types import Caught, Resaved, Share
+from detector.words import caught_line, falls_line
 from tests.detector.test_schema import IMAGE, VIDEO
 
 SHARES = {

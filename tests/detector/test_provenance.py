@@ -25,7 +25,6 @@ from app.components.says import says_html
 from detector.__main__ import block
 from detector.child import Child
 from detector.evidence import Credentials, Line, Provenance, SoundTrack
-from detector.evidence_words import disagreement, said, voice_line
 from detector.paper import pictures_of, to_html, to_pdf, with_pictures
 from detector.pipeline import Detector
 from detector.provenance import read_provenance
@@ -33,6 +32,7 @@ from detector.provenance.history import MAX_HASHES, frames_to_hash
 from detector.report import to_json
 from detector.steps import next_steps
 from detector.types import FileVerdict, ImageVerdict
+from detector.words import disagreement, evidence_lines, voice_line
 from tests.fakes.credentials import make_signer, sign
 
 
@@ -76,7 +76,7 @@ def test_so_have_files_without_a_face_and_files_that_cannot_be_read(
     assert verdict.status == status
     assert verdict.provenance is not None and verdict.provenance.summary
     assert verdict.next_steps[0].code == "ask_sender"
-    assert said(verdict)[0] == verdict.provenance.summary
+    assert evidence_lines(verdict)[0] == verdict.provenance.summary
 
 
 def test_a_video_has_hashes_of_frames_that_a_smaller_copy_shares(detector: Detector, clip_and_copy: list[Path]) -> None:

@@ -34,7 +34,7 @@ from detector.types import (
     TimelinePoint,
     VideoVerdict,
 )
-from detector.words import crowd_line, edges_line, no_verdict_message
+from detector.words import crowd_line, edges_line, no_verdict_message, percent, span_percent
 from tests.fakes import verdicts
 
 FORBIDDEN = re.compile(r"\b(real|fake|authentic|proven|certain)\w*|100 ?%|[/\\]|Traceback", re.IGNORECASE)
@@ -116,7 +116,7 @@ def scores(**above: bool) -> tuple[Score, ...]:
     ],
 )
 def test_percent(p: float, text: str) -> None:
-    assert report.percent(p) == text
+    assert percent(p) == text
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_percent(p: float, text: str) -> None:
     ],
 )
 def test_span_percent(low: float, high: float, text: str) -> None:
-    assert report.span_percent(low, high) == text
+    assert span_percent(low, high) == text
 
 
 def test_a_vote_is_a_count_and_all_else_a_place_on_the_scale() -> None:
@@ -593,7 +593,7 @@ def test_forbidden_words_never_appear() -> None:
             report.error_rate_line(verdict, ENTRY),
             report.quote(verdict),
             report.band_word(verdict.band),
-            "" if verdict.prob_fake is None else report.percent(verdict.prob_fake),
+            "" if verdict.prob_fake is None else percent(verdict.prob_fake),
             *report.facts(verdict),
         ]
         for text in shown:

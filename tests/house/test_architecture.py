@@ -46,7 +46,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("faces", "explain"),
     ("judge", "persons", "resaved", "verdicts"),
     ("pipeline",),
-    ("report", "evidence_words", "paper", "takeaways", "casebook", "live", "annotate", "queue"),
+    ("report", "paper", "takeaways", "casebook", "live", "annotate", "queue"),
     ("__main__", "installed", "api", "scan"),
 )
 """First name below `detector` -> row. A new module needs a place here."""
