@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detector.calibration import Calibration, FalseAlarmCurve, band_of
+from detector.calibration import VIDEO_BAND_RATES, Calibration, FalseAlarmCurve, band_of
 from detector.types import BANDS, Band, BandCap
 
 WINDOW_FRAMES = 2
@@ -95,14 +95,16 @@ class ClipRule:
 
     def band(self, logit: float, chances: float) -> Band:
         """Band of a calibrated score in a video with so many chances to alarm, not above the cap."""
-        uncapped = band_of(logit, self.curve, chances)
+        uncapped = band_of(logit, self.curve, chances, VIDEO_BAND_RATES)
         return uncapped if self.cap is None else min(uncapped, self.cap.band, key=BANDS.index)
 
     def cap_of(self, logit: float, chances: float) -> BandCap | None:
         """The cap, and whether it lowered the band of this score."""
         if self.cap is None:
             return None
-        return replace(self.cap, applied=band_of(logit, self.curve, chances) != self.band(logit, chances))
+        return replace(
+            self.cap, applied=band_of(logit, self.curve, chances, VIDEO_BAND_RATES) != self.band(logit, chances)
+        )
 
 
 def windows(logits: np.ndarray) -> np.ndarray:

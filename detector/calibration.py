@@ -5,6 +5,7 @@ genuine photo is called suspicious, so that, and not a round probability, is wha
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -15,6 +16,8 @@ from detector.types import Band, Crowd, Thresholds
 
 BAND_RATES: dict[Band, float] = {"weak": 0.10, "strong": 0.02, "very_strong": 0.005}
 """Share of genuine faces, sources weighed equally, that reach a band or a stronger one."""
+VIDEO_BAND_RATES: dict[Band, float] = {"weak": 0.10, "strong": 0.03, "very_strong": 0.005}
+"""Share of genuine persons in videos: what so many persons as there are in clips can show with 95 % confidence."""
 
 MIN_CROWD = 8
 """Judged faces in one picture from which they are counted."""
@@ -91,21 +94,21 @@ def corrected_rate(rate: float, n: float) -> float:
     return float(1 - (1 - rate) ** (1 / max(1, n)))
 
 
-def edges(curve: FalseAlarmCurve, n: float = 1) -> dict[Band, float]:
+def edges(curve: FalseAlarmCurve, n: float = 1, rates: Mapping[Band, float] = BAND_RATES) -> dict[Band, float]:
     """Band edges as calibrated logits for a file with n chances to alarm."""
-    return {band: curve.edge(corrected_rate(rate, n)) for band, rate in BAND_RATES.items()}
+    return {band: curve.edge(corrected_rate(rate, n)) for band, rate in rates.items()}
 
 
-def thresholds(curve: FalseAlarmCurve, n: float = 1) -> Thresholds:
+def thresholds(curve: FalseAlarmCurve, n: float = 1, rates: Mapping[Band, float] = BAND_RATES) -> Thresholds:
     """Band edges as probabilities for a file with n chances to alarm."""
-    probs = {band: float(sigmoid(edge)) for band, edge in edges(curve, n).items()}
+    probs = {band: float(sigmoid(edge)) for band, edge in edges(curve, n, rates).items()}
     return Thresholds(weak=probs["weak"], strong=probs["strong"], very_strong=probs["very_strong"])
 
 
-def band_of(logit: float, curve: FalseAlarmCurve, n: float = 1) -> Band:
+def band_of(logit: float, curve: FalseAlarmCurve, n: float = 1, rates: Mapping[Band, float] = BAND_RATES) -> Band:
     """Band of a calibrated logit in a file with n chances to alarm. "The threshold" means the edge of "strong"."""
     band: Band = "little"
-    for name, edge in edges(curve, n).items():
+    for name, edge in edges(curve, n, rates).items():
         if logit > edge:
             band = name
     return band

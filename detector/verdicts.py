@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from detector.aggregate import MIN_FRAMES, PersonScore, person_score, smooth, stands_out
-from detector.calibration import band_of, edges, sigmoid, thresholds
+from detector.calibration import BAND_RATES, VIDEO_BAND_RATES, band_of, edges, sigmoid, thresholds
 from detector.ensemble import VOTES, Ensemble
 from detector.judge import Judged
 from detector.manifest import Entry
@@ -111,7 +111,9 @@ class Verdicts:
         )
         if not runs:
             return Persons(persons, None, None)
-        return Persons(persons, thresholds(rule.curve, chances), rule.cap_of(runs[order[0]].logit, chances))
+        return Persons(
+            persons, thresholds(rule.curve, chances, VIDEO_BAND_RATES), rule.cap_of(runs[order[0]].logit, chances)
+        )
 
     def person(
         self,
@@ -200,8 +202,9 @@ class Verdicts:
             limits = list(self._ensemble.edges)
         else:
             curves = [e.clips.curve if clip else e.curve for e in self.members]
-            limits = [edges(curve, chances)["strong"] for curve in curves]
-            own = [thresholds(curve, chances) for curve in curves]
+            rates = VIDEO_BAND_RATES if clip else BAND_RATES
+            limits = [edges(curve, chances, rates)["strong"] for curve in curves]
+            own = [thresholds(curve, chances, rates) for curve in curves]
             if clip:
                 logits = np.array([e.clips.calibration(logit) for e, logit in zip(self.members, logits, strict=True)])
         return tuple(

@@ -4,6 +4,7 @@ import html
 
 from app import words
 from detector import FileVerdict, report
+from detector.calibration import BAND_RATES, VIDEO_BAND_RATES
 
 
 def how_to_read(verdict: FileVerdict) -> str:
@@ -24,7 +25,9 @@ def how_to_read(verdict: FileVerdict) -> str:
         "JPEG at quality 95, 75 and 50, three quarters and half of its size, and slightly cropped. A wide range "
         "means that the finding hangs on details that such copies destroy."
     )
-    shares = "10 % come out as weak or more, 2 % as strong or more, 0.5 % as very strong."
+    rates = VIDEO_BAND_RATES if verdict.kind == "video" else BAND_RATES
+    weak, strong, very_strong = (f"{100 * rate:g} %" for rate in rates.values())
+    shares = f"{weak} come out as weak or more, {strong} as strong or more, {very_strong} as very strong."
     sections = (
         (
             "The bands are false-alarm rates",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detector.aggregate import ClipRule, PersonScore, person_score, smooth, stands_out, windows
-from detector.calibration import BAND_RATES, Calibration, FalseAlarmCurve, edges
+from detector.calibration import BAND_RATES, VIDEO_BAND_RATES, Calibration, FalseAlarmCurve, edges
 from detector.types import BANDS, BandCap
 from train.measure.calibrate import CURVE_RATES
 
@@ -113,7 +113,7 @@ def test_genuine_videos_alarm_no_more_often_than_promised_whatever_their_persons
 
 @pytest.mark.parametrize("cap", [None, *BANDS[:-1]])
 def test_no_band_is_above_the_cap_and_the_verdict_says_whether_it_mattered(cap: str | None) -> None:
-    limits = edges(EXPONENTIAL, 3)
+    limits = edges(EXPONENTIAL, 3, VIDEO_BAND_RATES)
     capped = rule(cap=None if cap is None else BandCap(cap, "too_few_clips", 51, 149))
     scores = [limits["weak"] - 0.1, *(limits[band] + 0.1 for band in BAND_RATES)]
     for band, logit in zip(BANDS, scores, strict=True):

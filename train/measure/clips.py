@@ -22,7 +22,7 @@ from scipy.stats import binom
 from sklearn.model_selection import StratifiedGroupKFold
 
 from detector.aggregate import MIN_FRAMES, ClipRule, PersonScore, person_score
-from detector.calibration import BAND_RATES, Calibration, FalseAlarmCurve, band_of
+from detector.calibration import VIDEO_BAND_RATES, Calibration, FalseAlarmCurve
 from detector.types import BANDS, Band, BandCap
 from train.errors import DataError
 from train.measure.calibrate import fit_calibration, rounded_up
@@ -98,7 +98,7 @@ def fit_clips(people: Sequence[ClipPerson], curve: FalseAlarmCurve) -> dict[str,
     """
     genuine = [p for p in people if p.label == 0]
     persons = {p.person for p in genuine}
-    needed = persons_needed(BAND_RATES["weak"])
+    needed = persons_needed(VIDEO_BAND_RATES["weak"])
     if len(persons) < needed or len({p.person for p in genuine if not p.known}) < MIN_STRANGERS:
         raise DataError(
             f"{len(persons)} genuine persons in clips cannot show what a video's band promises: {needed} are needed, "
@@ -192,7 +192,7 @@ def tolerated(n: int, rate: float) -> int | None:
 
 
 def persons_needed(rate: float) -> int:
-    """Genuine persons without whom no edge can show a rate: 29 for 10 %, 149 for 2 %, 598 for 0.5 %."""
+    """Genuine persons without whom no edge can show a rate: 29 for 10 %, 99 for 3 %, 598 for 0.5 %."""
     return math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - rate))
 
 
@@ -213,14 +213,16 @@ def clip_curve(genuine: Sequence[ClipPerson], logits: np.ndarray, faces: FalseAl
     order = np.argsort(-logits, kind="stable")
     mass = np.cumsum([1 / counts[genuine[i].person] for i in order])
     lift, lifted = 0.0, []
-    for rate, edge in zip(faces.rates, faces.logits, strict=True):
+    rates = tuple(sorted({*faces.rates, *VIDEO_BAND_RATES.values()}, reverse=True))
+    for rate in rates:
+        edge = faces.edge(rate)
         k = tolerated(len(counts), rate)
         if k is not None:
             # the score itself does not exceed an edge that is set on it
             at = min(int(np.searchsorted(mass, k + 1e-9, side="right")), len(order) - 1)
             lift = max(0.0, float(logits[order[at]]) - edge)
         lifted.append(edge + lift)
-    return FalseAlarmCurve(faces.rates, tuple(np.maximum.accumulate(lifted).tolist()))
+    return FalseAlarmCurve(rates, tuple(np.maximum.accumulate(lifted).tolist()))
 
 
 def with_tail(curve: FalseAlarmCurve) -> FalseAlarmCurve:
@@ -297,7 +299,7 @@ def false_alarms(
         bands = _held_out(genuine, faces, runs, [[i] for i in by_person[name]])
         single[by_person[name]] = bands
     alarms: dict[str, dict[str, Any]] = {}
-    for band in BAND_RATES:
+    for band in VIDEO_BAND_RATES:
         hits = single >= BANDS.index(band)
         # persons weigh alike here, however many clips there are of them
         share = float(np.mean([hits[rows].mean() for rows in by_person.values()]))
@@ -321,7 +323,7 @@ def false_alarms(
             bands += _held_out(genuine, faces, runs, [rows])
         files[title] = {
             "files": FILES,
-            **{b: round(float(np.mean(np.array(bands) >= BANDS.index(b))), 4) for b in BAND_RATES},
+            **{b: round(float(np.mean(np.array(bands) >= BANDS.index(b))), 4) for b in VIDEO_BAND_RATES},
         }
     return alarms, files
 
@@ -337,7 +339,7 @@ def cap_of(persons: int, rates: Mapping[str, Mapping[str, float]]) -> BandCap | 
         rates: persons in a file -> band -> share of genuine files that reach it.
     """
     shown: Band = "little"
-    for band, promise in BAND_RATES.items():
+    for band, promise in VIDEO_BAND_RATES.items():
         needed = persons_needed(promise)
         if persons < needed:
             return BandCap(shown, "too_few_clips", persons, needed)
@@ -359,7 +361,7 @@ def _held_out(
     for rows in files:
         seen = [genuine[i] for i in rows]
         chances = rule.chances([p.score for p in seen])
-        bands.append(BANDS.index(band_of(float(bias_corrected(seen, moves).max()), rule.curve, chances)))
+        bands.append(BANDS.index(rule.band(float(bias_corrected(seen, moves).max()), chances)))
     return bands
 
 

@@ -18,7 +18,7 @@ from train.measure.metrics import auc, source_balanced_weights
 SIZES_PX = (20, 28, 36, 48, 64, 80, 112)
 BLURS = (5.0, 4.0, 3.0, 2.0, 1.5, 1.0, 0.5)
 """Standard deviations in pixels of a face of 128 px."""
-FACES = 600
+FACES = 300
 
 
 def measure_limits(

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from detector.calibration import BAND_RATES
 from detector.manifest import Manifest, TrainedEnsemble, TrainedNetwork, default_folder, read_manifest, write_manifest
 from detector.media import sha256_of
 from detector.results import Results, read_results, write_results
+from detector.types import BANDS
 from train.console import Bar, say
 from train.data.clip_frames import reading_code
-from train.data.datasets.clips import TABLE, Clip, person_of, read_clips
+from train.data.datasets.clips import TABLE, Clip, person_of, read_all_clips
 from train.data.samples import fingerprint
 from train.data.sources import find_data_root, load_samples
 from train.errors import DataError
@@ -41,6 +41,8 @@ class Clips:
 
     data_root: Path | None = None
     """Folder with the data that the networks were trained on, and its videos.csv; else $UNMASK_DATA, else data/."""
+    more: tuple[Path, ...] = ()
+    """Folders of `python -m train sources`, beside it, as they were given to `publish`."""
     weights_dir: Path | None = None
     """Published set; weights/ by default."""
     runs_dir: Path = Path("runs")
@@ -58,10 +60,10 @@ def run(options: Clips) -> dict[str, dict[str, Any]]:
     target = options.weights_dir or default_folder()
     manifest = read_manifest(target)
     root = find_data_root(options.data_root)
-    clips = read_clips(root)
+    clips = read_all_clips(root, options.more)
     if not clips:
         raise DataError(f"{root.name}/ has no {TABLE}: videos can only be calibrated on labelled clips")
-    samples = load_samples(root, seed_of_networks(manifest))
+    samples = load_samples(root, seed_of_networks(manifest), more=options.more)
     if fingerprint_of_networks(manifest) not in ("", fingerprint(samples)):
         raise DataError("the published networks were trained on other data or splits than these: publish them anew")
     trained = {s.group for s in samples if s.split == "train"}
@@ -112,7 +114,7 @@ def clip_sections(
             person
             for clip, counts in zip(used, lengths, strict=True)
             for person in clip_persons(
-                clip.label, clip.source, clip.person, clip.person in known, [next(rows) for _ in counts]
+                clip.label, clip.source, clip.person, person_of(clip.group) in known, [next(rows) for _ in counts]
             )
         ]
         sections[name] = {**fit_clips(people, entry.curve), "frames": frames}
@@ -223,7 +225,7 @@ def _told(name: str, section: Mapping[str, Any]) -> list[str]:
         f"{bias['unknown']:.2f}, spread by {bias['spread']:.2f}; calibrated on {section['calibration']['chosen']}; "
         + ("every band shown" if cap is None else f"at most {cap['band']} ({cap['reason']})")
     ]
-    for band in BAND_RATES:
+    for band in BANDS[1:]:
         row = section["false_alarms"][band]
         files = ", ".join(f"{n} persons {f[band]:.1%}" for n, f in section["false_alarms_by_persons"].items())
         lines.append(f"  {band:12} {row['k']:g} of {row['n']} persons ({row['low']:.1%} to {row['high']:.1%}); {files}")

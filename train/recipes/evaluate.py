@@ -21,7 +21,7 @@ from detector.manifest import Manifest, default_folder, read_manifest
 from detector.results import Results, read_results, write_results
 from detector.types import FileVerdict, VideoVerdict
 from train.console import Bar, say
-from train.data.datasets.clips import Clip, read_clips
+from train.data.datasets.clips import Clip, read_all_clips
 from train.data.detections import find_faces
 from train.data.samples import Sample
 from train.data.sources import find_data_root
@@ -112,7 +112,7 @@ def run(options: Evaluate) -> Path:
     write_plots(manifest, data, scores, record.report)
     pictures = _pictures(detector, chosen)
     rows = _compare(data.test, chosen, by_loader, pictures)
-    every = read_clips(find_data_root(options.data.data_root)) if options.clips else []
+    every = read_all_clips(find_data_root(options.data.data_root), options.more) if options.clips else []
     clips = [c for c in every if c.split == "test"]
     frames = options.max_frames or MAX_FRAMES
     verdicts = _verdicts(detector, clips, frames)

@@ -20,7 +20,7 @@ from detector.manifest import MANIFEST, Manifest, default_folder, read_manifest,
 from detector.results import Choice, Results, write_results
 from detector.weights import load_ensemble
 from train.console import say
-from train.data.datasets.clips import read_clips
+from train.data.datasets.clips import read_all_clips
 from train.data.faces import FaceData, load_faces
 from train.data.sources import find_data_root
 from train.errors import DataError
@@ -146,8 +146,9 @@ def _measured(
     date = datetime.now(UTC).date().isoformat()
     edge = edges(built.manifest().entry(built.default).curve)["strong"]
     say("Measuring how small and how blurred a face may be")
+    # a coarse choice of two limits, a third of the work where the processor has it
     ensemble = load_ensemble(built.manifest(), built.default)
-    measurement = measure_limits(data.val, data.faces, built.engines(built.default), ensemble, edge)
+    measurement = measure_limits(data.val, data.faces, built.engines(built.default, "bf16"), ensemble, edge)
     limits, limit_curves = results.limits(measurement)
     choices: dict[str, Choice]
     if data.test:
@@ -188,7 +189,7 @@ def _add_false_alarms(built: Built, name: str, found: dict[str, dict[str, Any]])
 
 def _with_clips(manifest: Manifest, measured: Results, data: FaceData, options: Publish) -> tuple[Manifest, Results]:
     """Both with what training and validation clips showed; as they are where there are none or too few."""
-    clips = read_clips(find_data_root(options.data_root))
+    clips = read_all_clips(find_data_root(options.data_root), options.more)
     if not clips:
         return manifest, measured
     write_manifest(manifest.folder, manifest)

@@ -35,6 +35,7 @@ from detector.manifest import (
 from detector.media import read_image
 from detector.models.registry import build, spec_of
 from detector.results import Epoch, SourceAlarms, read_results
+from detector.runtime import Precision
 from detector.weights import golden_crops, save_network, save_parts, save_stacker
 from train.console import say
 from train.data.faces import FaceData
@@ -129,9 +130,10 @@ class Built:
             ensembles=dict(self.ensembles),
         )
 
-    def engines(self, name: str) -> list[Engine]:
+    def engines(self, name: str, precision: Precision = "f32") -> list[Engine]:
         """Of the members of a choice."""
-        return [Engine(self.manifest(), member) for member in self.manifest().entry(name).members]
+        manifest = self.manifest()
+        return [Engine(manifest, member, precision=precision) for member in manifest.entry(name).members]
 
 
 def members_of(folder: Path, target: Path) -> list[Member]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from detector.calibration import BAND_RATES, VIDEO_BAND_RATES
 from detector.manifest import Entry, Manifest, TrainedEnsemble, TrainedNetwork
 from detector.resaved import CLASSES, WITH_EVIDENCE
 from detector.results import Choice, Figure, Measured, Results, Shrunk, SourceAlarms, read_results
@@ -21,7 +22,6 @@ from train.run import write_text
 from train.store.goals import goals
 from train.store.product import read_product
 
-_PROMISED = {"weak": "10 %", "strong": "2 %", "very_strong": "0.5 %"}
 _RATE = ".1%"
 
 
@@ -228,13 +228,18 @@ def _alarms(
     head += ["sources", "nine of ten", "worst"] if sources else []
     rows = []
     for band, share in faces.items():
-        cells: list[object] = [f"{_word(band)} or stronger", _PROMISED[band], *_share(share)]
+        cells: list[object] = [f"{_word(band)} or stronger", _promised(band, persons is not None), *_share(share)]
         cells += [] if persons is None else _share(persons.get(band))
         if sources:
             s = sources[band]
             cells += [len(s.sources), f"{s.high:.1%}", f"{s.worst:.1%} ({s.worst_source})"]
         rows.append(cells)
     return "\n".join(table(head, rows)) if rows else ""
+
+
+def _promised(band: Band, videos: bool) -> str:
+    faces, persons = (f"{100 * rates[band]:g} %" for rates in (BAND_RATES, VIDEO_BAND_RATES))
+    return f"{faces}, videos {persons}" if videos and persons != faces else faces
 
 
 def _share(share: Share | None) -> list[object]:

@@ -6,7 +6,7 @@ The table has the columns file, label, slice, group, split, and method where it 
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,16 @@ SAME_PERSON = (
     ("FuxiVirtualHuman_happyenglish", "tanshuai0219_expression_source"),
     ("jixinya_fear", "jixinya_surprised"),
     ("dfl_src2", "dfl_src27"),
-)
+    ("FuxiVirtualHuman_trump", "s_hellomeme/hellomeme_trump"),
+    ("bisig/videos/word.mp4", "bisig/videos/wow.mp4"),
+    ("bisig/videos/a.mp4", "bisig/videos/b.mp4", "bisig/videos/thanks.mp4"),
+    ("bisig/videos/you.mp4", "bisig/videos/yo.mp4"),
+    (
+        "hearbridge/videos/school.mp4", "hearbridge/videos/happy.mp4", "hearbridge/videos/hello.mp4",
+        "hearbridge/videos/learn.mp4",
+    ),
+    ("wavely/videos/hello.mp4", "wavely/videos/thanks.mp4"),
+)  # fmt: skip
 """Groups, or what groups begin with up to "_clip", that show one and the same person: seen by looking at every genuine
 clip of training and validation. Counted as groups, eight clips of one man would pass for eight persons."""
 
@@ -40,6 +49,7 @@ class Clip:
         split: "train", "val" or "test".
         method: what manipulated it, "none" for genuine videos.
         name: of the file within its data set, unique there.
+        subject: whom a genuine clip shows, where its group holds several persons (the two of FaceForensics++).
     """
 
     path: Path
@@ -49,11 +59,12 @@ class Clip:
     split: Split
     method: str = "unknown"
     name: str = ""
+    subject: str = ""
 
     @property
     def person(self) -> str:
-        """The group, or the first of those that show the same person."""
-        return person_of(self.group)
+        """Who it shows: its subject, else the group, or the first of the groups that show the same person."""
+        return f"{self.group}/{self.subject}" if self.subject else person_of(self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +109,21 @@ def read_clips(root: Path) -> list[Clip]:
                 raise DataError(f"{TABLE}: {row['file']} is missing, or its label or split is not known")
             label = int(row["label"] == "fake")
             method = row.get("method") or ("unknown" if label else "none")
-            clips.append(Clip(path, label, row["slice"], row["group"], split, method, row["file"]))
+            shown = Path(row.get("original") or "").stem
+            subject = shown if label == 0 and shown in row["group"].split("_") else ""
+            clips.append(Clip(path, label, row["slice"], row["group"], split, method, row["file"], subject))
+    return clips
+
+
+def read_all_clips(root: Path, more: Sequence[Path]) -> list[Clip]:
+    """The clips of a data folder and of those beside it (`python -m train sources`).
+
+    A group that several folders hold is one person in all of them.
+    """
+    clips = read_clips(root)
+    for folder in more:
+        groups = {c.group for c in clips}
+        clips += [replace(c, subject="") if c.group in groups else c for c in read_clips(folder)]
     return clips
 
 
