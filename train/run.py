@@ -213,7 +213,8 @@ def environment() -> dict[str, Any]:
 
 def options_record(options: Any) -> dict[str, Any]:
     """A recipe's options as plain values, as JSON gives them back, without folders of this machine."""
-    values = {k: v for k, v in flat(options).items() if not isinstance(v, Path) and "dir" not in k and k != "data_root"}
+    folders = ("data_root", "more")
+    values = {k: v for k, v in flat(options).items() if not isinstance(v, Path) and "dir" not in k and k not in folders}
     return {k: _plain(v) for k, v in values.items()}
 
 

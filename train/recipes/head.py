@@ -70,9 +70,10 @@ def run(options: Head) -> Path:
     seen = sum(len(cached.having(cached.data.train, view)) for view in views)
     labels = np.array([s.label for s in cached.data.val])
     record.log("epoch", epoch=1, loss=_loss(labels, logits), accuracy=float(((logits > 0) == labels).mean()), **figures)
+    more = f" --more {' '.join('DIR' for _ in options.more)}" if options.more else ""
     record.write_record(
         recipe="head",
-        command=f"{command_line('head', options_record(options))} --features DIR",
+        command=f"{command_line('head', options_record(options))} --features DIR{more}",
         # named as `cnn` names them, for cards and for `publish`
         options={"model": TOWER, "size_px": int(about["size_px"]), "epochs": 1, **options_record(options)},
         data=cached.data.fingerprint,
