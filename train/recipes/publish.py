@@ -14,7 +14,6 @@ import numpy as np
 import tyro
 
 from detector.calibration import edges
-from detector.engine import Engine
 from detector.errors import WeightsError
 from detector.manifest import MANIFEST, Manifest, default_folder, read_manifest, write_manifest
 from detector.results import Choice, Results, write_results
@@ -27,6 +26,7 @@ from train.errors import DataError
 from train.learn.options import Data
 from train.learn.start import find_pretrained
 from train.measure import scoring
+from train.measure.kept_engine import KeptEngine
 from train.measure.limits import measure_limits
 from train.measure.selection import selection_figures
 from train.measure.slices import false_alarms
@@ -63,6 +63,11 @@ class Publish:
     evaluate: bool = True
     """Also measure the product with the new set on pictures and clips of the test split, as `evaluate --keep` does."""
 
+    @property
+    def cache(self) -> Path:
+        """Where networks keep what they said, so that a run that was stopped goes on where it was."""
+        return self.runs_dir / "cache"
+
 
 def run(options: Publish) -> bool:
     """True if the set was published."""
@@ -78,9 +83,9 @@ def run(options: Publish) -> bool:
             raise DataError(f"{member.title} was trained on other data or splits than these: train it again")
     with staging_in(target) as folder:
         pretrained = find_pretrained(options.pretrained, find_data_root(options.data_root))
-        built = build_set(folder, members, data, options.workers, pretrained)
+        built = build_set(folder, members, data, options.workers, options.cache, pretrained)
         new = selection_figures(data.val, built.calibrated[built.default], data.unseen)
-        old = _published_figures(target, data, options.workers, built.raw)
+        old = _published_figures(target, data, options, built.raw)
         _show(old, new)
         say(f"Default: {built.default}: {built.reason}.")
         if old is not None and new["score"] <= old["score"] and not options.force:
@@ -99,7 +104,7 @@ def run(options: Publish) -> bool:
 
 
 def _published_figures(
-    target: Path, data: FaceData, workers: int, known: Mapping[str, np.ndarray]
+    target: Path, data: FaceData, options: Publish, known: Mapping[str, np.ndarray]
 ) -> dict[str, float] | None:
     """Figures of the published default on the same validation faces; None if there is nothing published.
 
@@ -119,7 +124,8 @@ def _published_figures(
             if network.sha256 in known:
                 members[name] = network.calibration(known[network.sha256])
             else:
-                raw = scoring.score(Engine(manifest, name), data.val, data.faces, workers, f"published {name}")
+                engine = KeptEngine(manifest, name, options.cache)
+                raw = scoring.score(engine, data.val, data.faces, options.workers, f"published {name}")
                 members[name] = network.calibration(raw)
         logits = choice_logits(manifest, members, manifest.default)
     except WeightsError as error:
@@ -146,9 +152,8 @@ def _measured(
     date = datetime.now(UTC).date().isoformat()
     edge = edges(built.manifest().entry(built.default).curve)["strong"]
     say("Measuring how small and how blurred a face may be")
-    # a coarse choice of two limits, a third of the work where the processor has it
     ensemble = load_ensemble(built.manifest(), built.default)
-    measurement = measure_limits(data.val, data.faces, built.engines(built.default, "bf16"), ensemble, edge)
+    measurement = measure_limits(data.val, data.faces, built.engines(built.default, options.cache), ensemble, edge)
     limits, limit_curves = results.limits(measurement)
     choices: dict[str, Choice]
     if data.test:

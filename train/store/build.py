@@ -35,7 +35,6 @@ from detector.manifest import (
 from detector.media import read_image
 from detector.models.registry import build, spec_of
 from detector.results import Epoch, SourceAlarms, read_results
-from detector.runtime import Precision
 from detector.weights import golden_crops, save_network, save_parts, save_stacker
 from train.console import say
 from train.data.faces import FaceData
@@ -46,6 +45,7 @@ from train.measure import scoring
 from train.measure.calibrate import alarms_by_source, fit_calibration, fit_curve
 from train.measure.deletion import deletion_test
 from train.measure.ensembles import Fitted, choose_default, fit_ensembles
+from train.measure.kept_engine import KeptEngine
 from train.run import Run, command_line
 
 MEMBERS = "members.json"
@@ -130,10 +130,10 @@ class Built:
             ensembles=dict(self.ensembles),
         )
 
-    def engines(self, name: str, precision: Precision = "f32") -> list[Engine]:
-        """Of the members of a choice."""
+    def engines(self, name: str, cache: Path) -> list[Engine]:
+        """Of the members of a choice, which keep in `cache` what they said."""
         manifest = self.manifest()
-        return [Engine(manifest, member, precision=precision) for member in manifest.entry(name).members]
+        return [KeptEngine(manifest, member, cache) for member in manifest.entry(name).members]
 
 
 def members_of(folder: Path, target: Path) -> list[Member]:
@@ -199,7 +199,12 @@ def _of_run(folder: Path) -> Member:
 
 
 def build_set(
-    staging: Path, members: Sequence[Member], data: FaceData, workers: int, pretrained: Path | None = None
+    staging: Path,
+    members: Sequence[Member],
+    data: FaceData,
+    workers: int,
+    cache: Path,
+    pretrained: Path | None = None,
 ) -> Built:
     """Converts, calibrates and combines the members, and chooses the default.
 
@@ -208,6 +213,7 @@ def build_set(
         members: what is to be published.
         data: that they were trained on.
         workers: processes that prepare pictures.
+        cache: where networks keep what they said.
         pretrained: folder of the backbones under heads.
     """
     built = Built(staging, _data_of(members, data))
@@ -221,7 +227,7 @@ def build_set(
         built.learning[name] = member.learning
         built.default = name
         # not calibrated yet: the shipped, rounded weights are what is calibrated
-        engine = Engine(built.manifest(), name)
+        engine = KeptEngine(built.manifest(), name, cache)
         raw = _validation_logits(member, engine, data, workers)
         built.raw[network.sha256] = raw
         calibration = _rounded(fit_calibration(data.val, raw))

@@ -25,6 +25,7 @@ from train.data.faces import FaceData
 from train.data.samples import Sample, unseen_sources
 from train.measure import plots, scoring
 from train.measure.even_odds import slices_at_even_odds
+from train.measure.kept_engine import KeptEngine
 from train.measure.metrics import (
     Interval,
     auc,
@@ -79,7 +80,7 @@ def scores_on_test(
             say(f"Test logits of these networks are known ({path.name}): no new test evaluation")
             return known, False
     names = list(manifest.models)
-    engines = [Engine(manifest, name) for name in names]
+    engines = [KeptEngine(manifest, name, runs_dir / "cache") for name in names]
 
     def scored(samples: Sequence[Sample], title: str) -> tuple[list[str], np.ndarray]:
         columns = [scoring.score(e, samples, data.faces, workers, f"{title}, {e.name}") for e in engines]
