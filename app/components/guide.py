@@ -4,7 +4,6 @@ import html
 
 from app import words
 from detector import FileVerdict, report
-from detector.calibration import BAND_RATES, VIDEO_BAND_RATES
 
 
 def how_to_read(verdict: FileVerdict) -> str:
@@ -25,8 +24,7 @@ def how_to_read(verdict: FileVerdict) -> str:
         "JPEG at quality 95, 75 and 50, three quarters and half of its size, and slightly cropped. A wide range "
         "means that the finding hangs on details that such copies destroy."
     )
-    rates = VIDEO_BAND_RATES if verdict.kind == "video" else BAND_RATES
-    weak, strong, very_strong = (f"{100 * rate:g} %" for rate in rates.values())
+    weak, strong, very_strong = (f"{100 * rate:g} %" for rate in report.promised_rates(verdict).values())
     shares = f"{weak} come out as weak or more, {strong} as strong or more, {very_strong} as very strong."
     sections = (
         (

@@ -226,6 +226,14 @@ def test_windows_are_parts_of_the_same_crop_until_the_last_epochs(tmp_path: Path
     assert (whole_twin[:, y : y + 64, x : x + 64] == twin).all()
 
 
+def test_a_teacher_says_what_is_learned_of_a_face_and_a_twin_keeps_its_label(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(picture(np.random.default_rng(0))).save(path)
+    samples = [replace(sample(name, 0), path=path) for name in ("a", "b")]
+    dataset = TrainFaces(samples, {"a": FACE, "b": FACE}, 64, Augmentation(), targets={"a": 0.3})
+    assert [dataset[draw][1] for draw in (Draw(0, 5), Draw(0, 5, twin=True), Draw(1, 5))] == [0.3, 1.0, 0.0]
+
+
 def test_a_large_source_does_not_drown_a_small_one() -> None:
     samples = [sample(f"l{i}", 0, "large") for i in range(900)] + [sample(f"s{i}", 0, "small") for i in range(9)]
     weights = source_weights(samples, range(len(samples)))

@@ -21,6 +21,7 @@ from train.data.sources import load_samples
 from train.errors import DataError
 from train.learn.confounds import FACTS, fit_confounds, picture_facts
 from train.learn.heads import LAYERS, HeadOptions, LinearHead, fit_head, unit
+from train.learn.options import Teaching
 from train.learn.start import STARTS, Start, weights_name
 from train.recipes import features, head
 from train.run import Run, environment
@@ -152,9 +153,10 @@ def test_features_once_then_a_head_that_publish_takes(
     monkeypatch.setattr(FakeTower, "__call__", lambda self, crops: pytest.fail("computed again"))
     features.run(options)
 
-    run = Run(
-        head.run(head.Head(folder, layers=(0, 12), views=("plain",), data_root=coloured, runs_dir=tmp_path / "runs"))
+    asked_for = head.Head(
+        folder, layers=(0, 12), views=("plain",), data_root=coloured, runs_dir=tmp_path / "runs", folds=3
     )
+    run = Run(head.run(asked_for))
     weights = load_file(run.best)
     assert weights["backbone.fc.weight"].shape == (1, LAYERS * 768)
     record = run.record()
@@ -169,6 +171,16 @@ def test_features_once_then_a_head_that_publish_takes(
     with np.load(run.folder / "val_logits.npz") as found:
         fakes = np.array(["fake" in name for name in found["names"]])
         assert found["logits"][fakes].min() > found["logits"][~fakes].max()
+    train = [s for s in load_samples(coloured, 0) if s.split == "train"]
+    taught = Teaching(run.folder, taught=0.4).targets(train)
+    assert len(taught) == sum(member.sources["train"]["data"])
+    for s in train:
+        # what it learns leans to the label, and says what the teacher thought of a face that it had not seen
+        value = taught.get(s.name, float(s.label))
+        assert 0.6 * s.label <= value <= 0.6 * s.label + 0.4
+    assert len(set(taught.values())) > 10
+    with pytest.raises(DataError, match="has no train_probs"):
+        Teaching(tmp_path).targets(train)
     with pytest.raises(ValueError, match="no view"):
         features.run(replace(options, views="sideways-0"))
 

@@ -189,6 +189,9 @@ class TrainFaces(Dataset[tuple[Tensor, float]]):
 
     A window keeps the crop's scale: small traces stay as large as they are in use, for less work a face, and no
     arrangement of a whole portrait can be learned by heart.
+
+    Args:
+        targets: sample name -> what is learned of it in place of its label, 0 to 1; blended twins keep theirs.
     """
 
     def __init__(
@@ -199,8 +202,10 @@ class TrainFaces(Dataset[tuple[Tensor, float]]):
         augmentation: Augmentation,
         window_px: int | None = None,
         blend: SelfBlend | None = None,
+        targets: Mapping[str, float] | None = None,
     ) -> None:
         self.samples, self.faces, self.size_px, self.augmentation = samples, faces, size_px, augmentation
+        self.targets = targets or {}
         self.window_px = window_px or size_px
         self.blend = blend or SelfBlend()
         self._pictures: dict[int, np.ndarray] = {}
@@ -244,7 +249,7 @@ class TrainFaces(Dataset[tuple[Tensor, float]]):
         if not draw.whole:
             y, x = rng.integers(0, self.size_px - self.window_px + 1, 2)
             crop = crop[y : y + self.window_px, x : x + self.window_px]
-        return to_tensor(crop), float(draw.twin or sample.label == 1)
+        return to_tensor(crop), 1.0 if draw.twin else self.targets.get(sample.name, float(sample.label))
 
 
 def twins_of(samples: Sequence[Sample], faces: dict[str, Face]) -> tuple[list[Sample], dict[str, Face]]:

@@ -6,8 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from train.data.faces import FaceData, load_faces
+from train.data.samples import Sample
+from train.errors import DataError
 from train.options import Group
+
+TRAIN_PROBS = "train_probs.npz"
+"""In the folder of a teacher's run: probabilities of training faces that it was not fitted to."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,35 @@ class Crops(Group):
     def windowed_epochs(self, epochs: int) -> int:
         """First epochs, of so many, that see windows."""
         return epochs - (self.whole_epochs or math.ceil(epochs / 5)) if self.window < 1 else 0
+
+
+@dataclass(frozen=True)
+class Teaching(Group):
+    """A large network that teaches a small one (Hinton et al., "Distilling the Knowledge", 2015)."""
+
+    teacher: Path | None = None
+    """A run of `head --folds`: what it said of training faces that it was not fitted to."""
+    taught: float = 0.5
+    """Weight of what the teacher says, against the label."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.taught <= 1:
+            raise ValueError("taught is a share from 0 to 1")
+
+    def targets(self, samples: Sequence[Sample]) -> dict[str, float]:
+        """Sample name -> what is learned of it, 0 to 1, of those that the teacher has seen; empty without a teacher.
+
+        Raises:
+            DataError: the run holds no such answers.
+        """
+        if self.teacher is None:
+            return {}
+        path = self.teacher / TRAIN_PROBS
+        if not path.is_file():
+            raise DataError(f"{self.teacher.name} has no {TRAIN_PROBS}: make it with `python -m train head --folds 5`")
+        with np.load(path, allow_pickle=False) as stored:
+            said = dict(zip(stored["names"].tolist(), stored["probs"].tolist(), strict=True))
+        return {s.name: self.taught * said[s.name] + (1 - self.taught) * s.label for s in samples if s.name in said}
 
 
 @dataclass(frozen=True)

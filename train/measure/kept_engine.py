@@ -36,11 +36,11 @@ class KeptEngine(Engine):
         keys = [hashlib.blake2b(np.ascontiguousarray(crop).tobytes(), digest_size=16).hexdigest() for crop in crops]
         missing = {key: crop for key, crop in zip(keys, crops, strict=True) if key not in self._known}
         if missing:
-            found = super().logits(list(missing.values())).tolist()
+            logits = super().logits(list(missing.values())).tolist()
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as handle:
                 # a line of its own even after one that was cut short
                 handle.write("\n" * (handle.tell() > 0))
-                handle.write("\n".join(json.dumps([key, logit]) for key, logit in zip(missing, found, strict=True)))
-            self._known.update(zip(missing, found, strict=True))
+                handle.write("\n".join(json.dumps([key, logit]) for key, logit in zip(missing, logits, strict=True)))
+            self._known.update(zip(missing, logits, strict=True))
         return np.array([self._known[key] for key in keys])

@@ -20,7 +20,7 @@ from train.data.self_blend import SelfBlend
 from train.data.sources import find_data_root
 from train.errors import DataError
 from train.learn.loop import FitOptions, fit, predict, wants_amp
-from train.learn.options import Blending, Crops, Data, Machine, Schedule
+from train.learn.options import Blending, Crops, Data, Machine, Schedule, Teaching
 from train.learn.regularise import Regularisation
 from train.learn.start import find_pretrained, load_start
 from train.measure.report import write_report
@@ -47,6 +47,8 @@ class Cnn:
 
     model: str = "resnet18"
     """A name of the registry (detector/models/registry.py); an unknown one lists them all."""
+    more: tuple[Path, ...] = ()
+    """Folders of `python -m train sources`, beside the data."""
     extra: Path | None = None
     """A folder of `gan-samples`: its generated faces, and genuine ones of equal history, are one more source."""
     fakes: tuple[str, ...] = ()
@@ -63,6 +65,7 @@ class Cnn:
     crops: Flat[Crops] = Crops()
     blending: Flat[Blending] = Blending()
     regularisation: Flat[Regularisation] = Regularisation()
+    teaching: Flat[Teaching] = Teaching()
 
 
 def settled(options: Cnn) -> Cnn:
@@ -88,7 +91,7 @@ def run(options: Cnn, faces: FaceData | None = None) -> Path:
     world = join_world()
     world.check_batch_size(options.schedule.batch_size)
     device = world.device
-    data = faces or options.data.faces(options.seed, needs_fakes=options.needs_fakes)
+    data = faces or options.data.faces(options.seed, needs_fakes=options.needs_fakes, more=options.more)
     if options.fakes:
         data = with_fakes_of(data, options.fakes)
     if options.extra:
@@ -119,6 +122,7 @@ def run(options: Cnn, faces: FaceData | None = None) -> Path:
         environment={**environment(), "amp": amp, "processes": world.size},
         data=data.fingerprint,
         extra=data.extra,
+        teacher=options.teaching.teacher.name if options.teaching.teacher else None,
         start=start.words,
         start_kind=start.kind,
         images_planned=images * schedule.epochs,
@@ -199,7 +203,13 @@ def training_batches(
     )
     blend = SelfBlend(parts=blending.parts)
     crops_of = TrainFaces(
-        data.train, data.faces, crops.size_px, AUGMENTATIONS[crops.augmentation], crops.window_px, blend
+        data.train,
+        data.faces,
+        crops.size_px,
+        AUGMENTATIONS[crops.augmentation],
+        crops.window_px,
+        blend,
+        options.teaching.targets(data.train),
     )
     return sampler, train_loader(crops_of, world.part(sampler), options.data.workers)
 

@@ -11,13 +11,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from sklearn.model_selection import StratifiedGroupKFold
 
+from detector.calibration import sigmoid
 from train.console import say
 from train.data.cached_faces import CachedFaces
 from train.data.faces import source_counts
 from train.data.feature_cache import FeatureCache
 from train.learn.features import TOWER
 from train.learn.heads import Choice, HeadOptions, LinearHead, fit_choice
+from train.learn.options import TRAIN_PROBS
+from train.measure.calibrate import fit_calibration
 from train.measure.selection import selection_figures
 from train.run import Run, command_line, environment, options_record
 
@@ -43,6 +47,8 @@ class Head:
     runs_dir: Path = Path("runs")
     """Where the run's folder goes."""
     seed: int = 0
+    folds: int = 0
+    """Also judge every training face by a head that was fitted to other groups, for `cnn --teacher`; 0 = not."""
 
     @property
     def choice(self) -> Choice:
@@ -86,7 +92,22 @@ def run(options: Head) -> Path:
         train_hours=round((time.monotonic() - began) / 3600, 4),
     )
     say(f"{record.folder.name}: validation score {figures['score']:.3f}")
+    if options.folds:
+        probs = _out_of_fold(cached, options)
+        np.savez(record.folder / TRAIN_PROBS, names=[s.name for s in cached.data.train], probs=probs)
     return record.folder
+
+
+def _out_of_fold(cached: CachedFaces, options: Head) -> np.ndarray:
+    """Probabilities (N,) of training faces by heads that were fitted to other groups, calibrated together."""
+    samples = cached.data.train
+    labels = [s.label for s in samples]
+    splitter = StratifiedGroupKFold(options.folds, shuffle=True, random_state=options.seed)
+    logits = np.zeros(len(samples))
+    for kept, left in splitter.split(np.zeros(len(samples)), labels, [s.group for s in samples]):
+        head = fit_choice(cached, [samples[i] for i in kept], options.choice)
+        logits[left] = head(cached.of([samples[i] for i in left]))
+    return np.asarray(sigmoid(fit_calibration(samples, logits)(logits)))
 
 
 def save_head(head: LinearHead, path: Path) -> None:
