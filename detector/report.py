@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from detector.calibration import BAND_RATES, VIDEO_BAND_RATES
 from detector.types import (
     REASONS,
     Band,
@@ -257,6 +258,11 @@ def error_rate_line(verdict: FileVerdict, entry: HasFalseAlarms) -> str:
         )
     this = "this band" if verdict.band == "very_strong" else "this band or a stronger one"
     return f"On {genuine}, this version reaches {this} in {k} of {n} (95 % interval {span_percent(low, high)})."
+
+
+def promised_rates(verdict: FileVerdict) -> dict[Band, float]:
+    """Band -> the share of genuine faces, or of genuine persons in videos, that reaches it or a stronger one."""
+    return dict(VIDEO_BAND_RATES if verdict.kind == "video" else BAND_RATES)
 
 
 def cap_text(verdict: FileVerdict) -> str:
