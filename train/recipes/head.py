@@ -104,9 +104,9 @@ def _out_of_fold(cached: CachedFaces, options: Head) -> np.ndarray:
     labels = [s.label for s in samples]
     splitter = StratifiedGroupKFold(options.folds, shuffle=True, random_state=options.seed)
     logits = np.zeros(len(samples))
-    for kept, left in splitter.split(np.zeros(len(samples)), labels, [s.group for s in samples]):
-        head = fit_choice(cached, [samples[i] for i in kept], options.choice)
-        logits[left] = head(cached.of([samples[i] for i in left]))
+    for inside, outside in splitter.split(np.zeros(len(samples)), labels, [s.group for s in samples]):
+        head = fit_choice(cached, [samples[i] for i in inside], options.choice)
+        logits[outside] = head(cached.of([samples[i] for i in outside]))
     return np.asarray(sigmoid(fit_calibration(samples, logits)(logits)))
 
 
