@@ -21,7 +21,7 @@ from train.data.sources import load_samples
 from train.errors import DataError
 from train.learn.confounds import FACTS, fit_confounds, picture_facts
 from train.learn.heads import LAYERS, HeadOptions, LinearHead, fit_head, unit
-from train.learn.options import Teaching
+from train.learn.options import Folders, Teaching
 from train.learn.start import STARTS, Start, weights_name
 from train.recipes import features, head
 from train.run import Run, environment
@@ -154,7 +154,7 @@ def test_features_once_then_a_head_that_publish_takes(
     features.run(options)
 
     asked_for = head.Head(
-        folder, layers=(0, 12), views=("plain",), data_root=coloured, runs_dir=tmp_path / "runs", folds=3
+        folder, layers=(0, 12), views=("plain",), folders=Folders(coloured, tmp_path / "runs"), folds=3
     )
     run = Run(head.run(asked_for))
     weights = load_file(run.best)

@@ -31,6 +31,7 @@ from train.data.clip_frames import PATCH_PX, Fit, load_persons, patch_of, person
 from train.data.datasets.clips import Clip, person_of
 from train.data.self_blend import SelfBlend, self_blend
 from train.errors import DataError
+from train.learn.options import Folders
 from train.measure.clips import person_folds
 from train.run import Run
 from train.temporal.flicker import Flicker, flicker_blend
@@ -363,7 +364,7 @@ def made(tmp_path: Path, film: FakeFilm) -> Temporal:
     write_manifest(weights, replace(published, data=replace(published.data, fingerprint="")))
     return Temporal(
         frames=4, size_px=32, blends=1, folds=2, epochs=2, batch_size=8,
-        data_root=root, weights_dir=weights, runs_dir=tmp_path / "runs",
+        weights_dir=weights, folders=Folders(root, tmp_path / "runs"),
     )  # fmt: skip
 
 
@@ -428,7 +429,7 @@ def test_a_whole_network_can_be_trained(made: Temporal, capsys: pytest.CaptureFi
 def test_clips_are_kept_under_their_bytes_and_damaged_runs_leave_nothing_half(
     made: Temporal, film: FakeFilm, tmp_path: Path
 ) -> None:
-    path = made.data_root / "videos" / "c0.mp4"  # type: ignore[operator]
+    path = made.folders.data_root / "videos" / "c0.mp4"  # type: ignore[operator]
     kept = tmp_path / f"{sha256_of(path)}.npz"
     first = person_frames(path, None, Fit(1, 0), 8, kept)  # type: ignore[arg-type]
     assert [p.name for p in tmp_path.glob("*.npz")] == [kept.name] and not list(tmp_path.glob("*.partial"))
@@ -449,8 +450,8 @@ def test_clips_are_kept_under_their_bytes_and_damaged_runs_leave_nothing_half(
 def test_bad_options_say_what_is_possible(
     made: Temporal, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folders = ["--data_root", str(made.data_root), "--weights_dir", str(made.weights_dir)]
-    small = ["--size_px", "32", "--blends", "0", "--runs_dir", str(made.runs_dir)]
+    folders = ["--data_root", str(made.folders.data_root), "--weights_dir", str(made.weights_dir)]
+    small = ["--size_px", "32", "--blends", "0", "--runs_dir", str(made.folders.runs_dir)]
     assert main(["temporal", *folders, *small, *arguments]) == 1
     assert message in capsys.readouterr().err
     for wrong in ({"frames": 1}, {"folds": 1}, {"blends": -1}):

@@ -18,13 +18,19 @@ TRAIN_PROBS = "train_probs.npz"
 
 
 @dataclass(frozen=True)
-class Data(Group):
+class Folders(Group):
     """Where data and runs are."""
 
     data_root: Path | None = None
     """Folder with the data; else $UNMASK_DATA, else data/."""
     runs_dir: Path = Path("runs")
     """Where run folders go and the cache of found faces is."""
+
+
+@dataclass(frozen=True)
+class Data(Folders):
+    """Where data and runs are, and who prepares the pictures."""
+
     workers: int = 2
     """Processes that prepare pictures."""
 

@@ -1,4 +1,4 @@
-"""An engine that remembers: measuring a large network takes hours, and a run that was stopped goes on where it was."""
+"""An engine with stored logits: measuring a large network takes hours, and a stopped run goes on where it was."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from detector.manifest import Manifest
 
 
 class KeptEngine(Engine):
-    """A published network that keeps what it said of each crop, in float32, in a file of its own.
+    """A published network whose logits of crops are stored, in float32, in a file of its own.
 
     Args:
         manifest, name: see `Engine`.

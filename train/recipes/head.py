@@ -20,9 +20,10 @@ from train.data.faces import source_counts
 from train.data.feature_cache import FeatureCache
 from train.learn.features import TOWER
 from train.learn.heads import Choice, HeadOptions, LinearHead, fit_choice
-from train.learn.options import TRAIN_PROBS
+from train.learn.options import TRAIN_PROBS, Folders
 from train.measure.calibrate import fit_calibration
 from train.measure.selection import selection_figures
+from train.options import Flat
 from train.run import Run, command_line, environment, options_record
 
 
@@ -40,12 +41,9 @@ class Head:
     views: tuple[str, ...] = Choice().views
     twins: float = Choice().twins
     one_class: float = Choice().one_class
-    data_root: Path | None = None
-    """Folder with the data; else $UNMASK_DATA, else data/."""
+    folders: Flat[Folders] = Folders()
     more: tuple[Path, ...] = ()
     """Folders of `python -m train sources`, beside it."""
-    runs_dir: Path = Path("runs")
-    """Where the run's folder goes."""
     seed: int = 0
     folds: int = 0
     """Also judge every training face by a head that was fitted to other groups, for `cnn --teacher`; 0 = not."""
@@ -64,12 +62,12 @@ def run(options: Head) -> Path:
         DataError: a validation face has no features.
     """
     began = time.monotonic()
-    cached = CachedFaces.read(options.features, options.data_root, options.seed, more=options.more)
+    cached = CachedFaces.read(options.features, options.folders.data_root, options.seed, more=options.more)
     about = FeatureCache.read(options.features / "plain").about
     head = fit_choice(cached, cached.data.train, options.choice)
     logits = head(cached.of(cached.data.val))
     figures = selection_figures(cached.data.val, logits, cached.data.unseen)
-    record = Run.create(options.runs_dir, f"head-{TOWER}")
+    record = Run.create(options.folders.runs_dir, f"head-{TOWER}")
     save_head(head, record.best)
     np.savez(record.folder / "val_logits.npz", names=[s.name for s in cached.data.val], logits=logits)
     views = {*options.views, *(v.replace("augmented", "twin") for v in options.views if options.twins)}

@@ -22,10 +22,12 @@ from train.data.folds import FOLDS, check_folds
 from train.data.samples import Sample
 from train.learn.confounds import FACTS, fit_confounds, picture_facts
 from train.learn.heads import Choice, fit_choice
+from train.learn.options import Folders
 from train.measure.by_source import KEPT_BY, MIN_FACES
 from train.measure.calibrate import fit_curve
 from train.measure.selection import selection_intervals
 from train.measure.tables import spanned, table
+from train.options import Flat
 from train.run import Run, environment, options_record, write_json, write_text
 from train.studies.leave_out import without_fold
 from train.studies.left_out_figures import BASELINE, Cell, cell_figures, page, summary
@@ -67,21 +69,18 @@ class Heads:
     """A network's folder that `features` filled."""
     variants: str = "all"
     """Names from CHOICES with commas, or all."""
-    data_root: Path | None = None
-    """Folder with the data; else $UNMASK_DATA, else data/."""
+    folders: Flat[Folders] = Folders()
     more: tuple[Path, ...] = ()
     """Folders of `python -m train sources`, beside it."""
-    runs_dir: Path = Path("runs")
-    """Where the report goes."""
     seed: int = 0
 
 
 def run(options: Heads) -> Path:
     """The run's folder, which holds heads.json and heads.md."""
     names = chosen(options.variants, {**CHOICES, CONFOUNDS: None}, "variant")
-    cached = CachedFaces.read(options.features, options.data_root, options.seed, more=options.more)
+    cached = CachedFaces.read(options.features, options.folders.data_root, options.seed, more=options.more)
     check_folds(cached.data.train)
-    record = Run.create(options.runs_dir, "heads")
+    record = Run.create(options.folders.runs_dir, "heads")
     record.write_record(recipe="heads", options=options_record(options), environment=environment())
     without = {fold: without_fold(cached.data, FOLDS[fold], options.seed) for fold in FOLDS}
     cells: dict[str, dict[str, Cell]] = {}

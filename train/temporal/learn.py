@@ -32,8 +32,10 @@ from train.data.samples import fingerprint
 from train.data.sources import find_data_root, load_samples
 from train.errors import DataError
 from train.learn.loop import save_weights_file
+from train.learn.options import Folders
 from train.measure.clips import person_folds
 from train.measure.metrics import auc_interval
+from train.options import Flat
 from train.run import Run, device, environment, options_record, write_json, write_text
 from train.store.published import fingerprint_of_networks, seed_of_networks
 from train.temporal.judge import (
@@ -89,13 +91,11 @@ class Temporal:
     """Train the backbone too, from frames and not from kept features: a GPU is needed to see the end of it."""
     test: bool = False
     """Also score the test clips, once everything is decided: an evaluation that is counted."""
-    data_root: Path | None = None
-    """Folder with the data that the networks were trained on, and its videos.csv; else $UNMASK_DATA, else data/."""
+    folders: Flat[Folders] = Folders()
+    """Of the data that the networks were trained on, with its videos.csv."""
     weights_dir: Path | None = None
     """Published set; weights/ by default."""
     seed: int = 0
-    runs_dir: Path = Path("runs")
-    """Where run folders go, and the cache of patches and features."""
     resume: Path | None = None
     """A run folder to go on with, made with the same options."""
 
@@ -114,7 +114,7 @@ def run(options: Temporal) -> Path:
     manifest = read_manifest(options.weights_dir or default_folder())
     if options.model not in manifest.models:
         raise ValueError(f"no network {options.model!r} was published; there are: {', '.join(manifest.models)}")
-    root = find_data_root(options.data_root)
+    root = find_data_root(options.folders.data_root)
     every = read_clips(root)
     clips = [c for c in every if c.split != "test"]
     if not clips:
@@ -128,7 +128,7 @@ def run(options: Temporal) -> Path:
         "data": fingerprint(samples),
     }
     name = f"temporal-{options.model}-{options.network}"
-    record = Run.begin("temporal", options.runs_dir, name, options.resume, settings)
+    record = Run.begin("temporal", options.folders.runs_dir, name, options.resume, settings)
     record.write_record(recipe="temporal", settings=dict(settings), environment=environment())
     say(f"into {record.folder.name}/ (`--resume` goes on with it)")
     known = {person_of(s.group) for s in samples if s.split == "train"}
@@ -160,7 +160,7 @@ def _size(options: Temporal, manifest: Manifest) -> int:
 
 
 def _cache(options: Temporal) -> Path:
-    return options.runs_dir / "cache"
+    return options.folders.runs_dir / "cache"
 
 
 def _embedded(options: Temporal, manifest: Manifest, data: ClipData) -> Embedded:
