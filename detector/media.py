@@ -1,17 +1,16 @@
-"""Untrusted bytes or a path → what kind of file it is, its hash, and its picture as an RGB array, within limits.
+"""Untrusted bytes or a path → its picture as an RGB array, within limits.
 
-Nothing here looks at a file's name. A picture's size is checked in its header before a pixel is decoded, only the
+The kind of a file is told in `detector.sniff`, opening and hashing stand in `detector.source`; their names can be
+imported from here. A picture's size is checked in its header before a pixel is decoded, only the
 formats of `IMAGE_FORMATS` are ever tried, and whatever a hostile file makes a decoder raise becomes a `MediaError`.
 """
 
-import hashlib
 import io
 import struct
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 import cv2
@@ -23,25 +22,57 @@ from detector.clock import Clock
 from detector.colour import is_srgb
 from detector.errors import MediaError
 from detector.pixels import Coding, as_rgb, deep_rgb
-from detector.tiff import is_raw, is_raw_tiff, read_directories, whole_pictures
-from detector.types import Kind
+from detector.sniff import HEAD_BYTES, IMAGE_FORMATS, SUPPORTED, sniff_format, sniff_kind
+from detector.source import (
+    Source,
+    TimedFile,
+    WrappedFile,
+    ends_early,
+    no_picture,
+    open_source,
+    raw_file,
+    read_head,
+    sha256_of,
+    size_of,
+    too_slow,
+)
+from detector.tiff import is_raw_tiff, read_directories, whole_pictures
 
 try:
     import pillow_heif
 except ImportError:
     pillow_heif = None  # type: ignore[assignment]
 
-Source = Path | bytes
+__all__ = [
+    "HEAD_BYTES",
+    "IMAGE_FORMATS",
+    "MAX_PICTURES",
+    "MAX_PIXELS",
+    "MAX_PIXELS_AT_ONCE",
+    "MAX_PIXELS_OTHER",
+    "MAX_SIDE",
+    "RGB",
+    "SUPPORTED",
+    "Picture",
+    "Source",
+    "TimedFile",
+    "ends_early",
+    "iter_pictures",
+    "jpeg",
+    "no_picture",
+    "open_source",
+    "picture_count",
+    "raw_file",
+    "read_head",
+    "read_image",
+    "sha256_of",
+    "size_of",
+    "sniff_format",
+    "sniff_kind",
+    "too_slow",
+]
+
 RGB = npt.NDArray[np.uint8]
-
-HEAD_BYTES = 4096
-"""How much of a file `sniff_kind` wants to see."""
-
-IMAGE_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIF")
-"""The only Pillow plugins that ever see a file."""
-
-SUPPORTED = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and HEIC photos; MP4, MOV, MKV, WebM, AVI, WMV and MPEG videos"
-"""For messages: what a person can bring instead."""
 
 MAX_SIDE = 40_000
 MAX_PIXELS = {"JPEG": 89_478_485, "MPO": 89_478_485, "HEIF": 50_331_648, "AVIF": 50_331_648, "WEBP": 30_000_000}
@@ -61,141 +92,6 @@ _TIME_LIMIT_S = 12.0  # for one picture
 _BUILDING = ("GIF", "PNG", "WEBP", "AVIF")  # formats whose frames build on those before
 _MAX_BUILT_PX = 1.5e9
 _CODING_BYTES = 1 << 16  # in which PNG and ISO files say how colours are coded
-
-_MAGIC: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\xff\xd8\xff", "JPEG"),
-    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
-    (0, b"GIF87a", "GIF"),
-    (0, b"GIF89a", "GIF"),
-    (0, b"BM", "BMP"),
-    (0, b"II*\0", "TIFF"),
-    (0, b"MM\0*", "TIFF"),
-    (0, b"II+\0", "TIFF"),
-    (0, b"MM\0+", "TIFF"),
-    (8, b"WEBP", "WEBP"),
-    (8, b"AVI ", "avi"),
-    (0, b"\x1aE\xdf\xa3", "matroska"),
-    (0, b"FLV\x01", "flv"),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf"),
-    (0, b"OggS", "ogg"),
-    (0, b"\0\0\1\xba", "mpeg"),
-    (0, b"\0\0\1\xb3", "mpegvideo"),
-    (0, b"\0\0\1\xb0", "m4v"),
-    (0, b"DKIF", "ivf"),
-    (0, b"YUV4MPEG2 ", "yuv4mpegpipe"),
-    (0, b".RMF", "rm"),
-    (0, b"\x06\x0e\x2b\x34\x02\x05\x01\x01", "mxf"),
-)
-_BMP_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
-_HEIF_BRANDS = (b"mif1", b"msf1", b"mif2", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
-_OTHER_BRANDS = (b"crx ", b"jp2 ", b"jpx ", b"jpm ", b"jxl ")  # ISO boxes, but neither a video nor a picture we read
-_QUICKTIME_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp")  # files from before `ftyp`
-
-
-def sniff_format(head: bytes) -> str | None:
-    """Which format a file has by its first bytes: a Pillow name ("JPEG") or an FFmpeg demuxer ("mov"), else None."""
-    for offset, magic, name in _MAGIC:
-        if head.startswith(magic, offset) and (offset == 0 or head.startswith(b"RIFF")):
-            # "BM" alone begins many a text: a bitmap goes on with the size of its header
-            return None if name == "BMP" and head[14:18] not in _BMP_HEADERS else name
-    box = head[4:8]
-    if box == b"ftyp":
-        brand = head[8:12]
-        if brand in (b"avif", b"avis"):
-            return "AVIF"
-        if brand in _HEIF_BRANDS:
-            return "HEIF"
-        return None if brand in _OTHER_BRANDS else "mov"
-    if box in _QUICKTIME_BOXES:
-        return "mov"
-    return _sniff_stream(head)
-
-
-def _sniff_stream(head: bytes) -> str | None:
-    """Bare streams without a file header, as recorders and broadcast equipment write them; they may begin anywhere."""
-    start = head.find(b"\0\0\1", 0, 4)
-    if start >= 0 and len(head) > start + 4:
-        unit, following = head[start + 3], head[start + 4]
-        if unit in (0x06, 0x09, 0x27, 0x47, 0x67):  # supplement, delimiter or sequence parameters: ITU-T H.264, 7.4.1
-            return "h264"
-        if unit in (0x40, 0x42, 0x44, 0x46, 0x4E) and following == 1:  # the same in ITU-T H.265, 7.4.2.2
-            return "hevc"
-    # MPEG transport stream: a sync byte "G" a packet; packets of 188 bytes, 192 with a time and 204 with a checksum
-    for step in (188, 192, 204):
-        for first in range(min(step, len(head) - 4 * step)):
-            if not head[first::step].strip(b"G"):
-                return "mpegts"
-    return None
-
-
-def sniff_kind(head: bytes) -> Kind:
-    """Whether it is "image", "video" or "unknown", by content alone.
-
-    Args:
-        head: the first `HEAD_BYTES` of the file, or all of it.
-    """
-    name = sniff_format(head)
-    if name is None:
-        return "unknown"
-    return "image" if name in IMAGE_FORMATS else "video"
-
-
-@contextmanager
-def open_source(source: Source) -> Iterator[BinaryIO]:
-    """The file, opened for reading and always closed.
-
-    Raises:
-        MediaError: "unreadable" if there is no regular file that may be read (a pipe or device could block for ever),
-            "empty" if it has no bytes.
-    """
-    if isinstance(source, bytes):
-        if not source:
-            raise _empty()
-        yield io.BytesIO(source)
-        return
-    try:
-        if not source.is_file():
-            raise MediaError("There is no such file. Check its name and place and try again.")
-        file = source.open("rb")
-    except (OSError, ValueError) as error:
-        raise MediaError("The file could not be opened. Check that you may read it and try again.") from error
-    with file:
-        if not file.read(1):
-            raise _empty()
-        file.seek(0)
-        yield file
-
-
-def read_head(source: Source) -> bytes:
-    """The first `HEAD_BYTES` of a file, for `sniff_kind`. Raises MediaError as `open_source` does."""
-    with open_source(source) as file:
-        return file.read(HEAD_BYTES)
-
-
-def sha256_of(source: Source) -> str:
-    """SHA-256 of the bytes in hex, read in pieces; of an empty file too. Raises MediaError if it cannot be opened."""
-    if isinstance(source, bytes):
-        return hashlib.sha256(source).hexdigest()
-    try:
-        with open_source(source) as file:
-            digest = hashlib.sha256()
-            for block in iter(lambda: file.read(1 << 20), b""):
-                digest.update(block)
-            return digest.hexdigest()
-    except MediaError as error:
-        if error.reason == "empty":
-            return hashlib.sha256().hexdigest()
-        raise
-
-
-def size_of(source: Source) -> int | None:
-    """Bytes of a file; None if it cannot be looked at."""
-    if isinstance(source, bytes):
-        return len(source)
-    try:
-        return source.stat().st_size
-    except (OSError, ValueError):
-        return None
 
 
 def read_image(source: Source, number: int | None = None) -> RGB:
@@ -409,66 +305,7 @@ def jpeg(image: RGB, quality: int) -> RGB:
     return np.ascontiguousarray(decoded[..., ::-1], dtype=np.uint8)
 
 
-def ends_early(file: BinaryIO) -> bool:
-    """Whether a RIFF or ISO file (WebP, AVI, MP4, MOV, HEIC, AVIF) is shorter than it says or lacks its directory."""
-    file.seek(0, io.SEEK_END)
-    size = file.tell()
-    file.seek(0)
-    head = file.read(12)
-    if head.startswith(b"RIFF") and len(head) == 12:
-        return int.from_bytes(head[4:8], "little") + 8 > size
-    if head[4:8] not in (b"ftyp", *_QUICKTIME_BOXES):
-        return False
-    position, boxes = 0, set()
-    for _ in range(1000):  # no real file has that many boxes at its top level
-        file.seek(position)
-        header = file.read(16)
-        length = int.from_bytes(header[:4], "big")
-        if length == 1 and len(header) == 16:
-            length = int.from_bytes(header[8:], "big")
-        boxes.add(header[4:8])
-        position += length
-        if length < 8 or position >= size:
-            break
-    return position > size or not boxes & {b"moov", b"meta"}
-
-
-class _Wrapped(io.RawIOBase):
-    """A file whose bytes come changed or not at all: everything but reading is the file's own."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__()
-        self._file = file
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-
-class TimedFile(_Wrapped):
-    """A file that seems to end once `has_time()` says no.
-
-    Decoders that take a file piece by piece (JPEG, PNG, GIF, every video) stop there in their own thread and in their
-    own ordinary way; those that decode the whole at once are bounded by the limits on size.
-    """
-
-    def __init__(self, file: BinaryIO, has_time: Callable[[], bool]) -> None:
-        super().__init__(file)
-        self._has_time = has_time
-
-    def read(self, size: int = -1, /) -> bytes:
-        return self._file.read(size) if self._has_time() else b""
-
-
-class _FromPage(_Wrapped):
+class _FromPage(WrappedFile):
     """A TIFF whose header points to another of its directories first."""
 
     def __init__(self, file: BinaryIO, offset: int) -> None:
@@ -490,33 +327,8 @@ class _FromPage(_Wrapped):
         return bytes(data)
 
 
-def no_picture(head: bytes) -> MediaError:
-    """The error for a file that begins so and can be read neither as picture nor as video."""
-    if is_raw(head):
-        return raw_file()
-    return MediaError(f"This is no photo or video that can be read. Supported: {SUPPORTED}.", "unsupported")
-
-
-def raw_file() -> MediaError:
-    """The error for a raw file without a preview."""
-    return MediaError(
-        "This is a camera's raw file: it holds what the sensor measured, not yet a picture. Export it as JPEG or TIFF "
-        "and check that copy.",
-        "raw",
-    )
-
-
 def _clock(pictures: int = 1) -> Clock:
     return Clock(_TIME_LIMIT_S * pictures)
-
-
-def too_slow() -> MediaError:
-    """The error for a file that takes more work than it may."""
-    return MediaError("Reading the file took too long. Save it again in a common format and try that copy.", "too_slow")
-
-
-def _empty() -> MediaError:
-    return MediaError("The file is empty. Export or download it again.", "empty")
 
 
 @contextmanager

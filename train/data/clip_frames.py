@@ -31,7 +31,16 @@ PATCH = 1.15
 PATCH_PX = 320
 """Longest side of a kept patch: networks see less."""
 _SHARPNESS_PX = 128
-_READS_CLIPS = ("video/*.py", "persons.py", "pipeline.py", "engine.py", "faces/*.py", "media.py")
+_READS_CLIPS = (
+    "video/*.py",
+    "persons.py",
+    "pipeline.py",
+    "engine.py",
+    "faces/*.py",
+    "media.py",
+    "source.py",
+    "sniff.py",
+)
 """Code of the detector that decides which frames and faces of a clip are judged: kept logits are of one state of it."""
 
 
