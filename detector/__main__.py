@@ -35,7 +35,7 @@ from detector.report import (
 from detector.takeaways import Copies, Folder, Forensics, Reports, Sounds, Stills, Takeaway
 from detector.types import Box, Face, FileVerdict
 from detector.version import __version__
-from detector.words import caught_line, disagreement, edges_line, evidence_lines, falls_line, voice_line
+from detector.words import caught_line, disagreement, edges_line, evidence_lines, falls_line, next_line, voice_line
 
 if TYPE_CHECKING:  # they bring torch and FFmpeg, which --help does without
     from detector.explain.gradcam import Heatmap
@@ -368,8 +368,8 @@ def block(name: str, verdict: FileVerdict, entry: HasFalseAlarms) -> str:
     lines += [f"  - {fact}" for fact in facts(verdict)]
     rates = (error_rate_line(verdict, entry), caught_line(verdict), falls_line(verdict))
     lines += [f"  {line}" for line in (*rates, disagreement(verdict), voice_line(verdict.provenance)) if line]
-    if verdict.next_steps:
-        lines.append(f"  Next: {'; '.join(step.title for step in verdict.next_steps)}.")
+    steps = next_line(verdict)
+    lines += [f"  {steps}"] if steps else []
     return "\n".join([*lines, ""])
 
 

@@ -163,6 +163,11 @@ class Provenance:
     problem: str | None = None
 
     @property
+    def tells(self) -> bool:
+        """Whether the file says something on how it was made or changed, so that it comes before what networks see."""
+        return bool(self.marks) or self.credentials.state in ("present", "elsewhere", "unreadable")
+
+    @property
     def lines(self) -> tuple[Line, ...]:
         """Every line, the strongest kind of evidence first."""
         return (*self.credentials.facts, *self.credentials.claims, *self.marks, *self.history)

@@ -58,7 +58,7 @@ _WATERMARKS = (
     ),
     Step(
         "maker_google",
-        "Ask Google's own checker (SynthID)",
+        "Ask Google's own checker, SynthID",
         f"It looks for marks in the pixels or the sound of what Google's generators made. {_NOTHING_FOUND}",
         "https://deepmind.google/models/synthid/",
         _LEAVES,

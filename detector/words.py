@@ -266,7 +266,7 @@ def with_basis(line: Line) -> str:
 def caught_line(verdict: FileVerdict) -> str:
     """Beside little evidence: would it have seen a manipulation? Empty elsewhere, and where no photo was measured."""
     if isinstance(verdict, VideoVerdict) and verdict.band == "little":
-        return "Would it have seen a manipulation? That was not measured for videos of this size, blur and compression."
+        return "Would it have seen a manipulation? That was not measured for videos."
     caught = verdict.caught if isinstance(verdict, ImageVerdict) and verdict.band == "little" else None
     if caught is None:
         return ""
@@ -297,6 +297,15 @@ def falls_line(verdict: FileVerdict) -> str:
         f"How often evidence is fragile: of {falls.faces} faces with weak evidence or more, in {listed(said)}; 95 % "
         "intervals in brackets."
     )
+
+
+def next_line(verdict: FileVerdict) -> str:
+    """The next steps with their addresses, and what leaves this computer, in one line; empty where there are none."""
+    if not verdict.next_steps:
+        return ""
+    steps = "; ".join(f"{step.title} ({step.link})" if step.link else step.title for step in verdict.next_steps)
+    leaves = dict.fromkeys(step.privacy for step in verdict.next_steps if step.privacy)
+    return " ".join((f"Next: {steps}.", *leaves))
 
 
 def voice_line(provenance: Provenance | None) -> str:

@@ -10,18 +10,27 @@ _STEPS = 3
 _FACTS = {"binding": "Bytes", "signature": "Signature", "signer": "Signer", "time": "Time", "claim": "Statement"}
 
 
+def first_html(verdict: FileVerdict) -> str:
+    """The file's own statement on how it was made, as HTML, to stand before the band; empty where there is none."""
+    provenance = verdict.provenance
+    if provenance is None or not provenance.tells:
+        return ""
+    apart = disagreement(verdict)
+    beside = f'<p class="um-apart">{_text(apart)}</p>' if apart else ""
+    return f'<div class="um-first"><p>The file says: <b>{_text(provenance.summary)}</b></p>{beside}</div>'
+
+
 def says_html(verdict: FileVerdict) -> str:
-    """The evidence that the file carries itself, the strongest first, as HTML; empty where nothing was looked for."""
+    """The evidence that the file carries itself, the strongest first, as HTML; empty where nothing was looked for.
+
+    Its summary only where `first_html` does not have it.
+    """
     provenance = verdict.provenance
     if provenance is None:
         return ""
-    summary = _text(provenance.summary)
-    if provenance.marks or provenance.credentials.state != "none":
-        summary = f"<b>{summary}</b>"
-    parts = ['<h2 class="um-h3">What the file says</h2>', f"<p>{summary}</p>"]
-    apart = disagreement(verdict)
-    if apart:
-        parts.append(f'<p class="um-apart">{_text(apart)}</p>')
+    parts = ['<h2 class="um-h3">What the file says</h2>']
+    if not provenance.tells:
+        parts.append(f"<p>{_text(provenance.summary)}</p>")
     parts += [_credentials(provenance), _lines(LABELS_TITLE, provenance.marks)]
     parts.append(_lines(HISTORY_TITLE, provenance.history))
     rest = (voice_line(provenance), provenance.problem if provenance.problem != provenance.summary else None)
@@ -62,7 +71,8 @@ def _credentials(provenance: Provenance) -> str:
     credentials = provenance.credentials
     lines = (*credentials.facts, *credentials.claims)
     if not lines:
-        return f'<p class="um-small">{_text(credentials.text)}</p>' if credentials.state != "none" else ""
+        told = credentials.state == "none" or credentials.text in provenance.summary
+        return "" if told else f'<p class="um-small">{_text(credentials.text)}</p>'
     rows = "".join(
         f'<tr><th scope="row">{_FACTS[line.code.partition(".")[0]]}</th><td>{_text(line.text)}</td></tr>'
         for line in lines

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.case import Case
 from app.components.actions import actions
-from app.components.says import next_html, says_html
+from app.components.says import first_html, next_html, says_html
 from app.components.scale import scale_html
 from app.components.why import why_html
 from app.plain import plain_sentence
@@ -30,8 +30,8 @@ def _error_rate(case: Case, verdict: FileVerdict) -> str:
 
 
 def head_html(verdict: FileVerdict) -> str:
-    """Whom it is about, the band in words, and the one sentence that explains it."""
-    parts = [f'<p class="um-eyebrow">{html.escape(report.eyebrow(verdict))}</p>']
+    """The file's own statement, whom the verdict is about, the band in words, and the sentence that explains it."""
+    parts = [first_html(verdict), f'<p class="um-eyebrow">{html.escape(report.eyebrow(verdict))}</p>']
     finding, bracket, beside = report.headline(verdict).partition(" (")
     first, evidence, rest = finding.partition(" evidence")
     aside = f'<span class="um-aside">{html.escape(bracket + beside)}</span>' if bracket else ""

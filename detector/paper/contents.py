@@ -76,6 +76,8 @@ def title(document: Mapping[str, Any]) -> str:
 
 
 def _finding(verdict: FileVerdict) -> Iterator[Block]:
+    if verdict.provenance is not None and verdict.provenance.tells:
+        yield Paragraph(f"The file says: {verdict.provenance.summary}")
     yield Paragraph(report.headline(verdict), "lead")
     if verdict.band is None:
         yield Paragraph(report.reason_text(verdict))

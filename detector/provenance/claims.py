@@ -64,28 +64,27 @@ _NOT_SAID = _Kind("edited_how_not_said", "edited", "was edited; with what kind o
 _SAME_CONTENT = _Kind("content_stays", "nothing", "went through steps that leave its content as it is")
 
 
-def claims_of(manifests: Mapping[str, Any], active: str, broken: bool) -> tuple[Line, ...]:
+def claims_of(manifests: Mapping[str, Any], active: str, subject: str) -> tuple[Line, ...]:
     """Statements of every manifest, each once, the outermost first; last whether the list of steps claims to be whole.
 
     Args:
         manifests: label -> manifest, as the library gives them.
         active: label of the one that is bound to the file.
-        broken: the file was changed after it was signed.
+        subject: what says so, with a capital letter, such as "The signed statement".
     """
     lines: dict[Line, None] = {}
     for label in sorted(manifests, key=lambda name: name != active):
-        lines |= dict.fromkeys(_of_manifest(manifests[label], label == active, broken))
+        lines |= dict.fromkeys(_of_manifest(manifests[label], label == active, subject))
     if any(_incomplete(manifest) for manifest in manifests.values()):
         text = "The statement does not say that it lists every step, so there may have been others."
         lines[Line("claim.steps_incomplete", "observed", text, WHERE)] = None
     return tuple(lines)
 
 
-def _of_manifest(manifest: Mapping[str, Any], active: bool, broken: bool) -> Iterator[Line]:
+def _of_manifest(manifest: Mapping[str, Any], active: bool, subject: str) -> Iterator[Line]:
     maker = _maker(manifest)
     where = WHERE if active else f"{WHERE}, an earlier version"
-    before = "The statement on the file before that change" if broken else "The signed statement"
-    about = f"{before} says that {'it' if active else 'an earlier version'}"
+    about = f"{subject} says that {'it' if active else 'an earlier version'}"
     steps = list(_steps(manifest))
 
     def said(code: str, text: str, says: Says, tool: str = "", value: str | None = None) -> Line:
@@ -112,7 +111,7 @@ def _of_manifest(manifest: Mapping[str, Any], active: bool, broken: bool) -> Ite
             "that one was made."
         )
         yield Line("claim.unknown_provenance", "observed", text, where, value=title or None)
-    yield from _notes(manifest, before, where, maker)
+    yield from _notes(manifest, subject, where, maker)
 
 
 def _by_kind(steps: Iterable[_Step]) -> dict[_Kind, list[_Step]]:
@@ -134,11 +133,11 @@ def _by_kind(steps: Iterable[_Step]) -> dict[_Kind, list[_Step]]:
     return {kind: edits for kind, edits in edits_of.items() if edits}
 
 
-def _notes(manifest: Mapping[str, Any], before: str, where: str, maker: str) -> Iterator[Line]:
+def _notes(manifest: Mapping[str, Any], subject: str, where: str, maker: str) -> Iterator[Line]:
     """Statements of makers' own that a picture was generated."""
     for data in _assertions(manifest):
         if data.get("ai_generated") is True:
-            text = f"{before} has a note of its maker's own that it was generated{f' ({maker})' if maker else ''}."
+            text = f"{subject} has a note of its maker's own that it was generated{f' ({maker})' if maker else ''}."
             value = plain(data.get("model") or "", 80) or None
             yield Line("claim.ai_generated", "observed", text, where, "generated", value)
 

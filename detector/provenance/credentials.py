@@ -129,7 +129,7 @@ def from_store(store: Mapping[str, Any], lists: TrustLists, today: date) -> Cred
     results = store.get("validation_results", {}).get("activeManifest", {})
     good, notes, bad = (_codes(results.get(key)) for key in ("success", "informational", "failure"))
     signed = manifests.get(active, {}).get("signature_info") or {}
-    binding = _binding(good, bad)
+    binding, signature = _binding(good, bad), _signature(good, bad)
     old = lists.age_days(today)
     stale = (
         f" The trust lists in use are {old} days old; newer ones may name other signers." if old > STALE_DAYS else ""
@@ -140,14 +140,21 @@ def from_store(store: Mapping[str, Any], lists: TrustLists, today: date) -> Cred
         f"whoever signed it.{stale}",
         facts=(
             binding,
-            _signature(good, bad),
-            _signer(signed, good, bad, lists.published),
+            signature,
+            _signer(signed, good, bad, lists.published, signature.code == "signature.whole"),
             _time(signed, good, notes, bad),
         ),
-        claims=claims_of(manifests, active, binding.code == "binding.mismatch"),
+        claims=claims_of(manifests, active, _subject(binding, signature)),
         manifests=len(manifests),
         trust_list=lists.published.isoformat(),
     )
+
+
+def _subject(binding: Line, signature: Line) -> str:
+    """What states the claims: nobody signed a statement whose signature does not fit."""
+    if signature.code != "signature.whole":
+        return "A statement whose signature does not hold"
+    return "The statement on the file before that change" if binding.says == "changed" else "The signed statement"
 
 
 def _codes(entries: Any) -> dict[str, str]:
@@ -190,7 +197,7 @@ def _signature(good: Mapping[str, str], bad: Mapping[str, str]) -> Line:
     return _line("signature.missing", "There is no signature that could be checked.")
 
 
-def _signer(signed: Mapping[str, Any], good: Mapping[str, str], bad: Mapping[str, str], day: date) -> Line:
+def _signer(signed: Mapping[str, Any], good: Mapping[str, str], bad: Mapping[str, str], day: date, holds: bool) -> Line:
     who = plain(signed.get("issuer") or "", 80) or "A signer without a name"
     name = plain(signed.get("common_name") or "", 80)
     value = f"{who}, {name}" if name and name != who else who
@@ -206,6 +213,13 @@ def _signer(signed: Mapping[str, Any], good: Mapping[str, str], bad: Mapping[str
         )
     untrusted = _has(bad, "signingCredential.untrusted")
     expired = _has(bad, "signingCredential.expired")
+    if not holds and not untrusted:
+        # whoever copies a listed certificate into a file of their own has not its key
+        return _line(
+            "signer.not_shown",
+            f"The certificate names “{who}”. As the signature does not hold, nothing shows who made this statement.",
+            value=value,
+        )
     if not untrusted and not expired and _has(good, "signingCredential.trusted"):
         return _line("signer.on_list", f"“{who}” signed; its certificate is on {when}.", value=value)
     if expired and not untrusted:

@@ -71,6 +71,9 @@ def summary(credentials: Credentials, marks: tuple[Line, ...], history: tuple[Li
     binding, signer = credentials.fact("binding"), credentials.fact("signer")
     if binding is not None and binding.code == "binding.mismatch":
         return f"{binding.text} That can be tampering or a careless save."
+    signature = credentials.fact("signature")
+    if signature is not None and signature.code != "signature.whole":
+        return f"{signature.text} So what its Content Credentials say counts for nothing."
     listed = signer is not None and signer.code == "signer.on_list"
     for wanted in ("generated", "partly_generated", "camera", "may_be_generated"):
         claim = next((line for line in credentials.claims if line.says == wanted), None)
@@ -83,12 +86,17 @@ def summary(credentials: Credentials, marks: tuple[Line, ...], history: tuple[Li
     if credentials.state == "present":
         edits = "They name edits, but do" if any(line.says == "edited" for line in credentials.claims) else "They do"
         return f"The file carries Content Credentials. {edits} not say how it was made."
-    if credentials.state == "elsewhere":
+    if credentials.state in ("elsewhere", "unreadable"):
         return credentials.text
+    nothing = {
+        "none": "No Content Credentials and no label of a generator.",
+        "not_defined": "Content Credentials are not defined for this kind of file. It has no label of a generator.",
+    }.get(credentials.state, f"{credentials.text} No label of a generator was found.")
     camera = next((line for line in history if line.code == "history.camera"), None)
     if camera is not None:
-        return f"No Content Credentials and no label of a generator. {camera.text}"
-    return "No Content Credentials and no label of a generator. That means nothing: both are easily lost or removed."
+        return f"{nothing} {camera.text}"
+    lost = "both are" if credentials.state == "none" else "labels are"
+    return f"{nothing} That means nothing: {lost} easily lost or removed."
 
 
 def _properties(packets: Packets) -> tuple[list[Property], int]:

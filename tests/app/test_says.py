@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.components.says import next_html, says_html
+from app.components.says import first_html, next_html, says_html
+from app.components.verdict import head_html
 from detector.stored import verdict_of
 from tests.detector.test_schema import IMAGE_JSON, UNREADABLE_JSON, VIDEO_JSON
 
@@ -16,7 +17,9 @@ def with_provenance(document: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("document", [IMAGE_JSON, VIDEO_JSON, with_provenance(UNREADABLE_JSON)])
 def test_summary_facts_labels_history_and_hashes_are_shown(document: dict[str, Any]) -> None:
-    html = says_html(verdict_of(document))
+    verdict = verdict_of(document)
+    html = first_html(verdict) + says_html(verdict)
+    assert html.count("The file says something.") == 1
     for wanted in ("The file says something.", "The bytes fit.", "A camera.", "Grok.", "a likeness, no proof"):
         assert wanted in html
     assert document["sha256"] in html and "likeness, not identity" in html
@@ -24,9 +27,18 @@ def test_summary_facts_labels_history_and_hashes_are_shown(document: dict[str, A
 
 
 def test_texts_from_the_file_are_neither_markup_nor_reorder_a_line() -> None:
-    html = says_html(verdict_of(with_provenance(IMAGE_JSON, summary="<script>alert(1)</script> \u05e9\u05dc")))
+    html = first_html(verdict_of(with_provenance(IMAGE_JSON, summary="<script>alert(1)</script> \u05e9\u05dc")))
     assert "<script>" not in html
     assert re.search(r"<bdi>&lt;script&gt;alert\(1\)&lt;/script&gt; \u05e9\u05dc</bdi>", html)
+
+
+def test_what_the_file_says_of_its_making_comes_before_the_band_and_silence_does_not() -> None:
+    head = head_html(verdict_of(with_provenance(IMAGE_JSON)))
+    assert head.index("The file says something.") < head.index("<h1>")
+    silent = VIDEO_JSON["provenance"]["credentials"] | {"state": "none", "facts": [], "claims": []}
+    verdict = verdict_of(with_provenance(IMAGE_JSON, credentials=silent, marks=[]))
+    assert "The file says something." not in head_html(verdict)
+    assert "The file says something." in says_html(verdict)
 
 
 def test_next_steps_name_their_page_and_what_leaves_this_computer() -> None:

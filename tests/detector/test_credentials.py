@@ -20,6 +20,7 @@ from detector.provenance import credentials as module
 from detector.provenance.claims import claims_of
 from detector.provenance.credentials import MIME, from_store, read_credentials, settings
 from detector.provenance.packets import collect_packets
+from detector.provenance.reading import summary
 from detector.provenance.trust import CLOCKS, FOLDER, SIGNERS, STALE_DAYS, TrustListError, take_lists, trust_lists
 from tests.fakes.credentials import CAMERA, GENERATED, Signer, make_signer, sign
 
@@ -113,6 +114,37 @@ def test_an_altered_statement_is_told_from_altered_pixels(signer: Signer) -> Non
     assert codes(found)[0] == "binding.match"
 
 
+@pytest.mark.usefixtures("trusting")
+def test_a_statement_altered_after_signing_is_nobodys_and_says_so_first(signer: Signer) -> None:
+    data = sign(picture(), "image/jpeg", signer, CAMERA)
+    assert codes(read(data))[2] == "signer.on_list"
+    found = read(data.replace(b"digitalCapture", b"digitalCapturf", 1))
+    assert codes(found)[2] == "signer.not_shown"
+    assert all(line.text.startswith("A statement whose signature does not hold") for line in found.claims[:-1])
+    assert summary(found, (), ()).endswith("So what its Content Credentials say counts for nothing.")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (picture("BMP"), "Content Credentials are not defined for this kind of file."),
+        (b"plain words", "Content Credentials are not defined for this kind of file."),
+        (picture(), "No Content Credentials and no label"),
+    ],
+)
+def test_the_summary_tells_none_from_not_defined(data: bytes, said: str) -> None:
+    text = summary(read(data), (), ())
+    assert text.startswith(said) and text.endswith("easily lost or removed.")
+
+
+def test_the_summary_of_damaged_credentials_is_that_they_are_damaged(signer: Signer) -> None:
+    data = bytearray(sign(picture(), "image/jpeg", signer))
+    start = bytes(data).index(b"jumb")
+    data[start + 8 : start + 200] = b"\xff" * 192
+    found = read(bytes(data))
+    assert summary(found, (), ()) == found.text
+
+
 def test_an_expired_certificate_without_a_time_stamp() -> None:
     short = make_signer(valid_days=(-1, 1.5 / 86400))
     data = sign(picture(), "image/jpeg", short)
@@ -190,7 +222,7 @@ def test_a_hostile_list_of_steps_stays_short() -> None:
         "assertions": [{"data": {"actions": steps}}, {"data": None}, 3],
         "ingredients": [1, {"title": "y" * 900}],
     }
-    lines = claims_of({"a": manifest, "b": {}}, "a", False)
+    lines = claims_of({"a": manifest, "b": {}}, "a", "The signed statement")
     assert len(lines) < 10 and all(len(line.text) < 1000 for line in lines)
 
 
@@ -277,6 +309,15 @@ WHOLE = ("claimSignature.validated", "assertion.dataHash.match")
             ["binding.mismatch", "signature.broken"],
         ),
         (facts_of()[:2], ["binding.unknown", "signature.missing"]),
+        # a listed certificate, copied into a file whose signature is not its own
+        (
+            facts_of(("signingCredential.trusted", "assertion.dataHash.match"), ("claimSignature.mismatch",))[1:3],
+            ["signature.broken", "signer.not_shown"],
+        ),
+        (
+            facts_of((*WHOLE, "signingCredential.trusted"), ("assertion.hashedURI.mismatch",))[1:3],
+            ["signature.statements_changed", "signer.not_shown"],
+        ),
     ],
 )
 def test_the_library_s_codes_as_facts(found: list[str], expected: list[str]) -> None:

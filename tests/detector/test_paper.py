@@ -203,6 +203,16 @@ def test_what_an_editor_asks_for_is_there(kind: str) -> None:
         assert squeezed(wanted) in told, wanted
 
 
+def test_what_the_file_says_of_its_making_comes_before_the_band_and_silence_does_not() -> None:
+    provenance = DOCUMENTS["image"]["provenance"]
+    silent = {**provenance["credentials"], "state": "none", "facts": [], "claims": []}
+    tells, none = (
+        [block.text for block in contents({**DOCUMENTS["image"], "provenance": about}) if isinstance(block, Paragraph)]
+        for about in (provenance, {**provenance, "credentials": silent, "marks": []})
+    )
+    assert tells[0] == "The file says: The file says something." and tells[1:3] == none[:2]
+
+
 def Reader_text(html: str) -> str:
     reader = Reader()
     reader.feed(html)
@@ -254,6 +264,7 @@ def test_the_golden_report_is_built_as_it_was(kind: str) -> None:
 
 FINDING = [
     "1 Unmask report",
+    "Paragraph",
     "Paragraph",
     "Paragraph",
     "Figure",

@@ -21,7 +21,7 @@ from hypothesis import strategies as some
 from PIL import Image
 
 import detector.provenance as package
-from app.components.says import says_html
+from app.components.says import first_html, says_html
 from detector.__main__ import block
 from detector.child import Child
 from detector.evidence import Credentials, Line, Provenance, SoundTrack
@@ -32,7 +32,7 @@ from detector.provenance.history import MAX_HASHES, frames_to_hash
 from detector.report import to_json
 from detector.steps import next_steps
 from detector.types import FileVerdict, ImageVerdict
-from detector.words import disagreement, evidence_lines, voice_line
+from detector.words import disagreement, evidence_lines, next_line, voice_line
 from tests.fakes.credentials import make_signer, sign
 
 
@@ -198,7 +198,7 @@ def test_each_origin_gives_its_row_in_json_command_line_page_and_report(
     told = {
         "json": to_json(verdict),
         "command line": block(name, verdict, detector.entry),
-        "page": unescape(re.sub(r"<[^>]*>", "", says_html(verdict))),
+        "page": unescape(re.sub(r"<[^>]*>", "", first_html(verdict) + says_html(verdict))),
         "report": unescape(re.sub(r"<[^>]*>", "", to_html(json.loads(to_json(verdict))))),
     }
     for where, text in told.items():
@@ -314,6 +314,13 @@ def test_every_step_that_sends_the_file_away_says_so() -> None:
         assert (step.link is None) == (step.privacy is None)
         assert step.link is None or step.link.startswith("https://")
         assert step.privacy is None or "leaves this computer" in step.privacy
+
+
+def test_the_command_line_names_the_pages_and_once_what_leaves_this_computer() -> None:
+    steps = next_steps(image("little", Provenance("s", LISTED)))
+    line = next_line(dataclasses.replace(image("little", None), next_steps=steps))
+    assert all(step.title in line and (step.link or "") in line for step in steps)
+    assert line.count("leaves this computer") == 1 and next_line(image("little", None)) == ""
 
 
 def test_the_reader_is_one_child_for_all_files(portrait_path: Path) -> None:
