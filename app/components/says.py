@@ -71,8 +71,9 @@ def _credentials(provenance: Provenance) -> str:
     credentials = provenance.credentials
     lines = (*credentials.facts, *credentials.claims)
     if not lines:
-        told = credentials.state == "none" or credentials.text in provenance.summary
-        return "" if told else f'<p class="um-small">{_text(credentials.text)}</p>'
+        if credentials.state == "none" or credentials.text in provenance.summary:
+            return ""
+        return f'<p class="um-small">{_text(credentials.text)}</p>'
     rows = "".join(
         f'<tr><th scope="row">{_FACTS[line.code.partition(".")[0]]}</th><td>{_text(line.text)}</td></tr>'
         for line in lines

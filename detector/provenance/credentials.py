@@ -10,6 +10,7 @@ Nothing is fetched: remote manifests, OCSP and every host are off.
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any, BinaryIO
@@ -130,18 +131,19 @@ def from_store(store: Mapping[str, Any], lists: TrustLists, today: date) -> Cred
     good, notes, bad = (_codes(results.get(key)) for key in ("success", "informational", "failure"))
     signed = manifests.get(active, {}).get("signature_info") or {}
     binding, signature = _binding(good, bad), _signature(good, bad)
+    signer = _signer(signed, good, bad, lists.published, signature.code == "signature.whole")
     old = lists.age_days(today)
-    stale = (
-        f" The trust lists in use are {old} days old; newer ones may name other signers." if old > STALE_DAYS else ""
-    )
+    if old > STALE_DAYS:
+        stale = f"{signer.text} The trust lists in use are {old} days old; newer ones may name other signers."
+        signer = replace(signer, text=stale)
     return Credentials(
         state="present",
         text="The file carries Content Credentials, a signed statement on how it was made. What they say is as good as "
-        f"whoever signed it.{stale}",
+        "whoever signed it.",
         facts=(
             binding,
             signature,
-            _signer(signed, good, bad, lists.published, signature.code == "signature.whole"),
+            signer,
             _time(signed, good, notes, bad),
         ),
         claims=claims_of(manifests, active, _subject(binding, signature)),
@@ -151,7 +153,7 @@ def from_store(store: Mapping[str, Any], lists: TrustLists, today: date) -> Cred
 
 
 def _subject(binding: Line, signature: Line) -> str:
-    """What states the claims: nobody signed a statement whose signature does not fit."""
+    """The subject of the claims' sentences: nobody signed a statement whose signature does not fit."""
     if signature.code != "signature.whole":
         return "A statement whose signature does not hold"
     return "The statement on the file before that change" if binding.says == "changed" else "The signed statement"

@@ -41,6 +41,15 @@ def test_what_the_file_says_of_its_making_comes_before_the_band_and_silence_does
     assert "The file says something." in says_html(verdict)
 
 
+def test_the_state_of_credentials_is_said_once() -> None:
+    text = "Content Credentials are not defined for this kind of file."
+    undefined = {**VIDEO_JSON["provenance"]["credentials"], "state": "not_defined", "text": text}
+    undefined |= {"facts": [], "claims": []}
+    for summary in (f"{text} Nothing else.", "The file was not read."):
+        html = says_html(verdict_of(with_provenance(IMAGE_JSON, credentials=undefined, marks=[], summary=summary)))
+        assert html.count(text) == 1 and summary in html
+
+
 def test_next_steps_name_their_page_and_what_leaves_this_computer() -> None:
     html = next_html(verdict_of(IMAGE_JSON))
     assert html.count("<li>") == 2
