@@ -1,4 +1,6 @@
-"""The house in figures, for a comparison of two checkouts: `python -m tests.house.figures [FOLDER]`.
+"""The house in figures, one column a checkout: `python -m tests.house.figures [FOLDER ...]`.
+
+    git worktree add /tmp/before COMMIT && python -m tests.house.figures /tmp/before .
 
 Lines and files at the top of `train/`, the longest file and function, bytes of documents and manifest, imports between
 folders, processor time of `import detector`. A time is of this machine as it is now: compare times of one call only.
@@ -11,18 +13,20 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from train.measure.tables import table
+
 PROJECT = ("app", "detector", "train")
 _CODE = "import time; start = time.process_time(); import detector; print(time.process_time() - start)"
 
 
 def figures(root: Path, times: int = 5) -> dict[str, str]:
-    """What is measured, in words -> the figure."""
+    """The figures of one checkout: name in words -> figure."""
     files = {path: path.read_text(encoding="utf-8") for name in PROJECT for path in sorted((root / name).rglob("*.py"))}
     at_top = [path for path in files if path.parent == root / "train"]
     longest = max(files, key=lambda path: files[path].count("\n"))
     length, function = max(_functions(root, files))
     arrows = _arrows(root, files)
-    found = {
+    shown = {
         "files at the top of train/": str(len(at_top)),
         "lines at the top of train/": f"{sum(files[path].count(chr(10)) for path in at_top):,}",
         "lines of code": f"{sum(text.count(chr(10)) for text in files.values()):,} in {len(files)} files",
@@ -33,10 +37,10 @@ def figures(root: Path, times: int = 5) -> dict[str, str]:
     for name in ("README.md", "weights/README.md", "train/README.md", "train/LOG.md", "weights/manifest.json"):
         path = root / name
         if path.is_file():
-            found[name] = f"{path.stat().st_size:,} bytes, {path.read_text().count(chr(10))} lines"
+            shown[name] = f"{path.stat().st_size:,} bytes, {path.read_text().count(chr(10))} lines"
     seconds = [_import_time(root) for _ in range(times)]
-    found["import detector"] = f"{statistics.median(seconds):.3f} CPU-s, median of {times}"
-    return found
+    shown["import detector"] = f"{statistics.median(seconds):.3f} CPU-s, median of {times}"
+    return shown
 
 
 def _functions(root: Path, files: dict[Path, str]) -> list[tuple[int, str]]:
@@ -50,7 +54,7 @@ def _functions(root: Path, files: dict[Path, str]) -> list[tuple[int, str]]:
 
 def _arrows(root: Path, files: dict[Path, str]) -> Counter[tuple[str, str]]:
     """(folder, folder) -> imports from the first into the second, of the project's own folders."""
-    found: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for path, text in files.items():
         here = path.parent.relative_to(root).as_posix()
         for node in ast.walk(ast.parse(text)):
@@ -58,8 +62,8 @@ def _arrows(root: Path, files: dict[Path, str]) -> Counter[tuple[str, str]]:
                 there = (node.module or "").replace(".", "/")
                 folder = there if (root / there).is_dir() else there.rpartition("/")[0]
                 if folder != here:
-                    found[here, folder] += 1
-    return found
+                    counts[here, folder] += 1
+    return counts
 
 
 def _import_time(root: Path) -> float:
@@ -68,10 +72,12 @@ def _import_time(root: Path) -> float:
 
 
 def main(argv: list[str]) -> None:
-    """Prints a table."""
-    root = Path(argv[0]).resolve() if argv else Path(__file__).resolve().parents[2]
-    for name, figure in figures(root).items():
-        print(f"{name:28} {figure}")
+    """Prints a table in Markdown."""
+    roots = [Path(name).resolve() for name in argv] or [Path(__file__).resolve().parents[2]]
+    columns = [figures(root) for root in roots]
+    names = dict.fromkeys(name for column in columns for name in column)
+    rows = [[name, *(column.get(name, "none") for column in columns)] for name in names]
+    print("\n".join(table(["figure", *(root.name for root in roots)], rows)))
 
 
 if __name__ == "__main__":
