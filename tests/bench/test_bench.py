@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 from itertools import pairwise
@@ -18,6 +20,7 @@ from detector.manifest import read_manifest
 from detector.pipeline import Detector
 from detector.video import iter_frames
 from tests.bench import files
+from tests.bench.apart import processor_s
 from tests.bench.measure import Options
 from tests.bench.table import Row, show
 from tests.bench.usual import Seen, UsualWay, difference, seen_by
@@ -165,6 +168,20 @@ def test_both_ways_see_the_made_clip_alike(tmp_path: Path) -> None:
     assert len(times) == 4 and len(seen) == 8
     reason, _ = difference(seen_by(verdict, detector.entry.clips.calibration), seen, detector.entry.curve)
     assert reason is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this system tells no processor time of others")
+def test_the_processor_time_of_another_process_has_that_of_threads_that_ended() -> None:
+    code = "import threading, time\n"
+    code += "def busy():\n    while time.thread_time() < 0.2: pass\n"
+    code += "one = threading.Thread(target=busy); one.start(); busy(); one.join()\n"
+    code += "print('done', flush=True); input()\n"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"done\n"
+        taken = processor_s(process.pid)
+        process.communicate(b"\n")
+    assert taken is not None and taken >= 0.4
+    assert processor_s(process.pid) is None
 
 
 def test_options_refuse_no_runs() -> None:
