@@ -365,9 +365,9 @@ def _moved(box: Box, before: Box, after: Box) -> Box:
     )
 
 
-def _label(found: FaceVerdict | Person) -> str:
-    said = estimate(found).removesuffix(" of 100")  # a label has little room
-    return f"{found.number}: {band_word(found.band)}" + (f", {said}" if said else "")
+def _label(judged: FaceVerdict | Person) -> str:
+    said = estimate(judged).removesuffix(" of 100")  # a label has little room
+    return f"{judged.number}: {band_word(judged.band)}" + (f", {said}" if said else "")
 
 
 def _strip_text(

@@ -112,18 +112,18 @@ def band_word(band: Band | None) -> str:
     return "no verdict" if band is None else BAND_WORDS[band]
 
 
-def estimate(found: FileVerdict | FaceVerdict | Person) -> str:
+def estimate(judged: FileVerdict | FaceVerdict | Person) -> str:
     """The figure of a file, face or person: "81 of 100", or "2 of 3 networks" where networks vote; empty without one.
 
     It is a place on the evidence scale and no chance, so it has no percent sign. A vote is a count: a figure of 100
     would claim more steps than it has.
     """
-    if found.prob_fake is None:
+    if judged.prob_fake is None:
         return ""
-    parts = _parts(found)[1] if isinstance(found, FileVerdict) else (found,)
+    parts = _parts(judged)[1] if isinstance(judged, FileVerdict) else (judged,)
     if _counted(parts):
         return f"{parts[0].votes} of {len(parts[0].scores)} networks"
-    return f"{score_of(found.prob_fake)} of 100"
+    return f"{score_of(judged.prob_fake)} of 100"
 
 
 def network_name(name: str) -> str:

@@ -42,14 +42,14 @@ def changed_copy(image: RGB, change: str, faces: Sequence[Face]) -> tuple[RGB, t
     return jpeg(cut, _QUALITY), tuple(_placed(face, -left, -top, 1.0, 1.0) for face in faces)
 
 
-def same_faces(found: Sequence[Face], places: Sequence[Face]) -> tuple[Face | None, ...]:
+def same_faces(faces: Sequence[Face], places: Sequence[Face]) -> tuple[Face | None, ...]:
     """Which of the faces found in a copy each face is; None where it was not found again.
 
     Args:
-        found: in the copy.
+        faces: in the copy.
         places: where `changed_copy` says that the faces are.
     """
-    best = (max(found, key=lambda f: overlap(f.box, place.box), default=None) for place in places)
+    best = (max(faces, key=lambda f: overlap(f.box, place.box), default=None) for place in places)
     return tuple(
         face if face is not None and overlap(face.box, place.box) >= _SAME_FACE else None
         for face, place in zip(best, places, strict=True)

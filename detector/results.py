@@ -372,16 +372,16 @@ def _choice(tables: Mapping[str, Mapping[str, Mapping[str, Figure]]]) -> Choice:
     )
 
 
-def _measured(found: Mapping[str, Figure]) -> Measured:
+def _measured(figures: Mapping[str, Figure]) -> Measured:
     counts = ("genuine", "manipulated", *_CONFUSION)
     return Measured(
-        int(found["genuine"].value),
-        int(found["manipulated"].value),
-        {name: figure for name, figure in found.items() if name not in counts},
-        _confusion(found) if _CONFUSION[0] in found else None,
+        int(figures["genuine"].value),
+        int(figures["manipulated"].value),
+        {name: figure for name, figure in figures.items() if name not in counts},
+        _confusion(figures) if _CONFUSION[0] in figures else None,
     )
 
 
-def _confusion(found: Mapping[str, Figure]) -> tuple[tuple[int, int], tuple[int, int]]:
-    a, b, c, d = (int(found[name].value) for name in _CONFUSION)
+def _confusion(figures: Mapping[str, Figure]) -> tuple[tuple[int, int], tuple[int, int]]:
+    a, b, c, d = (int(figures[name].value) for name in _CONFUSION)
     return (a, b), (c, d)

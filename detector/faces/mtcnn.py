@@ -212,18 +212,18 @@ def _cells(first: np.ndarray, end: np.ndarray, count: int) -> tuple[np.ndarray, 
     return first + cell * length // count, first - (-(cell + 1) * length // count)
 
 
-def _boxes(found: np.ndarray, scale: float) -> Tensor:
+def _boxes(output: np.ndarray, scale: float) -> Tensor:
     """Boxes of one step of the pyramid, (N, 9): x0, y0, x1, y1, score and regression, each place once.
 
     Args:
-        found: (5, h, w), score and regression of every cell.
+        output: (5, h, w), score and regression of every cell.
         scale: pixels of the step over pixels of the picture.
     """
-    y, x = np.nonzero(found[0] >= _THRESHOLDS[0])
+    y, x = np.nonzero(output[0] >= _THRESHOLDS[0])
     corner = np.stack([x, y], axis=1).astype(np.float32) * _STRIDE_PX
     size = np.float32(scale)
     first, last = np.floor((corner + 1) / size), np.floor((corner + _CELL_PX) / size)
-    boxes = torch.from_numpy(np.concatenate([first, last, found[:, y, x].T], axis=1))
+    boxes = torch.from_numpy(np.concatenate([first, last, output[:, y, x].T], axis=1))
     return boxes[nms(boxes[:, :4], boxes[:, 4], 0.5)]
 
 

@@ -139,19 +139,19 @@ def _of_text(text: Text) -> Iterator[Line]:
         yield from _of_json(_object(value), value, where)
 
 
-def _of_json(found: Mapping[str, Any], value: str, where: str) -> Iterator[Line]:
-    if "AIGC" in found or "ContentProducer" in found:
+def _of_json(fields: Mapping[str, Any], value: str, where: str) -> Iterator[Line]:
+    if "AIGC" in fields or "ContentProducer" in fields:
         yield from _aigc(value, where)
-    elif _is_comfy_prompt(found):
-        kinds = {str(node["class_type"]) for node in found.values()}
+    elif _is_comfy_prompt(fields):
+        kinds = {str(node["class_type"]) for node in fields.values()}
         sampled = any("sampler" in kind.casefold() for kind in kinds)
         said = "The file holds a ComfyUI graph" + (
             " with a sampler, the part that generates a picture." if sampled else ", without a part that generates."
         )
         yield _line("comfyui", "observed", said, where, "generated" if sampled else "nothing", plain(", ".join(kinds)))
-    elif isinstance(found.get("nodes"), list) and isinstance(found.get("links"), list) and "last_node_id" in found:
+    elif isinstance(fields.get("nodes"), list) and isinstance(fields.get("links"), list) and "last_node_id" in fields:
         yield _line("comfyui_workflow", "observed", "The file holds a ComfyUI workflow.", where, "may_be_generated")
-    elif _has(found, "positive_prompt", "seed", "steps") or _has(found, "image", "model", "app_version"):
+    elif _has(fields, "positive_prompt", "seed", "steps") or _has(fields, "image", "model", "app_version"):
         yield _line(
             "invokeai",
             "observed",
@@ -159,25 +159,25 @@ def _of_json(found: Mapping[str, Any], value: str, where: str) -> Iterator[Line]
             where,
             "generated",
         )
-    elif _has(found, "base_model", "prompt", "seed", "sampler"):
+    elif _has(fields, "base_model", "prompt", "seed", "sampler"):
         yield _line(
             "fooocus", "observed", "The file holds the settings of Fooocus: model, prompt and seed.", where, "generated"
         )
-    elif _has(found, "prompt", "steps", "seed", "sampler", "scale"):
+    elif _has(fields, "prompt", "steps", "seed", "sampler", "scale"):
         yield _line(
             "novelai", "observed", "The file holds the settings of NovelAI: prompt, steps and seed.", where, "generated"
         )
 
 
-def _is_comfy_prompt(found: Mapping[str, Any]) -> bool:
-    return bool(found) and all(
+def _is_comfy_prompt(fields: Mapping[str, Any]) -> bool:
+    return bool(fields) and all(
         isinstance(node, dict) and isinstance(node.get("class_type"), str) and isinstance(node.get("inputs"), dict)
-        for node in found.values()
+        for node in fields.values()
     )
 
 
-def _has(found: Mapping[str, Any], *keys: str) -> bool:
-    return all(found.get(key) not in (None, "") for key in keys)
+def _has(fields: Mapping[str, Any], *keys: str) -> bool:
+    return all(fields.get(key) not in (None, "") for key in keys)
 
 
 def _of_exif(exif: Exif) -> Iterator[Line]:

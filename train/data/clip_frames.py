@@ -86,14 +86,14 @@ def crops_of(pictures: Sequence[RGB], faces: Sequence[Face], size_px: int) -> np
     return np.stack([crop_face(picture, face, size_px) for picture, face in zip(pictures, faces, strict=True)])
 
 
-def person_frames(path: Path, finder: FaceDetector, fit: Fit, max_frames: int, kept: Path) -> tuple[PersonFrames, ...]:
-    """The persons of a clip with frames enough for a verdict; from the file `kept` if it is there, else written to it.
+def person_frames(path: Path, finder: FaceDetector, fit: Fit, max_frames: int, file: Path) -> tuple[PersonFrames, ...]:
+    """The persons of a clip with frames enough for a verdict; from `file` if it is there, else written to it.
 
     Raises:
         MediaError: the clip cannot be read.
     """
-    if kept.is_file():
-        return load_persons(kept)
+    if file.is_file():
+        return load_persons(file)
     # a package for video, which a machine that only trains on pictures may lack
     from detector.persons import follow_persons
 
@@ -106,7 +106,7 @@ def person_frames(path: Path, finder: FaceDetector, fit: Fit, max_frames: int, k
         if len(seen) >= MIN_FRAMES:
             times = np.array([time for time, _ in seen])
             persons.append(PersonFrames(times, tuple(s.patch for _, s in seen), tuple(s.face for _, s in seen)))
-    save_persons(persons, kept)
+    save_persons(persons, file)
     return tuple(persons)
 
 

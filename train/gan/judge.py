@@ -191,7 +191,7 @@ def _made(options: GanJudge, without_face: int) -> dict[str, Any]:
     return origin
 
 
-def _show(figures: dict[str, dict[str, Any]], made: dict[str, Any], split: str) -> None:
+def _show(figures: dict[str, dict[str, Any]], generated: dict[str, Any], split: str) -> None:
     say(
         f"{'slice of ' + split:28} {'genuine':>8} {'manip.':>7} {'AUC':>6} {'acc.':>6} {'bal.':>6} {'prec.':>6} "
         f"{'rec.':>6} {'F1':>6}"
@@ -203,9 +203,9 @@ def _show(figures: dict[str, dict[str, Any]], made: dict[str, Any], split: str) 
             f"{row['balanced_accuracy']:6.3f} {row['precision']:6.3f} {row['recall']:6.3f} {row['f1']:6.3f}{mark}"
         )
     say("* against all genuine faces of the split")
-    if "fid" in made:
-        half = made["fid"]["halves"]
+    if "fid" in generated:
+        half = generated["fid"]["halves"]
         say(
-            f"the generator's checkpoint: FID {made['fid']['fid']:.2f} ({made['fid']['extractor']['name']}, n "
-            f"{made['fid']['n_generated']}), ratio to genuine halves {half['ratio']:.2f}"
+            f"the generator's checkpoint: FID {generated['fid']['fid']:.2f} ({generated['fid']['extractor']['name']}, "
+            f"n {generated['fid']['n_generated']}), ratio to genuine halves {half['ratio']:.2f}"
         )

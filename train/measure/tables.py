@@ -16,7 +16,7 @@ class Spanned(Protocol):
 
 
 def spanned(
-    found: Spanned | Mapping[str, Any] | None,
+    interval: Spanned | Mapping[str, Any] | None,
     form: str = ".3f",
     without: str = ", no interval",
     *,
@@ -26,17 +26,17 @@ def spanned(
     """A value with its interval: "0.873 (0.850 to 0.890)"; empty for None.
 
     Args:
-        found: an interval, or what `Interval.to_dict` made of one.
+        interval: an interval, or what `Interval.to_dict` made of one.
         form: of each number: ".3f", "+.3f", ".1%".
         without: said after a value that has no interval.
         scale, unit: each number is multiplied by the first and the value followed by the second: 100, " pp".
     """
-    if found is None:
+    if interval is None:
         return ""
-    if isinstance(found, Mapping):
-        value, low, high = found["value"], found["low"], found["high"]
+    if isinstance(interval, Mapping):
+        value, low, high = interval["value"], interval["low"], interval["high"]
     else:
-        value, low, high = found.value, found.low, found.high
+        value, low, high = interval.value, interval.low, interval.high
     shown = f"{value * scale:{form}}{unit}"
     if low is None or high is None:
         return f"{shown}{without}"

@@ -154,17 +154,17 @@ def _data(old: Mapping[str, Any]) -> Data:
     )
 
 
-def _choice(found: Mapping[str, Any], record: Mapping[str, Any], score: float) -> Choice:
+def _choice(entry: Mapping[str, Any], record: Mapping[str, Any], score: float) -> Choice:
     clips = record.get("clips", {})
     return Choice(
-        **{k: found[k] for k in ("parameters", "megabytes", "cpu_ms_a_face")},
+        **{k: entry[k] for k in ("parameters", "megabytes", "cpu_ms_a_face")},
         validation_score=score,
-        slices={title: results.measured(row) for title, row in found["slices"].items()},
-        pooled=results.pooled(found["pooled"]),
-        even_odds=results.figures(found["accuracy_at_even_odds"]),
-        against_default=results.figures(found["auc_minus_default"]),
-        changed={title: results.measured(row) for title, row in found["robustness"].items()},
-        labels={title: results.figures(rows) for title, rows in found["labels"].items()},
+        slices={title: results.measured(row) for title, row in entry["slices"].items()},
+        pooled=results.pooled(entry["pooled"]),
+        even_odds=results.figures(entry["accuracy_at_even_odds"]),
+        against_default=results.figures(entry["auc_minus_default"]),
+        changed={title: results.measured(row) for title, row in entry["robustness"].items()},
+        labels={title: results.figures(rows) for title, rows in entry["labels"].items()},
         by_faces=results.in_made_files(record.get("false_alarms_by_faces", {})),
         by_persons=results.in_made_files(clips.get("false_alarms_by_persons", {})),
     )

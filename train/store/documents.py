@@ -157,25 +157,26 @@ def slices_table(slices: Mapping[str, Measured]) -> list[str]:
     return table(head, rows)
 
 
-def clip_bands_text(found: Mapping[str, Any]) -> str:
+def clip_bands_text(section: Mapping[str, Any]) -> str:
     """`train.measure.slices.clip_figures` in a few sentences."""
-    text = f"{found['genuine']} genuine clips of {found['genuine_persons']} persons, {found['manipulated']} manipulated"
-    if found["left_out"]:
-        text += f"; {found['left_out']} show persons whose other clips set the edges and are left out"
-    if "auc" in found:
-        text += f". AUC {spanned(found['auc'])}"
+    text = f"{section['genuine']} genuine clips of {section['genuine_persons']} persons, "
+    text += f"{section['manipulated']} manipulated"
+    if section["left_out"]:
+        text += f"; {section['left_out']} show persons whose other clips set the edges and are left out"
+    if "auc" in section:
+        text += f". AUC {spanned(section['auc'])}"
     for title, label, of in (
         ("false_alarms", "False alarms, that band or a stronger one", "genuine"),
         ("caught", "Caught", "manipulated"),
     ):
-        if title in found:
+        if title in section:
             rows = ", ".join(
-                f"{_word(band)} {row['k']} of {found[of]} ({row['low']:.1%} to {row['high']:.1%})"
-                for band, row in found[title].items()
+                f"{_word(band)} {row['k']} of {section[of]} ({row['low']:.1%} to {row['high']:.1%})"
+                for band, row in section[title].items()
             )
             text += f". {label}: {rows}"
-    if found["cap"]:
-        text += f". No video can get more than {_word(found['cap']['band'])} ({found['cap']['reason']})"
+    if section["cap"]:
+        text += f". No video can get more than {_word(section['cap']['band'])} ({section['cap']['reason']})"
     return f"{text}."
 
 
@@ -246,8 +247,8 @@ def _share(share: Share | None) -> list[object]:
     return ["", "", ""] if share is None else [f"{share.rate:.1%}", f"{share.low:.1%} to {share.high:.1%}", share.n]
 
 
-def _in_made_files(title: str, found: Mapping[str, Mapping[Any, Figure]]) -> str:
-    rows = [[number, *(f"{f.value:.1%}" for f in row.values())] for number, row in found.items()]
+def _in_made_files(title: str, by_persons: Mapping[str, Mapping[Any, Figure]]) -> str:
+    rows = [[number, *(f"{f.value:.1%}" for f in row.values())] for number, row in by_persons.items()]
     return "\n".join(table([title, "weak or stronger", "strong or stronger", "very strong"], rows)) if rows else ""
 
 

@@ -28,9 +28,9 @@ def read_product(manifest: Manifest) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if belongs[name](part)}
 
 
-def keep_evaluation(manifest: Manifest, found: Mapping[str, Any]) -> None:
+def keep_evaluation(manifest: Manifest, evaluation: Mapping[str, Any]) -> None:
     """Keeps what `evaluate` measured of the set in its folder; speed that is known of it stays."""
-    _write(manifest, evaluation={**found, "manifest": _digest(manifest)})
+    _write(manifest, evaluation={**evaluation, "manifest": _digest(manifest)})
 
 
 def keep_speed(manifest: Manifest, bench: Mapping[str, Any]) -> bool:

@@ -22,77 +22,77 @@ from detector.types import Band, BandCap, FalseAlarms, Share
 _COUNTS = ("genuine", "manipulated", "against", "confusion")
 
 
-def figure(found: Mapping[str, Any]) -> Figure:
+def figure(plain: Mapping[str, Any]) -> Figure:
     """From `train.measure.metrics.Interval.to_dict`."""
-    return Figure(found["value"], found["low"], found["high"], found.get("n"))
+    return Figure(plain["value"], plain["low"], plain["high"], plain.get("n"))
 
 
-def figures(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
+def figures(plain: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
     """As `figure`, of each name."""
-    return {name: figure(row) for name, row in found.items()}
+    return {name: figure(row) for name, row in plain.items()}
 
 
-def measured(found: Mapping[str, Any]) -> Measured:
+def measured(plain: Mapping[str, Any]) -> Measured:
     """From `train.measure.slices.figures`."""
     return Measured(
-        found["genuine"],
-        found["manipulated"],
-        figures({name: row for name, row in found.items() if name not in _COUNTS}),
-        confusion(found["confusion"]) if "confusion" in found else None,
+        plain["genuine"],
+        plain["manipulated"],
+        figures({name: row for name, row in plain.items() if name not in _COUNTS}),
+        confusion(plain["confusion"]) if "confusion" in plain else None,
     )
 
 
-def pooled(found: Mapping[str, Any]) -> Pooled:
+def pooled(plain: Mapping[str, Any]) -> Pooled:
     """From the pooled figures of `train.measure.slices.slice_figures`."""
-    auc = figure(found["auc"]) if "auc" in found else None
-    return Pooled(found["n"], found["ece"], found["brier"], auc, confusion(found["confusion"]))
+    auc = figure(plain["auc"]) if "auc" in plain else None
+    return Pooled(plain["n"], plain["ece"], plain["brier"], auc, confusion(plain["confusion"]))
 
 
-def confusion(found: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+def confusion(plain: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     """A confusion matrix as tuples."""
-    (a, b), (c, d) = found
+    (a, b), (c, d) = plain
     return (a, b), (c, d)
 
 
-def shares(found: Mapping[Any, Mapping[str, Any]]) -> FalseAlarms:
+def shares(plain: Mapping[Any, Mapping[str, Any]]) -> FalseAlarms:
     """From `false_alarms` of faces or of clips."""
     keys = ("n", "k", "low", "high")
-    return {band: Share(**{k: round(row[k], 6) if k != "n" else row[k] for k in keys}) for band, row in found.items()}
+    return {band: Share(**{k: round(row[k], 6) if k != "n" else row[k] for k in keys}) for band, row in plain.items()}
 
 
-def in_made_files(found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[Band, Figure]]:
+def in_made_files(plain: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[Band, Figure]]:
     """From `false_alarms_by_faces` and its like: share of made files that reach a band, with how many files."""
     return {
         title: {b: Figure(v, n=row["files"]) for b, v in row.items() if b != "files"}  # type: ignore[misc]
-        for title, row in found.items()
+        for title, row in plain.items()
     }
 
 
-def limits(found: Mapping[str, Any]) -> tuple[Limits, LimitCurves]:
+def limits(plain: Mapping[str, Any]) -> tuple[Limits, LimitCurves]:
     """From `train.measure.limits.measure_limits`: the limits, and what they were read from."""
-    return Limits(found["min_face_px"], found["min_sharpness"]), LimitCurves(
-        faces=found["faces"],
-        as_they_came=Shrunk(**found["as_they_came"]),
-        by_size=tuple(Shrunk(**row) for row in found["by_size"]),
-        by_blur=tuple(Shrunk(**row) for row in found["by_blur"]),
+    return Limits(plain["min_face_px"], plain["min_sharpness"]), LimitCurves(
+        faces=plain["faces"],
+        as_they_came=Shrunk(**plain["as_they_came"]),
+        by_size=tuple(Shrunk(**row) for row in plain["by_size"]),
+        by_blur=tuple(Shrunk(**row) for row in plain["by_blur"]),
     )
 
 
-def videos(found: Mapping[str, Any]) -> tuple[Videos, ClipFit]:
+def videos(plain: Mapping[str, Any]) -> tuple[Videos, ClipFit]:
     """From `train.measure.clips.fit_clips`, with the frames of a clip: the rule, and what it was read from."""
-    calibration, curve, cap = found["calibration"], found["curve"], found["cap"]
+    calibration, curve, cap = plain["calibration"], plain["curve"], plain["cap"]
     rule = Videos(
         calibration=Calibration(calibration["scale"], calibration["offset"]),
         curve=FalseAlarmCurve(tuple(curve["rates"]), tuple(curve["logits"])),
-        runs=found["runs"],
+        runs=plain["runs"],
         cap=None if cap is None else BandCap(**cap),
-        frames=found["frames"],
-        false_alarms=shares(found["false_alarms"]),
+        frames=plain["frames"],
+        false_alarms=shares(plain["false_alarms"]),
     )
-    persons = found["persons"]
+    persons = plain["persons"]
     fit = ClipFit(
         persons=ClipPersons(**{**persons, "sources": tuple(persons["sources"])}),
-        known_moved={kind: Moved(**moved) for kind, moved in found["known_bias"].items()},
+        known_moved={kind: Moved(**moved) for kind, moved in plain["known_bias"].items()},
         calibrated_on=calibration["chosen"],
         gain=None if calibration["gain"] is None else figure(calibration["gain"]),
         folds=calibration["folds"],
@@ -101,11 +101,11 @@ def videos(found: Mapping[str, Any]) -> tuple[Videos, ClipFit]:
     return rule, fit
 
 
-def gains(found: list[dict[str, Any]]) -> tuple[Gain, ...]:
+def gains(plain: list[dict[str, Any]]) -> tuple[Gain, ...]:
     """From `train.measure.ensembles.choose_default`."""
-    return tuple(Gain(row["choice"], row["against"], figure(row["gain"]), row["better"]) for row in found)
+    return tuple(Gain(row["choice"], row["against"], figure(row["gain"]), row["better"]) for row in plain)
 
 
-def labelled(found: Mapping[str, Any]) -> LabelledSource | None:
+def labelled(plain: Mapping[str, Any]) -> LabelledSource | None:
     """From what `train.store.leaderboard` says of the source with labels."""
-    return LabelledSource(**found) if found else None
+    return LabelledSource(**plain) if plain else None

@@ -106,15 +106,15 @@ def attacked_logits(
 def _rows(
     samples: Sequence[Sample],
     members: Sequence[Run],
-    found: Sequence[Sequence[np.ndarray]],
+    logits: Sequence[Sequence[np.ndarray]],
     levels: Sequence[float],
 ) -> list[dict[str, Any]]:
     labels = np.array([s.label for s in samples])
     groups = np.array([s.group for s in samples])
     genuine = labels == 0
-    first = found[0]
+    first = logits[0]
     rows = []
-    for member, columns in zip(members, found, strict=True):
+    for member, columns in zip(members, logits, strict=True):
         for i, level in enumerate(levels):
             flagged = columns[i] > 0
             row = {

@@ -206,11 +206,11 @@ def paired_accuracy(samples: Sequence[Sample], new: np.ndarray, old: np.ndarray,
     return bootstrapped(point, gain(group_draws(groups, labels, np.random.default_rng(0))), len(labels))
 
 
-def markdown(options: SmallSet, found: dict[str, Any]) -> str:
+def markdown(options: SmallSet, section: dict[str, Any]) -> str:
     """The table for people."""
     rows = []
-    for name, gain in found["gain"].items():
-        plain, ours = (found["figures"][arm][name] for arm in (PLAIN, OURS))
+    for name, gain in section["gain"].items():
+        plain, ours = (section["figures"][arm][name] for arm in (PLAIN, OURS))
         star = "" if plain.get("against", "own") == "own" else " *"
         rows.append(
             [
@@ -229,10 +229,10 @@ def markdown(options: SmallSet, found: dict[str, Any]) -> str:
     lines = [
         "# A small training set",
         "",
-        f"{options.model}, {options.size_px} px of a face, {found['training_faces']:,} training faces, "
-        f"{options.epochs} epochs ({found['images_seen']:,} faces seen), seed {options.seed}; slices of "
-        f"{found['split']} at {found['decided_at']}. Gains of ours over plain: paired bootstrap over groups, 95 %. A "
-        "star: against all genuine faces of the split.",
+        f"{options.model}, {options.size_px} px of a face, {section['training_faces']:,} training faces, "
+        f"{options.epochs} epochs ({section['images_seen']:,} faces seen), seed {options.seed}; slices of "
+        f"{section['split']} at {section['decided_at']}. Gains of ours over plain: paired bootstrap over groups, 95 %. "
+        "A star: against all genuine faces of the split.",
         "",
         *table(head, rows),
         "",

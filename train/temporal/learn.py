@@ -188,25 +188,25 @@ class _Trained:
 
 
 def _train(
-    options: Temporal, manifest: Manifest, data: ClipData, kept: Embedded, tracks: Sequence[Track], seed: int
+    options: Temporal, manifest: Manifest, data: ClipData, embedded: Embedded, tracks: Sequence[Track], seed: int
 ) -> _Trained:
     """A new network fitted to these tracks."""
     network = _build(options, manifest)
-    score = whole_score(network, data, _size(options, manifest)) if options.unfreeze else kept.score(network)
+    score = whole_score(network, data, _size(options, manifest)) if options.unfreeze else embedded.score(network)
     fitting = Fitting(options.frames, options.epochs, options.batch_size, options.lr, options.weight_decay, seed)
     network.train()
-    loss = fit_tracks(network.parameters(), score, _labelled(tracks, kept), fitting)
+    loss = fit_tracks(network.parameters(), score, _labelled(tracks, embedded), fitting)
     network.eval()
     return _Trained(network, score, loss)
 
 
-def _labelled(tracks: Sequence[Track], kept: Embedded) -> list[Track]:
+def _labelled(tracks: Sequence[Track], embedded: Embedded) -> list[Track]:
     """Tracks whose label is known: of a manipulated clip the most suspicious person, since no label says who."""
     best: dict[int, Track] = {}
     for s in tracks:
         if s.label and not s.made:
             before = best.get(s.clip)
-            if before is None or kept.logits(s).mean() > kept.logits(before).mean():
+            if before is None or embedded.logits(s).mean() > embedded.logits(before).mean():
                 best[s.clip] = s
     return [s for s in tracks if not s.label or s.made or best[s.clip] is s]
 
@@ -260,7 +260,7 @@ def _fold_file(record: Run, number: int) -> Path:
     return record.folder / FOLDS / f"{number}.json"
 
 
-def _cross_validate(options: Temporal, manifest: Manifest, record: Run, data: ClipData, kept: Embedded) -> None:
+def _cross_validate(options: Temporal, manifest: Manifest, record: Run, data: ClipData, embedded: Embedded) -> None:
     """Scores each fold's clips by a network that saw none of its persons; finished folds are left as they are."""
     (record.folder / FOLDS).mkdir(exist_ok=True)
     for number, (inside, outside) in enumerate(_folds(options, data), 1):
@@ -269,7 +269,7 @@ def _cross_validate(options: Temporal, manifest: Manifest, record: Run, data: Cl
         began = time.monotonic()
         train, judge = set(inside.tolist()), set(outside.tolist())
         trained = _train(
-            options, manifest, data, kept, [s for s in data.tracks if s.clip in train], options.seed + number
+            options, manifest, data, embedded, [s for s in data.tracks if s.clip in train], options.seed + number
         )
         tracks = [s for s in data.tracks if s.clip in judge and not s.made]
         scores = clip_scores(tracks, judge_tracks(trained.score, tracks, options.frames))
@@ -285,7 +285,7 @@ def _cross_validate(options: Temporal, manifest: Manifest, record: Run, data: Cl
         }
         if not options.unfreeze:
             reader = _reader(trained, options)
-            shipped = clip_scores(tracks, np.array([kept.rule(s, reader) for s in tracks]))
+            shipped = clip_scores(tracks, np.array([embedded.rule(s, reader) for s in tracks]))
             row[SHIPPED] = [round(shipped[i], 5) for i in sorted(judge)]
             # for the calibration of videos, if a head is to ship
             save_weights_file(trained.network.head, _fold_file(record, number).with_suffix(".safetensors"))
@@ -302,12 +302,12 @@ def _folds(options: Temporal, data: ClipData) -> list[tuple[np.ndarray, np.ndarr
     return person_folds(data.clips, options.folds)
 
 
-def _figures(options: Temporal, record: Run, data: ClipData, kept: Embedded) -> dict[str, Any]:
+def _figures(options: Temporal, record: Run, data: ClipData, embedded: Embedded) -> dict[str, Any]:
     """Figures of the folds, of persons that took no part in what scored them."""
     own = [s for s in data.tracks if not s.made]
-    logits = [kept.logits(s) for s in own]
+    logits = [embedded.logits(s) for s in own]
     average = clip_scores(own, np.array([row.mean() for row in logits]))
-    rule = clip_scores(own, np.array([kept.rule(s) for s in own]))
+    rule = clip_scores(own, np.array([embedded.rule(s) for s in own]))
     # a backbone that was trained along has other logits: it cannot be added to the product's
     shown = (MODEL, SHUFFLED) if options.unfreeze else (MODEL, SHUFFLED, SHIPPED)
     scores = {
