@@ -55,7 +55,7 @@ def subjects(verdict: FileVerdict) -> tuple[Subject, ...]:
 
 
 def _of_face(face: FaceVerdict) -> Subject:
-    detail = reason_in_short(face.reason) or f"{round(face.face.size_px)}\u00a0px"
+    detail = reason_in_short(face.reason) or f"{face.face.side_px}\u00a0px"
     return Subject(
         "Face",
         face.number,

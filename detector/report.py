@@ -414,7 +414,7 @@ def _image_facts(verdict: ImageVerdict) -> Iterator[tuple[Aspect, str]]:
     judged = sum(face.band is not None for face in faces)
     if not judged:
         if faces:
-            largest = round(max(face.face.size_px for face in faces))
+            largest = max(face.face.side_px for face in faces)
             yield "seen", f"{_count(len(faces), 'face')} found, the largest {largest} pixels."
         yield "seen", _looked_at(verdict)
         return

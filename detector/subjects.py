@@ -35,6 +35,12 @@ class Face:
         x0, y0, x1, y1 = self.box
         return max(x1 - x0, y1 - y0)
 
+    @property
+    def side_px(self) -> int:
+        """Longer side of the box as people read it: the same before and after JSON, whose boxes are rounded."""
+        x0, y0, x1, y1 = (round(v, 1) for v in self.box)
+        return round(max(x1 - x0, y1 - y0))
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "box": [round(v, 1) for v in self.box],

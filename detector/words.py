@@ -86,7 +86,7 @@ def reason_in_short(reason: str | None) -> str:
 
 def side_of(face: Face) -> str:
     """How large a face is: "113 pixels on its longer side"."""
-    return f"{round(face.size_px)} pixels on its longer side"
+    return f"{face.side_px} pixels on its longer side"
 
 
 def listed(phrases: Sequence[str], last: str = "and") -> str:

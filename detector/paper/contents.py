@@ -235,7 +235,7 @@ def _about(one: FaceVerdict | Person) -> Iterator[tuple[str, str]]:
         yield "Sharpness", f"{one.sharpness:.0f}"
     else:
         yield "On screen", f"{one.on_screen_s:.1f} s, judged in {one.usable_frames} of {len(one.timeline)} frames"
-        sizes = [round(point.face.size_px) for point in one.timeline]
+        sizes = [point.face.side_px for point in one.timeline]
         if sizes:
             span = f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else f"{sizes[0]}"
             yield "Size", f"{span} pixels on the face's longer side"

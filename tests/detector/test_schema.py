@@ -526,6 +526,13 @@ def test_what_is_no_verdict_of_this_version_is_refused(values: dict[str, Any]) -
         verdict_of(values)
 
 
+def test_a_face_is_as_large_in_its_report_as_on_the_page() -> None:
+    found = dataclasses.replace(FACE, box=(271.54, 0.0, 311.0, 20.0))
+    read = dataclasses.replace(FACE, box=tuple(found.to_dict()["box"]))
+    # 39.46 pixels, and 39.5 in JSON
+    assert round(found.size_px) != round(read.size_px) and found.side_px == read.side_px
+
+
 def test_a_name_that_no_encoding_can_hold_is_still_json() -> None:
     odd = dataclasses.replace(IMAGE, file="caf\u00e9 \udc80 \u2028.jpg")
     assert json.loads(to_json(odd))["file"] == odd.file
