@@ -20,6 +20,7 @@ from starlette.routing import Route
 from app import bugs, networks
 from app.album import Album, first_frame
 from app.case import Case
+from app.facts import file_facts
 from app.pictures import Picture
 from app.reports import SAVES
 from app.shelf import shelf
@@ -114,6 +115,7 @@ async def _progress(request: Request) -> Response:
         "what": now.what,
         "left": now.left,
         "steps": now.steps,
+        "facts": file_facts(case),
         "said": report.headline(verdict) if verdict is not None else case.error,
         "band": (verdict.band or "none") if verdict is not None else None,
     }

@@ -294,8 +294,8 @@ def falls_line(verdict: FileVerdict) -> str:
     if not said:
         return ""
     return (
-        f"How often evidence is fragile: of {falls.faces} faces with weak evidence or more, in {listed(said)}; 95 % "
-        "intervals in brackets."
+        f"Of {falls.faces} faces with weak evidence or more, {listed(said)} fall in such a copy; 95 % intervals in "
+        "brackets."
     )
 
 

@@ -24,8 +24,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const remove = el("button", { type: "button", "aria-label": `Forget ${check.name}` }, "Forget");
     remove.onclick = () => setTriggerValue("forget", check.id);
     const cell = el("td", { class: "state" }, ...state(check, check));
-    cells.set(check.id, cell);
-    body.append(el("tr", {}, el("th", { scope: "row" }, link), el("td", { class: "small facts" }, check.facts), cell, el("td", { class: "act" }, remove)));
+    const facts = el("td", { class: "small facts" }, check.facts);
+    cells.set(check.id, { cell, facts });
+    body.append(el("tr", {}, el("th", { scope: "row" }, link), facts, cell, el("td", { class: "act" }, remove)));
   }
   root.replaceChildren(el("table", {},
     el("caption", { class: "aloud" }, "Checks of this page"),
@@ -39,7 +40,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
       const now = await json(`${data.base}/check/${check.id}`).catch(() => null);
       if (now?.ok) {
         check.state = now.state;
-        cells.get(check.id).replaceChildren(...state(check, now));
+        const { cell, facts } = cells.get(check.id);
+        cell.replaceChildren(...state(check, now));
+        facts.textContent = now.facts;
       }
       busy = true;
     }

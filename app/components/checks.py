@@ -4,8 +4,8 @@ import streamlit as st
 
 from app import session
 from app.case import Case
-from app.components.file import file_facts
 from app.components.script import script
+from app.facts import file_facts
 from app.routes import prefix
 from detector import report
 
@@ -42,7 +42,7 @@ def _row(case: Case) -> dict[str, object]:
     return {
         "id": case.id,
         "name": case.name,
-        "facts": " · ".join(file_facts(case)),
+        "facts": file_facts(case),
         "state": case.state,
         "what": case.progress.what,
         "left": case.progress.left,

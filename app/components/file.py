@@ -4,41 +4,23 @@ import html
 
 import streamlit as st
 
-from app import charts, networks, session
+from app import networks, session
 from app.case import Case
 from app.components.frame import small
+from app.facts import file_facts
 from detector import report
 
 
 def file_row(case: Case) -> None:
     """Name and facts of the current file, the choice of networks, and the way to the next file."""
     with st.container(key="um-file", horizontal=True, vertical_alignment="center", gap="small"):
-        facts = " · ".join(file_facts(case))
         st.html(
-            f'<div class="um-file"><b>{html.escape(case.name)}</b><span>{html.escape(facts)}</span></div>',
+            f'<div class="um-file"><b>{html.escape(case.name)}</b><span>{html.escape(file_facts(case))}</span></div>',
             width="stretch",
         )
         networks_popover(case)
         several = len(session.checks()) > 1
         st.button("All checks" if several else "Check another", on_click=session.go, args=(None,), key="another")
-
-
-def file_facts(case: Case) -> list[str]:
-    """Length, size in pixels and in bytes, how it was looked at if not as usual, and the begin of the hash."""
-    facts = []
-    verdict = case.verdict
-    if verdict is not None:
-        facts.append({"image": "photo", "video": "video", "unknown": "unknown kind"}[verdict.kind])
-        if verdict.kind == "video" and verdict.coverage and verdict.coverage.duration_s:
-            facts.append(charts.seconds(verdict.coverage.duration_s))
-        if verdict.width and verdict.height:
-            facts.append(f"{verdict.width} × {verdict.height}")
-    facts += case.look.in_words
-    size = case.size_bytes
-    facts.append(f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB" if size >= 1000 else f"{size} bytes")
-    if verdict is not None and verdict.sha256:
-        facts.append(f"SHA-256 {verdict.sha256[:8]}…")
-    return facts
 
 
 def networks_popover(case: Case | None = None) -> None:

@@ -588,6 +588,8 @@ def test_several_files_and_one_from_the_clipboard(browser: Browser, fake_address
         )
         page.get_by_role("heading", name="3 checks").wait_for()
         expect(page.get_by_role("row").filter(has_text="Strong evidence of manipulation")).to_have_count(3)
+        # the rows follow by themselves, facts as well
+        expect(page.get_by_role("row").filter(has_text=re.compile("photo · .*SHA-256"))).to_have_count(3)
         page.get_by_role("button", name="Forget copy 1.jpg").click()
         page.get_by_role("heading", name="2 checks").wait_for()
         page.get_by_role("link", name="copy 2.jpg").click()
