@@ -111,7 +111,8 @@ def test_numbers_are_there_closed_with_the_scale_that_they_stand_on(page: AppTes
 def test_what_the_file_says_and_what_to_do_next_stand_on_the_card(page: AppTest, photo: bytes, name: str) -> None:
     at = judged(drop(page, name, b"just a letter" if name == "letter.txt" else photo))
     shown = text(at)
-    assert "What the file says No Content Credentials" in shown and "Next Ask the sender" in shown
+    assert shown.count("No Content Credentials") == 1 and "The file says: No Content Credentials" in shown
+    assert "What the file says Labels without a signature" in shown and "Next Ask the sender" in shown
     assert "&lt;b&gt;Paint&lt;/b&gt;" in markup(at) and "<b>Paint" not in markup(at)
 
 
