@@ -24,6 +24,7 @@ from train.data.datasets.clips import person_of, read_all_clips, read_clips
 from train.data.samples import fingerprint
 from train.data.sources import load_samples
 from train.errors import DataError
+from train.learn.options import Data, Folders
 from train.measure.calibrate import CURVE_RATES, fit_calibration
 from train.measure.clips import (
     ClipPerson,
@@ -332,7 +333,7 @@ def made_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Pat
 def test_the_recipe_adds_a_section_to_every_entry_once_and_for_all(made_set: tuple[Path, Path], tmp_path: Path) -> None:
     root, weights = made_set
     before = read_manifest(weights)
-    options = Clips(data_root=root, weights_dir=weights, runs_dir=tmp_path / "runs")
+    options = Clips(weights_dir=weights, folders=Folders(root, tmp_path / "runs"))
     sections = run(options)
     manifest = read_manifest(weights)
     measured = read_results(manifest)
@@ -393,14 +394,14 @@ def test_other_data_and_missing_clips_are_refused(
         Clips(max_frames=-1)
     (weights / "manifest.json").unlink()
     with pytest.raises(WeightsError, match="no weights"):
-        run(Clips(data_root=root, weights_dir=weights))
+        run(Clips(weights_dir=weights, folders=Folders(root)))
 
 
 def test_publishing_takes_the_section_along_and_goes_on_without_clips_or_with_too_few(
     made_set: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, weights = made_set
-    options = Publish(runs=(), data_root=root, runs_dir=tmp_path / "runs")
+    options = Publish(runs=(), data=Data(root, tmp_path / "runs"))
     data = SimpleNamespace(train=[s for s in load_samples(root, 0) if s.split == "train"])
     published = read_manifest(weights)
     found = read_results(published)
@@ -412,7 +413,7 @@ def test_publishing_takes_the_section_along_and_goes_on_without_clips_or_with_to
     # as the recipe makes them from the published set
     first = next(iter(added.models))
     assert (added.models[first].clips, more.curves.clips[first]) == videos(
-        run(Clips(root, weights_dir=weights, runs_dir=tmp_path / "runs"))[first]
+        run(Clips(weights_dir=weights, folders=Folders(root, tmp_path / "runs")))[first]
     )
 
     lines = (root / "videos.csv").read_text().splitlines()

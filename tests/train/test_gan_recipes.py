@@ -356,7 +356,7 @@ def faces_everywhere() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def detectors(faces_everywhere: None, split_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Detectors:
     root = tmp_path_factory.mktemp("detectors")
-    data = Data(split_data, root / "runs", 0)
+    data = Data(split_data, root / "runs", workers=0)
     game = gan_recipe.run(
         changed(
             Gan(data=data),

@@ -96,14 +96,14 @@ class World:
         return found
 
     def publish(self, **changes: Any) -> bool:
-        return publish_recipe.run(replace(self.options, **changes))
+        return publish_recipe.run(changed(self.options, **changes))
 
 
 @pytest.fixture(scope="module")
 def first(signals: Signals, made_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[World, list[str]]:
     """Three networks, published once; and what was scored for it."""
     root = tmp_path_factory.mktemp("first")
-    data = Data(made_data, root / "runs", 0)
+    data = Data(made_data, root / "runs", workers=0)
     short = changed(Cnn(data=data), epochs=1, batch_size=8, size_px=48, images_per_epoch=24, start="scratch", amp="off")
     runs = tuple(cnn_recipe.run(changed(short, model=name)) for name in NETWORKS)
     # one run has written what its weights say, the others' files are of some other weights
@@ -112,11 +112,9 @@ def first(signals: Signals, made_data: Path, tmp_path_factory: pytest.TempPathFa
     np.savez(runs[0] / "val_logits.npz", names=names, logits=written)
     options = Publish(
         runs=runs,
-        data_root=made_data,
         weights_dir=root / "weights",
-        runs_dir=data.runs_dir,
-        workers=0,
         evaluate=False,
+        data=data,
     )
     signals.asked.clear()
     assert publish_recipe.run(options)
@@ -128,10 +126,10 @@ def world(first: tuple[World, list[str]], signals: Signals, tmp_path: Path) -> W
     """The same, to change: a copy of its own."""
     before = first[0]
     copytree(before.weights, tmp_path / "weights")
-    copytree(before.options.runs_dir, tmp_path / "runs")
+    copytree(before.options.data.runs_dir, tmp_path / "runs")
     runs = tuple(tmp_path / "runs" / run.name for run in before.runs)
     signals.asked.clear()
-    options = replace(before.options, runs=runs, weights_dir=tmp_path / "weights", runs_dir=tmp_path / "runs")
+    options = changed(before.options, runs=runs, weights_dir=tmp_path / "weights", runs_dir=tmp_path / "runs")
     return World(options, runs)
 
 
@@ -208,7 +206,7 @@ def test_what_is_not_better_on_validation_stays_unpublished(world: World, capsys
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_the_same_networks_take_no_second_look_at_test(elsewhere: bool, world: World, signals: Signals) -> None:
     if elsewhere:  # test logits come with the weights, under no names of pictures
-        rmtree(world.options.runs_dir / "scores")
+        rmtree(world.options.data.runs_dir / "scores")
     assert world.publish(force=True)
     assert world.manifest.test_scored == 1 and not signals.of("test")
     with np.load(world.weights / "test_scores.npz") as kept:
@@ -233,7 +231,7 @@ def test_another_calibration_moves_probabilities_and_no_rank(
 
 
 def test_a_set_without_logits_of_copies_that_are_saved_again_is_measured_on_validation(world: World) -> None:
-    for path in (world.weights / TEST_SCORES, *(world.options.runs_dir / "scores").glob("*.npz")):
+    for path in (world.weights / TEST_SCORES, *(world.options.data.runs_dir / "scores").glob("*.npz")):
         with np.load(path) as kept:
             of = str(kept["of"])
         scores = KeptScores.load(path, of)
@@ -241,7 +239,7 @@ def test_a_set_without_logits_of_copies_that_are_saved_again_is_measured_on_vali
         sets = {title: found for title, found in scores.sets.items() if not title.startswith(RESAVED)}
         replace(scores, sets=sets).save(path)
     before = world.results.choices["average"]
-    data = Data(world.options.data_root, world.options.runs_dir, 0)
+    data = world.options.data
     evaluate_recipe.run(Evaluate(weights_dir=world.weights, slices=(), clips=False, keep=True, data=data))
     after = world.results
     assert after.curves.resaved_faces == "validation" and world.manifest.test_scored == 1
@@ -271,7 +269,7 @@ def test_a_network_is_named_once_and_known(world: World) -> None:
 def test_the_product_is_measured_with_the_set_that_was_published(world: World) -> None:
     assert world.publish(force=True, evaluate=True)
     assert read_product(world.manifest)["evaluation"]["weights"] == world.manifest.date
-    data = Data(world.options.data_root, world.options.runs_dir, 0)
+    data = world.options.data
     evaluate_recipe.run(Evaluate(weights_dir=world.weights, slices=("all",), keep=True, data=data))
     kept = json.loads((world.weights / PRODUCT).read_text())["evaluation"]
     (row,) = kept["product_against_loader"]

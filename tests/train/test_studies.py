@@ -70,7 +70,7 @@ def few(sources: FaceData, made_data: Path, tmp_path: Path) -> LeaveOut:
         size_px=32,
         batch_size=8,
         start="scratch",
-        data=Data(made_data, tmp_path / "runs", 0),
+        data=Data(made_data, tmp_path / "runs", workers=0),
         machine=Machine(amp="off"),
     )
 

@@ -25,7 +25,7 @@ from train.data.detections import find_faces
 from train.data.samples import Sample
 from train.errors import DataError
 from train.learn.loop import wants_amp
-from train.learn.options import Crops
+from train.learn.options import Crops, Data
 from train.measure.calibrate import MIN_GENUINE
 from train.options import changed, flat
 from train.recipes.cnn import Cnn
@@ -216,7 +216,7 @@ def test_a_run_is_gone_on_with_as_it_began(tiny: Cnn, capsys: pytest.CaptureFixt
     (folder / "run.json").write_text(json.dumps(record))
     with pytest.raises(DataError, match="--resume"):
         publish_recipe.run(
-            Publish((folder,), data_root=tiny.data.data_root, weights_dir=tiny.data.runs_dir / "weights")
+            Publish((folder,), weights_dir=tiny.data.runs_dir / "weights", data=Data(tiny.data.data_root))
         )
     capsys.readouterr()
 

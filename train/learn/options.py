@@ -25,6 +25,8 @@ class Folders(Group):
     """Folder with the data; else $UNMASK_DATA, else data/."""
     runs_dir: Path = Path("runs")
     """Where run folders go and the cache of found faces is."""
+    more: tuple[Path, ...] = ()
+    """Folders of `python -m train sources`, beside the data."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,16 @@ class Data(Folders):
     workers: int = 2
     """Processes that prepare pictures."""
 
-    def faces(self, seed: int, *, needs_fakes: bool = True, more: Sequence[Path] = ()) -> FaceData:
+    def faces(self, seed: int, *, needs_fakes: bool = True) -> FaceData:
         """The found faces of the data; `seed` draws the splits that their publishers left open.
 
         Args:
             needs_fakes: False: genuine faces alone will do.
-            more: folders of `python -m train sources`, beside it.
 
         Raises:
             DataError: there are none.
         """
-        return load_faces(self.data_root, self.runs_dir, seed, self.workers, needs_fakes=needs_fakes, more=more)
+        return load_faces(self.data_root, self.runs_dir, seed, self.workers, needs_fakes=needs_fakes, more=self.more)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from train.errors import DataError
 from train.measure.calibrate import fit_calibration
 from train.measure.metrics import Interval, source_balanced_weights
 from train.measure.selection import paired_gain, selection_figures
+from train.measure.tables import between
 
 ORDER: tuple[Kind, ...] = ("average", "majority", "weighted_majority", "stacking")
 """From the simplest on: a later one is preferred only for a gain that is no chance."""
@@ -195,7 +196,7 @@ def choose_default(
 
 
 def _range(gain: dict[str, Any]) -> str:
-    return f"{gain['value']:+.3f}, 95 % interval {gain['low']:+.3f} to {gain['high']:+.3f}"
+    return f"{gain['value']:+.3f}, 95 % interval {between(gain['low'], gain['high'], '+.3f')}"
 
 
 def _fitted(

@@ -40,7 +40,12 @@ def spanned(
     shown = f"{value * scale:{form}}{unit}"
     if low is None or high is None:
         return f"{shown}{without}"
-    return f"{shown} ({low * scale:{form}} to {high * scale:{form}})"
+    return f"{shown} ({between(low * scale, high * scale, form)})"
+
+
+def between(low: float, high: float, form: str = ".1%") -> str:
+    """Both ends of an interval: "1.7% to 5.1%"."""
+    return f"{low:{form}} to {high:{form}}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

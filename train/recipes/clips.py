@@ -25,7 +25,10 @@ from train.data.datasets.clips import TABLE, Clip, person_of, read_all_clips
 from train.data.samples import fingerprint
 from train.data.sources import find_data_root, load_samples
 from train.errors import DataError
+from train.learn.options import Folders
 from train.measure.clips import clip_persons, fit_clips
+from train.measure.tables import between
+from train.options import Flat
 from train.store import results
 from train.store.documents import write_documents
 from train.store.leaderboard import choice_logits
@@ -39,16 +42,12 @@ if TYPE_CHECKING:
 class Clips:
     """Calibrate videos on labelled clips and add what was measured to the published set, without training."""
 
-    data_root: Path | None = None
-    """Folder with the data that the networks were trained on, and its videos.csv; else $UNMASK_DATA, else data/."""
-    more: tuple[Path, ...] = ()
-    """Folders of `python -m train sources`, beside it, as they were given to `publish`."""
     weights_dir: Path | None = None
     """Published set; weights/ by default."""
-    runs_dir: Path = Path("runs")
-    """Where the networks' logits on clips are kept."""
     max_frames: int = 0
     """Frames a clip; 0 = as many as the product judges."""
+    folders: Flat[Folders] = Folders()
+    """Data that the networks were trained on, with videos.csv, and where their logits on clips are kept."""
 
     def __post_init__(self) -> None:
         if self.max_frames < 0:
@@ -59,19 +58,19 @@ def run(options: Clips) -> dict[str, dict[str, Any]]:
     """Adds the section to every entry; returns the sections by name."""
     target = options.weights_dir or default_folder()
     manifest = read_manifest(target)
-    root = find_data_root(options.data_root)
-    clips = read_all_clips(root, options.more)
+    root = find_data_root(options.folders.data_root)
+    clips = read_all_clips(root, options.folders.more)
     if not clips:
         raise DataError(f"{root.name}/ has no {TABLE}: videos can only be calibrated on labelled clips")
     seed = seed_of_networks(manifest)
     samples = load_samples(root, seed)
     # networks that were trained before there were more folders saw none of their persons
-    if options.more and fingerprint_of_networks(manifest) != fingerprint(samples):
-        samples = load_samples(root, seed, more=options.more)
+    if options.folders.more and fingerprint_of_networks(manifest) != fingerprint(samples):
+        samples = load_samples(root, seed, more=options.folders.more)
     if fingerprint_of_networks(manifest) not in ("", fingerprint(samples)):
         raise DataError("the published networks were trained on other data or splits than these: publish them anew")
     trained = {s.group for s in samples if s.split == "train"}
-    sections = clip_sections(manifest, clips, trained, options.runs_dir, options.max_frames)
+    sections = clip_sections(manifest, clips, trained, options.folders.runs_dir, options.max_frames)
     manifest, measured = with_clips(manifest, read_results(manifest), sections)
     if measured is not None:
         write_results(target, measured)
@@ -232,5 +231,5 @@ def _told(name: str, section: Mapping[str, Any]) -> list[str]:
     for band in BANDS[1:]:
         row = section["false_alarms"][band]
         files = ", ".join(f"{n} persons {f[band]:.1%}" for n, f in section["false_alarms_by_persons"].items())
-        lines.append(f"  {band:12} {row['k']:g} of {row['n']} persons ({row['low']:.1%} to {row['high']:.1%}); {files}")
+        lines.append(f"  {band:12} {row['k']:g} of {row['n']} persons ({between(row['low'], row['high'])}); {files}")
     return lines

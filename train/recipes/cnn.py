@@ -47,8 +47,6 @@ class Cnn:
 
     model: str = "resnet18"
     """A name of the registry (detector/models/registry.py); an unknown one lists them all."""
-    more: tuple[Path, ...] = ()
-    """Folders of `python -m train sources`, beside the data."""
     extra: Path | None = None
     """A folder of `gan-samples`: its generated faces, and genuine ones of equal history, are one more source."""
     fakes: tuple[str, ...] = ()
@@ -91,7 +89,7 @@ def run(options: Cnn, faces: FaceData | None = None) -> Path:
     world = join_world()
     world.check_batch_size(options.schedule.batch_size)
     device = world.device
-    data = faces or options.data.faces(options.seed, needs_fakes=options.needs_fakes, more=options.more)
+    data = faces or options.data.faces(options.seed, needs_fakes=options.needs_fakes)
     if options.fakes:
         data = with_fakes_of(data, options.fakes)
     if options.extra:

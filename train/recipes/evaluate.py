@@ -60,8 +60,6 @@ ALLOWED = 0.02
 class Evaluate:
     """Every figure of the published weights, and the same faces through the training loader and the product."""
 
-    more: tuple[Path, ...] = ()
-    """Folders of `python -m train sources`, beside the data, as they were given to `publish`."""
     weights_dir: Path | None = None
     """Published set; weights/ by default."""
     slices: tuple[str, ...] = WHOLE_IMAGE
@@ -84,7 +82,7 @@ def run(options: Evaluate) -> Path:
     manifest = read_manifest(options.weights_dir or default_folder())
     entry = manifest.entry("default")
     # splits that were drawn must be those of the training
-    data = options.data.faces(seed_of_networks(manifest), more=options.more)
+    data = options.data.faces(seed_of_networks(manifest))
     if data.fingerprint != fingerprint_of_networks(manifest):
         say(
             "These are other data than the networks were trained on: nobody has checked whether the two share pictures "
@@ -112,7 +110,7 @@ def run(options: Evaluate) -> Path:
     write_plots(manifest, data, scores, record.report)
     pictures = _pictures(detector, chosen)
     rows = _compare(data.test, chosen, by_loader, pictures)
-    every = read_all_clips(find_data_root(options.data.data_root), options.more) if options.clips else []
+    every = read_all_clips(find_data_root(options.data.data_root), options.data.more) if options.clips else []
     clips = [c for c in every if c.split == "test"]
     frames = options.max_frames or MAX_FRAMES
     verdicts = _verdicts(detector, clips, frames)

@@ -42,8 +42,6 @@ class Head:
     twins: float = Choice().twins
     one_class: float = Choice().one_class
     folders: Flat[Folders] = Folders()
-    more: tuple[Path, ...] = ()
-    """Folders of `python -m train sources`, beside it."""
     seed: int = 0
     folds: int = 0
     """Also judge every training face by a head that was fitted to other groups, for `cnn --teacher`; 0 = not."""
@@ -62,7 +60,7 @@ def run(options: Head) -> Path:
         DataError: a validation face has no features.
     """
     began = time.monotonic()
-    cached = CachedFaces.read(options.features, options.folders.data_root, options.seed, more=options.more)
+    cached = CachedFaces.read(options.features, options.folders.data_root, options.seed, more=options.folders.more)
     about = FeatureCache.read(options.features / "plain").about
     head = fit_choice(cached, cached.data.train, options.choice)
     logits = head(cached.of(cached.data.val))
@@ -74,7 +72,7 @@ def run(options: Head) -> Path:
     seen = sum(len(cached.having(cached.data.train, view)) for view in views)
     labels = np.array([s.label for s in cached.data.val])
     record.log("epoch", epoch=1, loss=_loss(labels, logits), accuracy=float(((logits > 0) == labels).mean()), **figures)
-    more = f" --more {' '.join('DIR' for _ in options.more)}" if options.more else ""
+    more = f" --more {' '.join('DIR' for _ in options.folders.more)}" if options.folders.more else ""
     record.write_record(
         recipe="head",
         command=f"{command_line('head', options_record(options))} --features DIR{more}",

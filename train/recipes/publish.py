@@ -20,7 +20,7 @@ from detector.results import Choice, Results, write_results
 from detector.weights import load_ensemble
 from train.console import say
 from train.data.datasets.clips import read_all_clips
-from train.data.faces import FaceData, load_faces
+from train.data.faces import FaceData
 from train.data.sources import find_data_root
 from train.errors import DataError
 from train.learn.options import Data
@@ -30,6 +30,7 @@ from train.measure.kept_engine import KeptEngine
 from train.measure.limits import measure_limits
 from train.measure.selection import selection_figures
 from train.measure.slices import false_alarms
+from train.options import Flat
 from train.recipes import evaluate
 from train.recipes.clips import clip_sections, with_clips
 from train.store import results
@@ -48,25 +49,19 @@ class Publish:
     """Run folders of `cnn`, one folder of the reference run, or names of published networks that are to stay."""
     force: bool = False
     """Publish even if the set is not better on validation."""
-    data_root: Path | None = None
-    """Folder with the data that the runs were trained on; else $UNMASK_DATA, else data/."""
-    more: tuple[Path, ...] = ()
-    """Folders of `python -m train sources`, beside it."""
     weights_dir: Path | None = None
     """Where to publish; weights/ by default."""
     pretrained: Path | None = None
     """Folder of the backbones under runs of `head`; else $UNMASK_PRETRAINED, else pretrained/ beside the data."""
-    runs_dir: Path = Path("runs")
-    """Where the cache of found faces is, and test logits until they are published."""
-    workers: int = 2
-    """Processes that prepare pictures."""
     evaluate: bool = True
     """Also measure the product with the new set on pictures and clips of the test split, as `evaluate --keep` does."""
+    data: Flat[Data] = Data()
+    """That the runs were trained on, and where test logits are until they are published."""
 
     @property
     def cache(self) -> Path:
         """Where networks keep what they said, so that a run that was stopped goes on where it was."""
-        return self.runs_dir / "cache"
+        return self.data.runs_dir / "cache"
 
 
 def run(options: Publish) -> bool:
@@ -76,14 +71,14 @@ def run(options: Publish) -> bool:
     if not members:
         raise DataError("name at least one run folder, or a published network")
     target.mkdir(parents=True, exist_ok=True)
-    data = load_faces(options.data_root, options.runs_dir, members[0].seed, options.workers, more=options.more)
+    data = options.data.faces(members[0].seed)
     for member in members:
         # what was trained before there were more folders saw none of their faces
         if member.data not in (data.fingerprint, data.base):
             raise DataError(f"{member.title} was trained on other data or splits than these: train it again")
     with staging_in(target) as folder:
-        pretrained = find_pretrained(options.pretrained, find_data_root(options.data_root))
-        built = build_set(folder, members, data, options.workers, options.cache, pretrained)
+        pretrained = find_pretrained(options.pretrained, find_data_root(options.data.data_root))
+        built = build_set(folder, members, data, options.data.workers, options.cache, pretrained)
         new = selection_figures(data.val, built.calibrated[built.default], data.unseen)
         old = _published_figures(target, data, options, built.raw)
         _show(old, new)
@@ -98,8 +93,7 @@ def run(options: Publish) -> bool:
     write_documents(read_manifest(target))
     say(f"Published {manifest.default} of {', '.join(manifest.models)} into {target.name}/.")
     if options.evaluate and data.test:
-        of = Data(options.data_root, options.runs_dir, options.workers)
-        evaluate.run(evaluate.Evaluate(more=options.more, weights_dir=target, keep=True, data=of))
+        evaluate.run(evaluate.Evaluate(weights_dir=target, keep=True, data=options.data))
     return True
 
 
@@ -125,7 +119,7 @@ def _published_figures(
                 members[name] = network.calibration(known[network.sha256])
             else:
                 engine = KeptEngine(manifest, name, options.cache)
-                raw = scoring.score(engine, data.val, data.faces, options.workers, f"published {name}")
+                raw = scoring.score(engine, data.val, data.faces, options.data.workers, f"published {name}")
                 members[name] = network.calibration(raw)
         logits = choice_logits(manifest, members, manifest.default)
     except WeightsError as error:
@@ -159,7 +153,7 @@ def _measured(
     if data.test:
         shipped = (options.weights_dir or default_folder()) / TEST_SCORES
         known = built.manifest(limits=limits)
-        scores, evaluated = scores_on_test(known, data, options.runs_dir, shipped, options.workers)
+        scores, evaluated = scores_on_test(known, data, options.data.runs_dir, shipped, options.data.workers)
         evaluations += evaluated
         scores.save(built.folder / TEST_SCORES)
         choices, curves = board(built.manifest(), data, scores)
@@ -194,12 +188,12 @@ def _add_false_alarms(built: Built, name: str, found: dict[str, dict[str, Any]])
 
 def _with_clips(manifest: Manifest, measured: Results, data: FaceData, options: Publish) -> tuple[Manifest, Results]:
     """Both with what training and validation clips showed; as they are where there are none or too few."""
-    clips = read_all_clips(find_data_root(options.data_root), options.more)
+    clips = read_all_clips(find_data_root(options.data.data_root), options.data.more)
     if not clips:
         return manifest, measured
     write_manifest(manifest.folder, manifest)
     try:
-        sections = clip_sections(manifest, clips, {s.group for s in data.train}, options.runs_dir)
+        sections = clip_sections(manifest, clips, {s.group for s in data.train}, options.data.runs_dir)
     except DataError as error:
         say(f"Videos stay uncalibrated: {error}.")
         return manifest, measured

@@ -141,9 +141,7 @@ def run(options: Reference) -> Path:
     publish.run(
         publish.Publish(
             runs=(folder.folder,),
-            data_root=options.data.data_root,
-            runs_dir=options.data.runs_dir,
-            workers=options.data.workers,
+            data=options.data,
         )
     )
     return folder.folder

@@ -17,7 +17,7 @@ from detector.results import Choice, Figure, Measured, Results, Shrunk, SourceAl
 from detector.types import CHANGES, Band, FalseAlarms, Share
 from train.data.mirrors.catalogue import read_sources
 from train.measure.slices import POOLED
-from train.measure.tables import amount, spanned, table, times_as_fast
+from train.measure.tables import amount, between, spanned, table, times_as_fast
 from train.run import write_text
 from train.store.goals import goals
 from train.store.product import read_product
@@ -171,7 +171,7 @@ def clip_bands_text(section: Mapping[str, Any]) -> str:
     ):
         if title in section:
             rows = ", ".join(
-                f"{_word(band)} {row['k']} of {section[of]} ({row['low']:.1%} to {row['high']:.1%})"
+                f"{_word(band)} {row['k']} of {section[of]} ({between(row['low'], row['high'])})"
                 for band, row in section[title].items()
             )
             text += f". {label}: {rows}"
@@ -244,7 +244,7 @@ def _promised(band: Band, videos: bool) -> str:
 
 
 def _share(share: Share | None) -> list[object]:
-    return ["", "", ""] if share is None else [f"{share.rate:.1%}", f"{share.low:.1%} to {share.high:.1%}", share.n]
+    return ["", "", ""] if share is None else [f"{share.rate:.1%}", between(share.low, share.high), share.n]
 
 
 def _in_made_files(title: str, by_persons: Mapping[str, Mapping[Any, Figure]]) -> str:
@@ -336,7 +336,7 @@ def _videos(entry: Entry, measured: Results | None) -> str:
     by_persons = measured.choices[entry.name].by_persons if measured and entry.name in measured.choices else {}
     head = ["band", "one person", "interval", "n", *(f"{n} persons" for n in by_persons)]
     rows = [
-        [f"{_word(band)} or stronger", f"{s.rate:.1%}", f"{s.low:.1%} to {s.high:.1%}", s.n,
+        [f"{_word(band)} or stronger", f"{s.rate:.1%}", between(s.low, s.high), s.n,
          *(f"{row[band].value:.1%}" for row in by_persons.values())]
         for band, s in alarms.items()
     ]  # fmt: skip

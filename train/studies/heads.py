@@ -70,15 +70,13 @@ class Heads:
     variants: str = "all"
     """Names from CHOICES with commas, or all."""
     folders: Flat[Folders] = Folders()
-    more: tuple[Path, ...] = ()
-    """Folders of `python -m train sources`, beside it."""
     seed: int = 0
 
 
 def run(options: Heads) -> Path:
     """The run's folder, which holds heads.json and heads.md."""
     names = chosen(options.variants, {**CHOICES, CONFOUNDS: None}, "variant")
-    cached = CachedFaces.read(options.features, options.folders.data_root, options.seed, more=options.more)
+    cached = CachedFaces.read(options.features, options.folders.data_root, options.seed, more=options.folders.more)
     check_folds(cached.data.train)
     record = Run.create(options.folders.runs_dir, "heads")
     record.write_record(recipe="heads", options=options_record(options), environment=environment())
