@@ -87,7 +87,7 @@ def test_how_often_a_band_falls_so_is_said_beside_one_that_does() -> None:
     assert measured is not None and measured.band_falls is not None
     both = dataclasses.replace(measured.band_falls, manipulated=Share(100, 40, 0.31, 0.5), faces="test")
     text = falls_line(dataclasses.replace(IMAGE, measured=dataclasses.replace(measured, band_falls=both)))
-    assert "of test faces" in text and "40 of 100 manipulated ones (31 to 50 %)" in text
+    assert "Of test faces" in text and "40 of 100 manipulated ones (31 to 50 %)" in text
     steady = dataclasses.replace(IMAGE.faces[0], resaved=(Resaved("jpeg_50", 0.8, "strong"),))
     without = dataclasses.replace(measured, band_falls=None)
     for other in (
