@@ -85,9 +85,20 @@ def limit_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+_ISA_WITH_BF16 = ("ALL", "DEFAULT", "BF16", "FP16", "AMX", "AVX10")
+"""Parts of the names that ONEDNN_MAX_CPU_ISA takes, of those with bfloat16."""
+
+
 @cache
 def has_bf16() -> bool:
-    """Whether OpenVINO can compute in bfloat16 here: False without it, or without instructions for it."""
+    """Whether OpenVINO can compute in bfloat16 here: False without it, or without instructions for it.
+
+    oneDNN may be kept from them by ONEDNN_MAX_CPU_ISA: OpenVINO does not know that, asks all the same, and the process
+    ends by a segmentation fault.
+    """
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    if not any(name in allowed for name in _ISA_WITH_BF16):
+        return False
     try:
         return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except (ImportError, OSError, RuntimeError):

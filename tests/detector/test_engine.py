@@ -133,6 +133,20 @@ def test_bfloat16_is_no_precision_to_report(made_face_image: np.ndarray) -> None
     assert PROMISED < max(moved) < 0.1, "if it keeps the promise one day, it may be reported"
 
 
+def test_a_processor_that_is_kept_from_bfloat16_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    runtime.has_bf16.cache_clear()
+    here = runtime.has_bf16()
+    try:
+        for allowed, expected in (("AVX2", False), ("avx512_core", False), ("AVX512_CORE_AMX", here), ("ALL", here)):
+            monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", allowed)
+            runtime.has_bf16.cache_clear()
+            assert runtime.has_bf16() == expected, allowed
+    finally:
+        monkeypatch.undo()
+        runtime.has_bf16.cache_clear()
+
+
 def test_any_number_of_crops_gives_the_same_logits(pair: tuple[Engine, Engine], made_face_image: np.ndarray) -> None:
     fast, _ = pair
     crops = [crop_face(picture, face, fast.size_px) for picture, face in made_faces(made_face_image, 21)]
