@@ -10,21 +10,24 @@ function landmarks() {
 }
 
 // Streamlit folds requests that arrive during a run into one, for the page of the last: one of the page that is left (its
-// timer, its camera) takes the place of a click on another page. Such a click is made again.
-function keepClicks(state, root) {
-  let timer = null;
+// timer, its camera) takes the place of a click on another page, even after that page has come. Such a click is made again.
+const clicks = (window.unmaskClicks ??= { page: null, timer: null, listens: false });
+function keepClicks() {
+  if (clicks.listens) return;
+  clicks.listens = true;
+  const forget = () => clearTimeout(clicks.timer);
+  addEventListener("popstate", forget);
   addEventListener("click", (event) => {
     if (!event.isTrusted) return;
-    clearTimeout(timer);
+    forget();
     const page = event.target.closest?.(".st-key-um-nav a")?.textContent.trim();
     if (!page || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    let tries = 10;
+    let looks = 15;
     const look = () => {
-      if (!root.isConnected || state.data.page === page || !tries--) return;
-      [...document.querySelectorAll(".st-key-um-nav a")].find((link) => link.textContent.trim() === page)?.click();
-      timer = setTimeout(look, CLICK_MS);
+      if (clicks.page !== page) [...document.querySelectorAll(".st-key-um-nav a")].find((link) => link.textContent.trim() === page)?.click();
+      if (--looks) clicks.timer = setTimeout(look, CLICK_MS);
     };
-    timer = setTimeout(look, CLICK_MS);
+    clicks.timer = setTimeout(look, CLICK_MS);
   }, { capture: true });
 }
 
@@ -56,9 +59,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
       if (root.isConnected) setTimeout(watch, 700);
     };
     watch();
-    keepClicks(state, root);
+    keepClicks();
   }
   state.data = data;
+  clicks.page = data.page;
   landmarks();
   if (data.place !== state.place) {
     state.place = data.place;
