@@ -9,25 +9,40 @@ function landmarks() {
   bar?.setAttribute("aria-label", "Pages");
 }
 
-// Streamlit folds requests that arrive during a run into one, for the page of the last: one of the page that is left (its
-// timer, its camera) takes the place of a click on another page, even after that page has come. Such a click is made again.
+// A click on another page can get lost: the bar is drawn anew between press and release, so that the browser sees no click
+// on a link, or Streamlit folds it into a later request of the page that is left (its timer, its camera). It is made again.
 const clicks = (window.unmaskClicks ??= { page: null, timer: null, listens: false });
+
 function keepClicks() {
   if (clicks.listens) return;
   clicks.listens = true;
+  let pressed = null;
+  const links = () => [...document.querySelectorAll(".st-key-um-nav a")];
+  const pageAt = (event) => event.target.closest?.(".st-key-um-nav a")?.textContent.trim();
   const forget = () => clearTimeout(clicks.timer);
-  addEventListener("popstate", forget);
-  addEventListener("click", (event) => {
-    if (!event.isTrusted) return;
-    forget();
-    const page = event.target.closest?.(".st-key-um-nav a")?.textContent.trim();
-    if (!page || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const watch = (page) => {
     let looks = 15;
     const look = () => {
-      if (clicks.page !== page) [...document.querySelectorAll(".st-key-um-nav a")].find((link) => link.textContent.trim() === page)?.click();
+      if (clicks.page !== page) links().find((link) => link.textContent.trim() === page)?.click();
       if (--looks) clicks.timer = setTimeout(look, CLICK_MS);
     };
     clicks.timer = setTimeout(look, CLICK_MS);
+  };
+  addEventListener("popstate", forget);
+  addEventListener("pointerdown", (event) => {
+    forget();
+    const plain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;
+    pressed = plain ? pageAt(event) : null;
+  }, { capture: true });
+  addEventListener("pointerup", (event) => {
+    if (pressed && pageAt(event) === pressed) watch(pressed);
+  }, { capture: true });
+  addEventListener("click", (event) => {
+    // by the keyboard: nothing was pressed before
+    if (!event.isTrusted || event.detail) return;
+    forget();
+    const page = pageAt(event);
+    if (page) watch(page);
   }, { capture: true });
 }
 
